@@ -1,0 +1,111 @@
+"""`codetitan`: the commands that are not a training run. Heavy imports happen inside the commands."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+import codetitan
+from codetitan.errors import EXIT_USER_ERROR, ConfigError, did_you_mean
+
+
+def fail(error: ConfigError) -> int:
+    """Prints the one line that a person gets, and returns the exit code."""
+    print(f"codetitan: error: {error}", file=sys.stderr)
+    return EXIT_USER_ERROR
+
+
+@dataclass
+class ConfigCommand:
+    """Print the resolved configuration as TOML, each value with where it came from.
+
+    Every other option is an override: --section.key VALUE.
+    """
+
+    config: Path
+    """The TOML file."""
+
+    world_size: int = 1
+    """Number of processes to check the parallelism degrees for."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        from codetitan.config.render import render
+        from codetitan.config.resolve import resolve
+
+        print(render(resolve(self.config, overrides, world_size=self.world_size)), end="")
+
+
+@dataclass
+class FlavorsCommand:
+    """Print the table of model sizes: parameters, FLOPs a token, heads."""
+
+    seq_len: int = 4096
+    """Sequence length for the FLOPs of attention."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        from codetitan.models.code.flavors import table
+
+        print(table(self.seq_len))
+
+
+@dataclass
+class TokenizerTrainCommand:
+    """Train a byte-level BPE tokenizer and write it as a tokenizer.json folder."""
+
+    output: Path
+    """The folder to write."""
+
+    source: tuple[str, ...] = ("python-stdlib",)
+    """What to train on: python-stdlib, or directory:PATH; several are joined."""
+
+    vocab_size: int = 32768
+    """Number of ids, sentinels included."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        from codetitan.data.sources import SOURCE_TYPES, open_source, source_from_text
+        from codetitan.tokenizer.train import train_tokenizer
+
+        opened = []
+        for text in self.source:
+            options = source_from_text(text)
+            kind = options.pop("type")
+            if kind not in SOURCE_TYPES or (kind == "directory") != ("path" in options):
+                raise ConfigError(
+                    f'--source "{text}" must be python-stdlib or directory:PATH{did_you_mean(kind, SOURCE_TYPES)}'
+                )
+            opened.append(open_source(SOURCE_TYPES[kind](**options)))
+        tokenizer = train_tokenizer(opened, vocab_size=self.vocab_size, output=self.output)
+        print(f"{self.output}/tokenizer.json: {tokenizer.get_vocab_size():,} ids")
+
+
+Tokenizer = Annotated[
+    Annotated[TokenizerTrainCommand, tyro.conf.subcommand("train")], tyro.conf.arg(name="")
+]
+Command = (
+    Annotated[ConfigCommand, tyro.conf.subcommand("config")]
+    | Annotated[FlavorsCommand, tyro.conf.subcommand("flavors")]
+    | Annotated[TokenizerTrainCommand, tyro.conf.subcommand("tokenizer")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; 0, or 2 with one line on stderr where the user is at fault."""
+    command, rest = tyro.cli(
+        Command,  # type: ignore[arg-type]
+        prog="codetitan",
+        description=f"codetitan {codetitan.__version__}. To train: ./run_train.sh --config FILE",
+        args=arguments,
+        return_unknown_args=True,
+    )
+    try:
+        if rest and not isinstance(command, ConfigCommand):
+            raise ConfigError(f'"{rest[0]}": unknown option; see codetitan --help')
+        command.run(rest)
+    except ConfigError as error:
+        return fail(error)
+    except BrokenPipeError:  # `codetitan config … | head`
+        sys.stderr.close()
+    return 0

@@ -1,0 +1,161 @@
+"""Reads a TOML file and what it extends, and lays the command line over it: the values, each with its origin.
+
+Needs neither torch nor torchtitan.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from codetitan.errors import ConfigError, did_you_mean
+
+COMMAND_LINE = "command line"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value that somebody wrote.
+
+    Attributes:
+        value: as TOML gives it; text where it comes from the command line.
+        origin: the file, or "command line".
+        layer: rises with precedence: what is extended < file < command line.
+    """
+
+    value: Any
+    origin: str
+    layer: int
+
+    @property
+    def from_command_line(self) -> bool:
+        """Whether the value is text that still has to be read as its key's type."""
+        return self.origin == COMMAND_LINE
+
+
+Tree = dict[str, "Setting | Tree"]
+
+
+def _shown(path: Path) -> str:
+    """A path as the user would write it: relative to the working directory where it lies below."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomli.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        folder = path.parent
+        names = sorted(file.name for file in folder.glob("*.toml")) if folder.is_dir() else []
+        hint = did_you_mean(path.name, names) or (f"; there are {', '.join(names)}" if names else "")
+        raise ConfigError(f"{_shown(path)}: no such file{hint}") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{_shown(path)}: is a folder, not a TOML file") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{_shown(path)}: not UTF-8, so not TOML") from None
+    except tomli.TOMLDecodeError as error:
+        raise ConfigError(f"{_shown(path)}: not valid TOML: {error}") from None
+
+
+def _chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Returns the files from the most basic to `path`."""
+    files: list[tuple[Path, dict[str, Any]]] = []
+    seen: list[Path] = []
+    while True:
+        if path in seen:
+            cycle = " → ".join(_shown(file) for file in [*seen[seen.index(path) :], path])
+            raise ConfigError(f"extends goes round in a circle: {cycle}; remove one of them")
+        seen.append(path)
+        table = _read(path)
+        base = table.pop("extends", None)
+        files.append((path, table))
+        if base is None:
+            return files[::-1]
+        if not isinstance(base, str):
+            raise ConfigError(f'{_shown(path)}: extends = {base!r} must be a string, such as "base.toml"')
+        path = (path.parent / base).resolve()
+
+
+def _lay_over(tree: Tree, table: dict[str, Any], origin: str, layer: int, prefix: str = "") -> None:
+    for name, value in table.items():
+        below = tree.get(name)
+        if isinstance(value, dict):
+            if isinstance(below, Setting):
+                below = None
+            subtree: Tree = below if below is not None else {}
+            tree[name] = subtree
+            _lay_over(subtree, value, origin, layer, f"{prefix}{name}.")
+        else:
+            tree[name] = Setting(value, origin, layer)
+
+
+def _overrides(arguments: Sequence[str]) -> list[tuple[list[str], str]]:
+    """Splits `--section.key value`, `--section.key=value` and a bare `--section.key` (true) into (path, text)."""
+    parsed = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if not argument.startswith("--") or len(argument) == 2:
+            raise ConfigError(f'"{argument}": expected --section.key VALUE, for example --training.steps 100')
+        name, equals, text = argument[2:].partition("=")
+        if not equals:
+            # A negative number is a value, not an option.
+            is_value = bool(rest) and (not rest[0].startswith("--"))
+            text = rest.pop(0) if is_value else "true"
+        parsed.append((name.replace("-", "_").split("."), text))
+    return parsed
+
+
+def load(config: Path, overrides: Sequence[str] = ()) -> Tree:
+    """Reads a configuration: command line > file > what it extends.
+
+    Args:
+        config: the TOML file.
+        overrides: the rest of the command line, `--section.key VALUE …`.
+
+    Returns:
+        Nested tables of settings. Tables merge; everything else, lists of tables included, replaces.
+
+    Raises:
+        ConfigError: no such file, not TOML, a circle of `extends`, or a malformed override.
+    """
+    tree: Tree = {}
+    files = _chain(config.expanduser().resolve())
+    for layer, (path, table) in enumerate(files):
+        _lay_over(tree, table, _shown(path), layer)
+    for path_, text in _overrides(overrides):
+        _set(tree, path_, Setting(text, COMMAND_LINE, len(files)))
+    return tree
+
+
+def _set(tree: Tree, path: list[str], setting: Setting) -> None:
+    """Sets one key; a number in the path goes into a list of tables: `dataloader.sources.0.path`."""
+    node: Tree = tree
+    for i, name in enumerate(path[:-1]):
+        below = node.get(name)
+        if isinstance(below, Setting) and isinstance(below.value, list) and path[i + 1].isdigit():
+            _set_in_list(node, name, below, path[i + 1 :], setting, ".".join(path))
+            return
+        if not isinstance(below, dict):
+            below = {}
+            node[name] = below
+        node = below
+    node[path[-1]] = setting
+
+
+def _set_in_list(node: Tree, name: str, below: Setting, path: list[str], setting: Setting, key: str) -> None:
+    index, items = int(path[0]), [dict(item) if isinstance(item, dict) else item for item in below.value]
+    if index >= len(items):
+        raise ConfigError(f"{key}: the list has {len(items)} items, numbered from 0")
+    if len(path) == 1:
+        items[index] = setting.value
+    elif len(path) == 2 and isinstance(items[index], dict):
+        items[index][path[1]] = setting
+    else:
+        raise ConfigError(f"{key}: no table of that depth")
+    node[name] = Setting(items, COMMAND_LINE, setting.layer)

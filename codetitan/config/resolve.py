@@ -1,0 +1,70 @@
+"""From a file and a command line to the configuration that torchtitan trains: read, check, complete."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codetitan import device
+from codetitan.config import rules, schema
+from codetitan.config.load import Tree, load
+from codetitan.errors import ConfigError
+from codetitan.models.code.spec import model_spec
+from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss
+from codetitan.trainer import CodeTrainer
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A configuration that can be run.
+
+    Attributes:
+        config: complete, with the model's spec.
+        tree: the settings that somebody wrote.
+        adapted: key → why codetitan set it.
+        world_size: processes that it was checked for.
+    """
+
+    config: CodeTrainer.Config
+    tree: Tree
+    adapted: dict[str, str]
+    world_size: int
+
+
+def resolve(file: Path, overrides: Sequence[str], *, world_size: int) -> Resolved:
+    """Reads, checks and completes a configuration for `world_size` processes.
+
+    Raises:
+        ConfigError: whatever is wrong with it, in one line.
+    """
+    tree = load(file, overrides)
+    adapted: dict[str, str] = {}
+    config: CodeTrainer.Config = schema.build(CodeTrainer.Config, tree, "", CodeTrainer.Config)
+    rules.check(config, world_size)
+    dp = rules.data_parallel_degree(config, world_size)
+    if config.training.global_batch_size == -1:
+        adapted["training.global_batch_size"] = "local_batch_size · data-parallel degree"
+    rows = config.training.global_batch_size
+    rows = config.training.local_batch_size * dp if rows == -1 else rows
+    shape = config.model.shape()
+    seed = config.debug.seed
+    if seed is None:
+        raise ConfigError("debug.seed: must be a whole number: the same TOML gives the same weights")
+    cross_entropy = CrossEntropyLoss.Config(global_vocab_size=shape.vocab_size)
+    loss = (
+        dataclasses.replace(config.loss, loss_fn=cross_entropy)
+        if isinstance(config.loss, ChunkedLossWrapper.Config)
+        else cross_entropy
+    )
+    no_cuda_graphs = config.training.disable_cuda_graphs
+    if not no_cuda_graphs and device.device_type() == "cpu":
+        no_cuda_graphs = True
+        adapted["training.disable_cuda_graphs"] = "there is no GPU"
+    complete = dataclasses.replace(
+        config,
+        training=dataclasses.replace(config.training, global_batch_size=rows, disable_cuda_graphs=no_cuda_graphs),
+        dataloader=dataclasses.replace(config.dataloader, rows=rows),
+        loss=loss,
+        model_spec=model_spec(config.model.flavor, shape, seed=seed, attention=config.model.attention),
+    )
+    return Resolved(complete, tree, adapted, world_size)

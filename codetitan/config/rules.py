@@ -1,0 +1,272 @@
+"""What depends on several keys, on the machine or on the number of processes: a rule a function.
+
+Each raises ConfigError with the key, its value, the rule and a fix. They run before a process group starts, on a
+configuration whose types are right.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from math import gcd, prod
+from pathlib import Path
+
+from codetitan import device
+from codetitan.data.sources import open_source
+from codetitan.errors import ConfigError, did_you_mean
+from codetitan.models.code.flavors import FLAVORS
+from codetitan.titan import ChunkedLossWrapper
+from codetitan.tokenizer.encoding import tokenizer_folder, vocabulary_size
+from codetitan.trainer import CodeTrainer
+
+Config = CodeTrainer.Config
+
+# key → (holds, the rule in words)
+_AT_LEAST_ONE: tuple[Callable[[float], bool], str] = (lambda x: x >= 1, "must be at least 1")
+_POSITIVE: tuple[Callable[[float], bool], str] = (lambda x: x > 0, "must be above 0")
+_NOT_NEGATIVE: tuple[Callable[[float], bool], str] = (lambda x: x >= 0, "must not be negative")
+_SHARE: tuple[Callable[[float], bool], str] = (lambda x: 0 <= x <= 1, "must lie between 0 and 1")
+_RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "training.steps": _AT_LEAST_ONE,
+    "training.seq_len": (lambda x: x >= 2, "must be at least 2"),
+    "training.local_batch_size": _AT_LEAST_ONE,
+    "training.max_norm": _POSITIVE,
+    "training.gc_freq": _AT_LEAST_ONE,
+    "optimizer.lr": _POSITIVE,
+    "optimizer.eps": _POSITIVE,
+    "optimizer.weight_decay": _NOT_NEGATIVE,
+    "lr_scheduler.warmup_steps": _NOT_NEGATIVE,
+    "lr_scheduler.warmup_ratio": _SHARE,
+    "lr_scheduler.total_steps": _AT_LEAST_ONE,
+    "lr_scheduler.decay_ratio": _SHARE,
+    "lr_scheduler.min_lr_factor": _SHARE,
+    "metrics.log_freq": _AT_LEAST_ONE,
+    "checkpoint.interval": _AT_LEAST_ONE,
+    "parallelism.data_parallel_replicate_degree": _AT_LEAST_ONE,
+    "parallelism.tensor_parallel_degree": _AT_LEAST_ONE,
+    "parallelism.pipeline_parallel_degree": _AT_LEAST_ONE,
+    "parallelism.context_parallel_degree": _AT_LEAST_ONE,
+    "parallelism.expert_parallel_degree": (lambda x: x == 1, "must be 1: the code family has no experts"),
+    "model.dim": _AT_LEAST_ONE,
+    "model.n_layers": _AT_LEAST_ONE,
+    "model.n_heads": _AT_LEAST_ONE,
+    "model.n_kv_heads": _AT_LEAST_ONE,
+    "model.ffn_dim": _AT_LEAST_ONE,
+    "model.vocab_size": _AT_LEAST_ONE,
+    "model.rope_theta": _POSITIVE,
+    "loss.num_chunks": _AT_LEAST_ONE,
+    "comm.init_timeout_seconds": _AT_LEAST_ONE,
+    "comm.train_timeout_seconds": _AT_LEAST_ONE,
+}
+
+
+def check_ranges(config: Config) -> None:
+    """Each number lies in its range."""
+    for key, (holds, rule) in _RANGES.items():
+        section, name = key.split(".")
+        value = getattr(getattr(config, section), name, None)
+        if value is not None and not holds(value):
+            raise ConfigError(f"{key} = {value} {rule}")
+    betas = config.optimizer.betas
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        raise ConfigError(f"optimizer.betas = {betas} must be two numbers from 0 to below 1, such as [0.9, 0.95]")
+    for key, degree in (
+        ("training.global_batch_size", config.training.global_batch_size),
+        ("parallelism.data_parallel_shard_degree", config.parallelism.data_parallel_shard_degree),
+    ):
+        if degree != -1 and degree < 1:
+            raise ConfigError(f"{key} = {degree} must be at least 1, or -1 to have it worked out")
+
+
+def check_model(config: Config) -> None:
+    """The flavor exists, and its shape (with the changes of [model]) is one that can be built."""
+    flavor = config.model.flavor
+    if flavor not in FLAVORS:
+        raise ConfigError(
+            f'model.flavor = "{flavor}" must be one of {", ".join(FLAVORS)}{did_you_mean(flavor, FLAVORS)}'
+        )
+    shape = config.model.shape()
+    if shape.dim % shape.n_heads or shape.head_dim % 2:
+        raise ConfigError(
+            f"model.dim = {shape.dim} must be an even multiple of model.n_heads = {shape.n_heads}: heads of even width"
+        )
+    if shape.n_heads % shape.n_kv_heads:
+        fitting = [n for n in range(1, shape.n_heads + 1) if shape.n_heads % n == 0]
+        raise ConfigError(
+            f"model.n_kv_heads = {shape.n_kv_heads} must divide model.n_heads = {shape.n_heads}; "
+            f"fitting: {', '.join(map(str, fitting))}"
+        )
+
+
+def check_tokenizer(config: Config) -> None:
+    """The tokenizer exists and its ids fit the model's vocabulary."""
+    folder = tokenizer_folder(config.hf_assets_path)
+    n_ids, vocab_size = vocabulary_size(folder), config.model.shape().vocab_size
+    if n_ids > vocab_size:
+        raise ConfigError(
+            f"model.vocab_size = {vocab_size} must hold the {n_ids} ids of the tokenizer {config.hf_assets_path}; "
+            f"set it to {-(-n_ids // 128) * 128}"
+        )
+
+
+def data_parallel_degree(config: Config, world_size: int) -> int:
+    """Returns R = replicate × shard.
+
+    Raises:
+        ConfigError: the degrees do not multiply to the number of processes.
+    """
+    p = config.parallelism
+    names = ["data_parallel_replicate_degree", "context_parallel_degree", "tensor_parallel_degree", "pipeline_parallel_degree"]
+    fixed = prod(getattr(p, name) for name in names)
+    shard = p.data_parallel_shard_degree
+    if shard == -1 and world_size % fixed == 0:
+        return int(p.data_parallel_replicate_degree * (world_size // fixed))
+    if shard != -1 and fixed * shard == world_size:
+        return int(p.data_parallel_replicate_degree * shard)
+    used = {name: getattr(p, name) for name in [*names, "data_parallel_shard_degree"]}
+    shown = " · ".join(f"{name} {degree}" for name, degree in used.items() if degree not in (1, -1)) or "all 1"
+    product = fixed * (shard if shard != -1 else 1)
+    need = f"must divide the {world_size} processes" if shard == -1 else f"must be the {world_size} processes"
+    raise ConfigError(
+        f"parallelism: the degrees ({shown}) multiply to {product}, which {need}; start NGPU={product} processes or "
+        "change a degree (parallelism.data_parallel_shard_degree = -1 takes what is left)"
+    )
+
+
+def check_batch(config: Config, world_size: int) -> None:
+    """The global batch splits into microbatches over the data-parallel ranks, and those over the pipeline."""
+    dp = data_parallel_degree(config, world_size)
+    local, rows = config.training.local_batch_size, config.training.global_batch_size
+    if rows != -1 and rows % (local * dp):
+        step = local * dp
+        nearest = max(step, round(rows / step) * step)
+        per_rank = f"; or training.local_batch_size = {gcd(rows // dp, local)}" if rows % dp == 0 else ""
+        raise ConfigError(
+            f"training.global_batch_size = {rows} must be a multiple of training.local_batch_size · data-parallel "
+            f"degree = {local} · {dp} = {step}; nearest: {nearest}{per_rank}"
+        )
+    p = config.parallelism
+    if p.pipeline_parallel_degree > 1 and local % p.pipeline_parallel_microbatch_size:
+        raise ConfigError(
+            f"training.local_batch_size = {local} must be a multiple of parallelism.pipeline_parallel_microbatch_size "
+            f"= {p.pipeline_parallel_microbatch_size}"
+        )
+
+
+def check_sequence(config: Config) -> None:
+    """The sequence splits over context and tensor parallel ranks and into the loss's chunks."""
+    p, seq_len = config.parallelism, config.training.seq_len
+    cp, tp = p.context_parallel_degree, p.tensor_parallel_degree
+    rule, divisor = [], 1
+    if cp > 1:
+        rule, divisor = [*rule, "2·cp"], divisor * 2 * cp
+    if tp > 1 and p.enable_sequence_parallel:
+        rule, divisor = [*rule, "tp"], divisor * tp
+    if seq_len % divisor:
+        nearest = max(divisor, round(seq_len / divisor) * divisor)
+        raise ConfigError(
+            f"training.seq_len = {seq_len} must divide by {'·'.join(rule)} = {divisor}; nearest: {nearest}"
+        )
+    if isinstance(config.loss, ChunkedLossWrapper.Config) and (seq_len // cp) % config.loss.num_chunks:
+        chunks = config.loss.num_chunks
+        nearest = max(chunks * cp, round(seq_len / (chunks * cp)) * chunks * cp)
+        raise ConfigError(
+            f"training.seq_len = {seq_len} must divide by loss.num_chunks{'·cp' if cp > 1 else ''} = {chunks * cp}; "
+            f"nearest: {nearest}; or loss.num_chunks = {gcd(seq_len // cp, chunks)}"
+        )
+
+
+def check_tensor_parallel(config: Config) -> None:
+    """The heads and the SwiGLU width split over the tensor-parallel ranks."""
+    tp, shape = config.parallelism.tensor_parallel_degree, config.model.shape()
+    sizes = {"n_heads": shape.n_heads, "n_kv_heads": shape.n_kv_heads, "ffn_dim": shape.ffn_dim}
+    for name, size in sizes.items():
+        if size % tp:
+            largest = gcd(*sizes.values())
+            fitting = [n for n in range(1, largest + 1) if largest % n == 0]
+            raise ConfigError(
+                f"parallelism.tensor_parallel_degree = {tp} must divide model.{name} = {size} of {config.model.flavor}; "
+                f"fitting: {', '.join(map(str, fitting))}"
+            )
+
+
+def check_pipeline_parallel(config: Config) -> None:
+    """There is a layer for every stage, and the embeddings are not tied across stages."""
+    p, shape = config.parallelism, config.model.shape()
+    pp = p.pipeline_parallel_degree
+    if pp == 1:
+        return
+    if shape.tie_embeddings:
+        raise ConfigError(
+            f"parallelism.pipeline_parallel_degree = {pp}: {config.model.flavor} ties its embeddings, which the first "
+            "and the last stage can't share; set model.tie_embeddings = false, or use data, tensor or context parallelism"
+        )
+    if pp > shape.n_layers:
+        raise ConfigError(
+            f"parallelism.pipeline_parallel_degree = {pp} must not exceed the {shape.n_layers} layers of "
+            f"{config.model.flavor}"
+        )
+
+
+def check_attention(config: Config) -> None:
+    """The attention kernel runs on this device and under this plan."""
+    name, p = config.model.attention, config.parallelism
+    if name == "varlen" and p.context_parallel_degree > 1:
+        raise ConfigError('model.attention = "varlen" does not work under context parallelism; use "flex"')
+    if name == "flex_flash" and device.device_type() == "cuda":
+        import torch
+
+        if torch.cuda.get_device_capability() < (9, 0):
+            raise ConfigError(
+                f'model.attention = "flex_flash" needs a Hopper GPU or newer, not {torch.cuda.get_device_name()}; use "flex"'
+            )
+
+
+def check_data(config: Config) -> None:
+    """There is a corpus."""
+    if not config.dataloader.sources:
+        raise ConfigError(
+            "dataloader.sources: missing; name a corpus, for example --dataloader.sources python-stdlib or "
+            "--dataloader.sources directory:PATH"
+        )
+    for source in config.dataloader.sources:
+        open_source(source)
+
+
+def checkpoint_bytes(config: Config) -> int:
+    """Returns the size of a full checkpoint: fp32 weights and AdamW's two moments."""
+    return 12 * config.model.shape().n_params
+
+
+def check_dump_folder(config: Config) -> None:
+    """The folder can be written, and its disk has room for two checkpoints: the last one and the one being written."""
+    folder = Path(config.dump_folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-test-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f'dump_folder = "{config.dump_folder}" can\'t be written: {error.strerror}; choose another with '
+            "--dump_folder DIR"
+        ) from None
+    if config.checkpoint.enable:
+        need, free = 2 * checkpoint_bytes(config), shutil.disk_usage(folder).free
+        if need > free:
+            raise ConfigError(
+                f'dump_folder = "{config.dump_folder}" has {free / 1e9:.1f} GB free; two checkpoints of '
+                f"{config.model.flavor} need {need / 1e9:.1f} GB: free some, choose another with --dump_folder DIR, "
+                "or set checkpoint.enable = false"
+            )
+
+
+def check(config: Config, world_size: int) -> None:
+    """Runs every rule that needs nothing but the configuration and the number of processes."""
+    check_ranges(config)
+    check_model(config)
+    check_tokenizer(config)
+    check_batch(config, world_size)
+    check_sequence(config)
+    check_tensor_parallel(config)
+    check_pipeline_parallel(config)
+    check_attention(config)

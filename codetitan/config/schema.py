@@ -1,0 +1,292 @@
+"""Checks settings against dataclasses and builds them, bottom-up and once, so that every validation runs.
+
+There is no second schema: the fields, types and defaults are those of torchtitan's (and our) Config dataclasses.
+"""
+
+import dataclasses
+import difflib
+import types
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import tomli
+
+from codetitan.config.choice import Choice
+from codetitan.config.load import Setting, Tree
+from codetitan.errors import ConfigError, did_you_mean
+
+NONE = "none"  # TOML has no null: a key that may be None takes this word
+
+
+# dataclass → fields that a configuration file can't set; filled by the module that owns the root (codetitan.trainer).
+HIDDEN: dict[type, frozenset[str]] = {}
+
+
+@cache
+def hints(cls: type) -> dict[str, Any]:
+    """Returns field name → type of a dataclass, in order, without private ones and what only Python can set."""
+    types_ = get_type_hints(cls, include_extras=True)
+    hidden = HIDDEN.get(cls, frozenset())
+    return {
+        field.name: types_[field.name]
+        for field in dataclasses.fields(cls)
+        if field.init and not field.name.startswith("_") and field.name not in hidden
+    }
+
+
+def split(hint: Any) -> tuple[Any, Choice | None]:
+    """Returns a type without its annotations, and the Choice among them."""
+    if get_origin(hint) is Annotated:
+        base, *notes = get_args(hint)
+        return base, next((note for note in notes if isinstance(note, Choice)), None)
+    return hint, None
+
+
+def _all_keys(cls: type, prefix: str = "") -> Iterator[str]:
+    for name, hint in hints(cls).items():
+        base, choice = split(hint)
+        if choice is None and dataclasses.is_dataclass(base):
+            yield from _all_keys(base, f"{prefix}{name}.")  # type: ignore[arg-type]
+        elif choice is not None and get_origin(base) is not list:
+            yield f"{prefix}{name}.{choice.key}"
+            for option in choice.options.values():
+                if option is not None:
+                    yield from _all_keys(option, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _unknown(key: str, known: list[str], root: type, setting: "Setting | Tree") -> ConfigError:
+    """A key that nobody knows: suggests a neighbour, else the same name in another section."""
+    section, _, name = key.rpartition(".")
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    if close:
+        hint = f'; did you mean "{close[0]}"?'
+    else:
+        every = list(_all_keys(root))
+        elsewhere = [other for other in every if other.rpartition(".")[2] == name]
+        if not elsewhere:
+            elsewhere = difflib.get_close_matches(key, every, n=1, cutoff=0.7)
+        if elsewhere:
+            hint = f'; did you mean "{elsewhere[0]}"?'
+        else:
+            hint = f"; {section or 'the file'} has {', '.join(known)}"
+    origin = f" ({setting.origin})" if isinstance(setting, Setting) else ""
+    return ConfigError(f"{key}{origin}: unknown key{hint}")
+
+
+def _wrong(key: str, setting: Setting, rule: str) -> ConfigError:
+    return ConfigError(f"{key} = {_as_toml(setting.value)} ({setting.origin}) {rule}")
+
+
+def _as_toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _type_name(hint: Any) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", dict: "a table"}
+    if get_origin(hint) is list:
+        inner = split(get_args(hint)[0])[0]
+        return f"a list of {names.get(inner, 'tables').removeprefix('a ')}s".replace("tabless", "tables")
+    return names.get(get_origin(hint) or hint, "a value of another type")
+
+
+def _from_text(text: str, hint: Any) -> Any:
+    """Reads a value of the command line as TOML where the type allows that, else as the text itself."""
+    if hint is str or get_origin(hint) is Literal:
+        return text
+    try:
+        return tomli.loads(f"value = {text}")["value"]
+    except tomli.TOMLDecodeError:
+        if get_origin(hint) is list:
+            return text.split(",")
+        return text
+
+
+def coerce(setting: Setting, hint: Any, key: str, root: type) -> Any:
+    """Returns the setting's value as the type `hint`.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    base, choice = split(hint)
+    origin = get_origin(base)
+    if choice is not None and origin is list:
+        return _choice_list(setting, choice, key, root)
+    if origin in (Union, types.UnionType):
+        return _union(setting, base, key, root)
+    value = _from_text(setting.value, base) if setting.from_command_line and isinstance(setting.value, str) else setting.value
+    if origin is Literal:
+        options = [str(option) for option in get_args(base)]
+        if value not in get_args(base):
+            raise _wrong(key, setting, f"must be one of {', '.join(options)}{did_you_mean(str(value), options)}")
+        return value
+    if base is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if base in (int, float, bool, str):
+        if type(value) is not base:
+            raise _wrong(key, setting, f"must be {_type_name(base)}{_number_hint(value, base)}")
+        return value
+    if origin is list:
+        if not isinstance(value, list):
+            raise _wrong(key, setting, f"must be {_type_name(base)}")
+        (inner,) = get_args(base)
+        return [
+            coerce(Setting(item, setting.origin, setting.layer), inner, f"{key}.{i}", root)
+            for i, item in enumerate(value)
+        ]
+    if base is dict or origin is dict:
+        if not isinstance(value, dict):
+            raise _wrong(key, setting, f"must be {_type_name(base)}")
+        return value
+    if dataclasses.is_dataclass(base):
+        if not isinstance(value, dict):
+            raise _wrong(key, setting, "must be a table")
+        return build(base, _table(value, setting), key, root)  # type: ignore[arg-type]
+    return value
+
+
+def _number_hint(value: Any, base: type) -> str:
+    if base is int and isinstance(value, float) and value.is_integer():
+        return f"; write {int(value)}"
+    return ""
+
+
+def _union(setting: Setting, base: Any, key: str, root: type) -> Any:
+    arms = [arm for arm in get_args(base) if arm is not type(None)]
+    if type(None) in get_args(base) and setting.value in (NONE, None):
+        return None
+    errors = []
+    for arm in arms:
+        try:
+            return coerce(setting, arm, key, root)
+        except ConfigError as error:
+            errors.append(error)
+    if len(errors) == 1 and type(None) in get_args(base):
+        raise ConfigError(f'{errors[0]}; or "{NONE}"')
+    raise errors[0]
+
+
+def _table(value: Mapping[str, Any], setting: Setting) -> Tree:
+    """Gives the keys of a table inside a list the table's origin."""
+    return {
+        name: item
+        if isinstance(item, Setting)
+        else _table(item, setting)
+        if isinstance(item, dict)
+        else Setting(item, setting.origin, setting.layer)
+        for name, item in value.items()
+    }
+
+
+def _choice_list(setting: Setting, choice: Choice, key: str, root: type) -> list[Any]:
+    value = setting.value
+    if setting.from_command_line and isinstance(value, str):
+        value = _from_text(value, list[str]) if value.startswith("[") else value.split(",")
+    if not isinstance(value, list):
+        raise _wrong(key, setting, "must be a list of tables")
+    built = []
+    for i, item in enumerate(value):
+        if isinstance(item, str) and choice.word is not None:
+            item = choice.word(item)
+        if not isinstance(item, dict):
+            raise _wrong(f"{key}.{i}", Setting(item, setting.origin, setting.layer), "must be a table")
+        built.append(_choice(_table(item, setting), choice, f"{key}.{i}", root))
+    return built
+
+
+def _choice(tree: Tree, choice: Choice, key: str, root: type, *, default: Any = dataclasses.MISSING) -> Any:
+    """Builds the component that `choice.key` names, else one like `default`.
+
+    Keys of a component that a lower layer chose go with it.
+    """
+    named = tree.get(choice.key)
+    options = sorted(choice.options)
+    if named is None:
+        if default is dataclasses.MISSING:
+            raise ConfigError(f"{key}.{choice.key}: missing; must be one of {', '.join(options)}")
+        name, layer = choice.name_of(default), -1
+    else:
+        if not isinstance(named, Setting) or named.value not in choice.options:
+            shown = named.value if isinstance(named, Setting) else "a table"
+            wrong = Setting(shown, named.origin if isinstance(named, Setting) else "", 0)
+            raise _wrong(
+                f"{key}.{choice.key}", wrong, f"must be one of {', '.join(options)}{did_you_mean(str(shown), options)}"
+            )
+        name, layer = str(named.value), named.layer
+    cls = choice.options[name]
+    fields = hints(cls) if cls is not None else {}
+    rest: Tree = {
+        field: setting
+        for field, setting in tree.items()
+        if field != choice.key and (field in fields or not isinstance(setting, Setting) or setting.layer >= layer)
+    }
+    if cls is None:
+        if rest:
+            field, setting = next(iter(rest.items()))
+            raise ConfigError(f'{key}.{field}: not used where {key}.{choice.key} = "{name}"; remove it')
+        return None
+    start = default if type(default) is cls else dataclasses.MISSING
+    return build(cls, rest, key, root, start=start, extra_key=choice.key)
+
+
+def build(
+    cls: type, tree: Tree, key: str, root: type, *, start: Any = dataclasses.MISSING, extra_key: str | None = None
+) -> Any:
+    """Builds a dataclass from settings, innermost first.
+
+    Args:
+        cls: the dataclass.
+        tree: its keys that somebody set.
+        key: its own key, "" for the whole configuration.
+        root: the dataclass of the whole configuration, for suggestions.
+        start: an instance whose values stand where nobody set any; else the dataclass's defaults do.
+        extra_key: a key beside the fields, for suggestions.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type or value, or what the dataclass's own validation refuses.
+    """
+    prefix = f"{key}." if key else ""
+    fields = hints(cls)
+    defaults = {field.name: field for field in dataclasses.fields(cls)}
+    arguments: dict[str, Any] = {}
+    for name, setting in tree.items():
+        if name not in fields:
+            known = [*fields, extra_key] if extra_key else list(fields)
+            raise _unknown(prefix + name, known, root, setting)
+        base, choice = split(fields[name])
+        if isinstance(setting, Setting) and (choice is None or get_origin(base) is list):
+            arguments[name] = coerce(setting, fields[name], prefix + name, root)
+        elif isinstance(setting, Setting):
+            raise _wrong(prefix + name, setting, f'must be a table with the key "{choice.key}"')  # type: ignore[union-attr]
+        elif choice is not None:
+            arguments[name] = _choice(setting, choice, prefix + name, root, default=_default(defaults[name]))
+        elif dataclasses.is_dataclass(base):
+            inner = _default(defaults[name])
+            arguments[name] = build(base, setting, prefix + name, root, start=inner)  # type: ignore[arg-type]
+        elif base is dict or get_origin(base) is dict:
+            arguments[name] = _plain(setting)
+        else:
+            raise ConfigError(f"{prefix}{name}: must be {_type_name(base)}, not a table")
+    for name, field in defaults.items():
+        if name in fields and arguments.get(name, _default(field)) is dataclasses.MISSING:
+            raise ConfigError(f"{prefix}{name}: missing; must be {_type_name(split(fields[name])[0])}")
+    try:
+        return cls(**arguments) if start is dataclasses.MISSING else dataclasses.replace(start, **arguments)
+    except (ValueError, AssertionError, NotImplementedError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{key or 'the configuration'}: {' '.join(str(error).split())}") from None
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _plain(tree: Tree) -> dict[str, Any]:
+    return {name: item.value if isinstance(item, Setting) else _plain(item) for name, item in tree.items()}

@@ -1,0 +1,90 @@
+"""CUDA or CPU: what torchtitan needs adapted to run on a CPU (contract 8).
+
+torchtitan 0.3.0 has no CPU mode: without a GPU it takes the device type "cuda" and calls `torch.cuda`. `install` gives
+it the type "cpu" and a module with the few functions that it calls. The other adaptations stand where they act:
+the attention (models/code/attention.py), FSDP's reduction (models/code/parallelize.py) and the configuration
+(config/resolve.py: no CUDA graphs).
+"""
+
+import os
+import platform
+import resource
+from collections import namedtuple
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+GIB = 1024**3
+
+
+def device_type() -> str:
+    """Returns "cuda" where a GPU is visible, else "cpu". Hide the GPUs with CUDA_VISIBLE_DEVICES= to train on the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def visible_gpus() -> int:
+    """Returns how many GPUs this machine shows."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def cpu_name() -> str:
+    """Returns the processor's model name as Linux gives it, else what Python knows."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+_Properties = namedtuple("_Properties", ["total_memory"])
+
+
+class CpuDeviceModule:
+    """What torchtitan calls on `torch.cuda`, for the CPU. Memory is the process's peak resident set.
+
+    A name that is missing here raises, as it does in `torch.cpu`: nothing is pretended to exist.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch.cpu, name)
+
+    def current_device(self) -> int:  # torch.cpu returns "cpu", and torchtitan passes it on as an index
+        return 0
+
+    def get_device_name(self, device: torch.device | None = None) -> str:
+        return cpu_name()
+
+    def get_device_properties(self, device: torch.device | None = None) -> _Properties:
+        return _Properties(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+    def memory_stats(self, device: torch.device | None = None) -> dict[str, int]:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
+        return {"active_bytes.all.peak": peak, "reserved_bytes.all.peak": peak, "num_alloc_retries": 0, "num_ooms": 0}
+
+    def reset_peak_memory_stats(self) -> None:  # the operating system keeps the peak of the process's life
+        pass
+
+    def empty_cache(self) -> None:
+        pass
+
+
+def install() -> None:
+    """Tells torchtitan which device there is. Must run before torchtitan's other modules are imported."""
+    if device_type() == "cuda":
+        return
+    import torchtitan.tools.utils as utils
+
+    utils.device_type = "cpu"
+    utils.device_module = CpuDeviceModule()
+
+
+def set_pg_timeouts(timeout: timedelta, parallel_dims: Any) -> None:
+    """torchtitan's function of this name for gloo, whose barrier takes no device ids."""
+    dist.barrier()
+    groups = [mesh.get_group() for mesh in parallel_dims.get_all_one_dimensional_meshes().values()]
+    for group in [*groups, None]:
+        dist.set_timeout(timeout, group)

@@ -1,0 +1,19 @@
+"""The one exception for what a person got wrong: shown as one line, without a traceback."""
+
+import difflib
+from collections.abc import Iterable
+
+EXIT_USER_ERROR = 2
+
+
+class ConfigError(ValueError):
+    """A wrong TOML, command line, corpus or machine; the text names key, value, rule and a fix.
+
+    Entry points print it as `codetitan: error: TEXT` on stderr and exit with 2 (`EXIT_USER_ERROR`).
+    """
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Returns `; did you mean "x"?` for the known name closest to `word`, or an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f'; did you mean "{close[0]}"?' if close else ""

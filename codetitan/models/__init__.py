@@ -1,0 +1,1 @@
+"""Model families, each in the shape of torchtitan's own."""

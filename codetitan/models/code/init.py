@@ -1,0 +1,43 @@
+"""Initial values that do not depend on the mesh (contract 6): a function of (seed, the parameter's name).
+
+torch's distributed random numbers do not work on a CPU and give other values on other meshes. Here each parameter is
+drawn whole, by a generator of its own, and then sharded: one full parameter exists at a time.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+from codetitan.data.order import key
+from codetitan.titan import DTensor, Replicate, canonical_fqn
+
+STD = 0.02
+_RESIDUAL = ("attention.wo.weight", "feed_forward.w2.weight")
+
+
+def initial_std(name: str, n_layers: int) -> float:
+    """Returns 0.02, scaled by 1/√(2·layers) for the projections that write to the residual stream.
+
+    Source: GPT-2 (Radford et al. 2019, §2.3); StarCoder, arXiv 2305.06161, uses the same.
+    """
+    return STD / math.sqrt(2 * n_layers) if name.endswith(_RESIDUAL) else STD
+
+
+@torch.no_grad()
+def init_parameters(model: nn.Module, *, n_layers: int, seed: int) -> None:
+    """Fills every parameter: norms with 1, weights from a normal distribution cut at three standard deviations."""
+    for wrapped_name, parameter in model.named_parameters():
+        name = canonical_fqn(wrapped_name)
+        if parameter.ndim == 1:
+            parameter.fill_(1.0)
+            continue
+        full = torch.empty(parameter.shape, dtype=torch.float32, device=parameter.device)
+        generator = torch.Generator(device=full.device).manual_seed(key(seed, "init", name) >> 1)
+        std = initial_std(name, n_layers)
+        nn.init.trunc_normal_(full, std=std, a=-3 * std, b=3 * std, generator=generator)
+        if isinstance(parameter, DTensor):
+            mesh = parameter.device_mesh
+            parameter.copy_(DTensor.from_local(full, mesh, [Replicate()] * mesh.ndim, run_check=False))
+        else:
+            parameter.copy_(full)

@@ -1,0 +1,19 @@
+"""Applies the plan to a model: torchtitan's order of TP, CP, activation checkpointing, compile and FSDP."""
+
+from typing import Any
+
+from torch import nn
+
+from codetitan import device
+from codetitan.titan import FSDPModule, parallelize_llama
+
+
+def parallelize_code(model: nn.Module, **plan: Any) -> nn.Module:
+    """torchtitan's `parallelize_fn`: takes and returns the model, with the trainer's parallel settings."""
+    model = parallelize_llama(model, **plan)
+    if device.device_type() == "cpu":
+        for module in model.modules():
+            if isinstance(module, FSDPModule):
+                # FSDP's pre-multiplied sum is NCCL's own; gloo has plain sums only.
+                module.set_force_sum_reduction_for_comms(True)
+    return model

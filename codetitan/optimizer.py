@@ -1,0 +1,90 @@
+"""AdamW as the recipe wants it, and its schedule, over torchtitan's containers."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from torch import nn
+
+from codetitan.titan import LRSchedulersContainer, OptimizersContainer, ParamGroupConfig
+
+# What is not decayed: norms and biases. Decay pulls towards zero, which means nothing for a gain around one.
+NO_DECAY = r"(norm\.weight|\.bias)$"
+
+
+class CodeOptimizers(OptimizersContainer):  # type: ignore[misc]
+    """torchtitan's optimizers, with the two groups of the recipe: norms and biases without weight decay, the rest."""
+
+    @dataclass(kw_only=True, slots=True)
+    class Config(OptimizersContainer.Config):
+        name: Literal["AdamW", "Adam"] = "AdamW"
+        """The optimizer, by its name in torch.optim."""
+
+        lr: float = 3e-4
+        """Peak learning rate."""
+
+        betas: list[float] = field(default_factory=lambda: [0.9, 0.95])
+        """Decay rates of the two moments."""
+
+        eps: float = 1e-8
+        """Added to the denominator."""
+
+        weight_decay: float = 0.1
+        """Decoupled weight decay; norms and biases are not decayed."""
+
+    def __init__(self, config: Config, *, model_parts: list[nn.Module]) -> None:
+        shared = {"lr": config.lr, "betas": tuple(config.betas), "eps": config.eps}
+        groups = [
+            # A group of the user's own states what differs from the section.
+            *(
+                replace(group, optimizer_kwargs={**shared, "weight_decay": config.weight_decay, **group.optimizer_kwargs})
+                for group in config.param_groups
+            ),
+            ParamGroupConfig(
+                pattern=NO_DECAY, optimizer_name=config.name, optimizer_kwargs={**shared, "weight_decay": 0.0}
+            ),
+            ParamGroupConfig(
+                pattern=".*", optimizer_name=config.name, optimizer_kwargs={**shared, "weight_decay": config.weight_decay}
+            ),
+        ]
+        super().__init__(replace(config, param_groups=groups), model_parts=model_parts)
+
+    @staticmethod
+    def _build_param_groups(
+        model: nn.Module, param_group_configs: Sequence[ParamGroupConfig], impl_kwargs: dict[str, Any]
+    ) -> Any:
+        # torchtitan raises where a pattern matches nothing, but a pipeline stage need not hold every kind of parameter.
+        names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+        used = []
+        for group in param_group_configs:
+            rest = [name for name in names if not re.search(group.pattern, name)]
+            if len(rest) < len(names):
+                used.append(group)
+            names = rest
+        return OptimizersContainer._build_param_groups(model, used, impl_kwargs)
+
+
+class CodeLRSchedulers(LRSchedulersContainer):  # type: ignore[misc]
+    """torchtitan's schedule, with the warm-up as a share of the steps."""
+
+    @dataclass(kw_only=True, slots=True)
+    class Config(LRSchedulersContainer.Config):
+        warmup_steps: int | None = None  # type: ignore[assignment]
+        """Steps of linear warm-up; None: `warmup_ratio` of the steps."""
+
+        warmup_ratio: float = 0.02
+        """Share of the steps that warm up, where `warmup_steps` is None."""
+
+        decay_type: Literal["linear", "sqrt", "cosine"] = "cosine"
+        """Shape of the decay after the warm-up."""
+
+        min_lr_factor: float = 0.1
+        """The last learning rate as a share of the peak."""
+
+        def build(self, *, optimizers: OptimizersContainer, training_steps: int) -> LRSchedulersContainer:
+            """Builds the schedule for a run of `training_steps`."""
+            steps = self.total_steps or training_steps
+            warmup_steps = max(1, round(self.warmup_ratio * steps)) if self.warmup_steps is None else self.warmup_steps
+            concrete = replace(self, warmup_steps=warmup_steps)
+            return LRSchedulersContainer.Config.build(concrete, optimizers=optimizers, training_steps=training_steps)

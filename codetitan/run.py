@@ -1,0 +1,69 @@
+"""One run from start to end: what is printed and saved before, and the orderly way out."""
+
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+import codetitan
+from codetitan import device
+from codetitan.config.render import render
+from codetitan.config.resolve import Resolved
+from codetitan.titan import logger, structured_logger
+from codetitan.trainer import CodeTrainer
+
+
+def save_config(resolved: Resolved) -> Path:
+    """Writes the resolved configuration to `dump_folder`/config.toml; one that differed is kept as config.N.toml."""
+    path = Path(resolved.config.dump_folder) / "config.toml"
+    text = (
+        f"# codetitan {codetitan.__version__}, torch {torch.__version__}, {resolved.world_size} processes\n"
+        + render(resolved)
+    )
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        number = 1 + sum(1 for _ in path.parent.glob("config.*.toml"))
+        path.rename(path.with_name(f"config.{number}.toml"))
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _describe(trainer: CodeTrainer, resolved: Resolved) -> None:
+    config, shape, dims = resolved.config, resolved.config.model.shape(), trainer.parallel_dims
+    name = trainer.metrics_processor.device_memory_monitor.device_name
+    degrees = {"replicate": dims.dp_replicate, "fsdp": dims.dp_shard, "tp": dims.tp, "cp": dims.cp, "pp": dims.pp}
+    mesh = " · ".join(f"{name} {degree}" for name, degree in degrees.items() if degree > 1) or "one process"
+    training = config.training
+    rows, tokens = training.global_batch_size, training.global_batch_size * training.seq_len
+    logger.info("codetitan %s on %d × %s (%s)", codetitan.__version__, resolved.world_size, name, device.device_type())
+    logger.info("model  %s: %.1fM parameters, seed %s", config.model.flavor, shape.n_params / 1e6, config.debug.seed)
+    logger.info("mesh   %s; %s gradient accumulation steps", mesh, trainer.gradient_accumulation_steps)
+    logger.info("data   %s", trainer.dataloader.corpus.summary())
+    logger.info(
+        "plan   %s steps × %s × %s = %s tokens a step, %.1fM tokens in all",
+        f"{training.steps:,}", rows, training.seq_len, f"{tokens:,}", training.steps * tokens / 1e6,
+    )  # fmt: skip
+    logger.info("output %s", config.dump_folder)
+
+
+def run(resolved: Resolved) -> None:
+    """Trains to the last step, from the last complete checkpoint where there is one.
+
+    Raises:
+        ConfigError: the corpus can't be used, or is not the one that the checkpoint belongs to.
+    """
+    config = resolved.config
+    structured_logger.init_structured_logger(
+        source="training", output_dir=config.dump_folder, enable=config.debug.enable_structured_logging
+    )
+    trainer: CodeTrainer = config.build()
+    try:
+        if dist.get_rank() == 0:
+            save_config(resolved)
+            _describe(trainer, resolved)
+        trainer.train()
+    finally:
+        trainer.close()
+    dist.barrier()
+    dist.destroy_process_group()
+    sys.stdout.flush()

@@ -1,0 +1,81 @@
+"""Trains a byte-level BPE and writes it as `tokenizer.json`: `codetitan tokenizer train`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from codetitan.data.document import Document
+from codetitan.data.sources import Source
+from codetitan.errors import ConfigError
+from codetitan.tokenizer.encoding import END_OF_TEXT
+
+# Qwen2's pre-tokenizer (tokenizer.json of Qwen2, Apache-2.0): digits one by one, line ends apart from words. Other
+# readers (llama.cpp) know this regex; a new one would lock our exports out of them.
+PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+# StarCoder's sentinels in its order, ids 0 to 18 (tokenizer.json of bigcode/starcoder).
+SENTINELS = (
+    "<|endoftext|> <fim_prefix> <fim_middle> <fim_suffix> <fim_pad> <filename> <gh_stars> <issue_start> "
+    "<issue_comment> <issue_closed> <jupyter_start> <jupyter_text> <jupyter_code> <jupyter_output> <empty_output> "
+    "<commit_before> <commit_msg> <commit_after> <reponame>"
+).split()
+
+
+def train_tokenizer(sources: list[Source], *, vocab_size: int, output: Path) -> Tokenizer:
+    """Trains on every document of `sources` and writes `output`/tokenizer.json and tokenizer_config.json.
+
+    Raises:
+        ConfigError: `vocab_size` leaves no room for merges, or the corpus is too small to fill it.
+    """
+    smallest = 256 + len(SENTINELS)
+    if vocab_size <= smallest:
+        raise ConfigError(f"--vocab-size {vocab_size} must be above {smallest} (256 bytes and {len(SENTINELS)} sentinels)")
+
+    def texts() -> Iterator[str]:
+        for source in sources:
+            for index in range(len(source)):
+                document = source.read(index)
+                if isinstance(document, Document):
+                    yield document.text
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PATTERN), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[AddedToken(token, special=True, normalized=False) for token in SENTINELS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    tokenizer.train_from_iterator(texts(), trainer)
+    if tokenizer.get_vocab_size() < vocab_size:
+        raise ConfigError(
+            f"the corpus yields {tokenizer.get_vocab_size()} tokens, fewer than --vocab-size {vocab_size}; "
+            "give it more text or a smaller vocabulary"
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(output / "tokenizer.json"), pretty=False)
+    (output / "tokenizer_config.json").write_text(
+        json.dumps(
+            {
+                "tokenizer_class": "PreTrainedTokenizerFast",
+                "bos_token": END_OF_TEXT,
+                "eos_token": END_OF_TEXT,
+                "pad_token": "<fim_pad>",
+                "additional_special_tokens": SENTINELS,
+                "clean_up_tokenization_spaces": False,
+                "add_prefix_space": False,
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+    return tokenizer

@@ -1,0 +1,91 @@
+"""What torchrun starts on every process: `codetitan.launch` has checked the configuration before."""
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from codetitan.errors import EXIT_USER_ERROR, ConfigError
+
+# Lines of torchtitan that are no news to a user: (part of the message). All of them are in the log file.
+_NOT_FOR_THE_CONSOLE = (
+    "Peak flops undefined",  # we print no MFU where the peak is unknown (metrics.known_peak_flops)
+    "Error running lspci",
+    "will be overridden to",  # torchrun sets TORCH_NCCL_ASYNC_ERROR_HANDLING, torchtitan changes it
+    "initial_load_model_only=True has no effect",
+    "Pipeline Parallel loss is not visible",  # our metrics rank prints it
+)
+
+
+class _ForPeople(logging.Filter):
+    """Lets through what codetitan says, and warnings of others that a user can act on."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == "codetitan":
+            return True
+        return record.levelno >= logging.WARNING and not any(
+            text in record.getMessage() for text in _NOT_FOR_THE_CONSOLE
+        )
+
+
+def init_logging(folder: Path, rank: int) -> None:
+    """The console of every rank that speaks, and everything in `folder`/logs/rank-R.log."""
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    root.handlers.clear()
+    console = logging.StreamHandler(sys.stdout)
+    console.setFormatter(logging.Formatter("%(message)s"))
+    console.addFilter(_ForPeople())
+    root.addHandler(console)
+    logs = folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    file = logging.FileHandler(logs / f"rank-{rank}.log", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root.addHandler(file)
+    if rank != 0:
+        # One voice: warnings repeat on every rank, and the metrics line comes from the rank that knows the loss.
+        console.setLevel(logging.ERROR)
+
+
+def _exit_on(number: int, frame: FrameType | None) -> None:
+    # Nothing is saved here: ranks stop at different places, and the last checkpoint is at most one interval old.
+    os._exit(128 + number)
+
+
+def _run(config_file: Path, overrides: list[str]) -> None:
+    from codetitan.config.resolve import resolve
+    from codetitan.run import run
+
+    rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    resolved = resolve(config_file, overrides, world_size=world_size)
+    init_logging(Path(resolved.config.dump_folder), rank)
+    run(resolved)
+
+
+def main(arguments: list[str]) -> int:
+    """Trains; returns the exit code. `arguments` are the configuration file and the overrides."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _exit_on)
+    try:
+        _run(Path(arguments[0]), arguments[1:])
+    except ConfigError as error:
+        if os.environ["RANK"] == "0":
+            print(f"codetitan: error: {error}", file=sys.stderr, flush=True)
+        return EXIT_USER_ERROR
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Everything is closed and every rank has passed the last barrier (codetitan.run). Leaving without interpreter
+    # teardown keeps gloo's and NCCL's threads from failing while their peers are already gone.
+    os._exit(code)

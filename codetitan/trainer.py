@@ -1,0 +1,122 @@
+"""torchtitan's trainer, with our data, metrics and model; its configuration is the root of every TOML file."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from codetitan.config.choice import Choice
+from codetitan.config.schema import HIDDEN
+from codetitan.data.loader import CodeDataLoader
+from codetitan.metrics import CodeMetrics
+from codetitan.models.code.flavors import FLAVORS, Flavor
+from codetitan.optimizer import CodeLRSchedulers, CodeOptimizers
+from codetitan.titan import (
+    BaseLoss,
+    CheckpointManager,
+    ChunkedLossWrapper,
+    CrossEntropyLoss,
+    DebugConfig,
+    FullAC,
+    MemoryBudgetAC,
+    SelectiveAC,
+    Trainer,
+    TrainingConfig,
+)
+from codetitan.tokenizer.code_tokenizer import CodeTokenizer
+
+
+@dataclass(kw_only=True, slots=True)
+class ModelConfig:
+    """The model: a flavor, and what to change of it."""
+
+    flavor: str = "debug"
+    """A named size: debug, 20m, 70m, 200m, 350m, 700m, 1_3b, 3b, 7b or 15b."""
+
+    attention: Literal["flex", "flex_flash", "varlen"] = "flex"
+    """Attention kernel on a GPU, all with document masks: flex (Triton), flex_flash (Hopper and newer) or varlen."""
+
+    dim: int | None = None
+    """Width D; None: the flavor's. The same holds for the keys below."""
+
+    n_layers: int | None = None
+    """Number of blocks."""
+
+    n_heads: int | None = None
+    """Query heads."""
+
+    n_kv_heads: int | None = None
+    """Key/value heads: as many as query heads, fewer (grouped-query attention) or 1 (multi-query)."""
+
+    ffn_dim: int | None = None
+    """Inner width of SwiGLU."""
+
+    vocab_size: int | None = None
+    """Rows of the embedding; at least the tokenizer's ids."""
+
+    tie_embeddings: bool | None = None
+    """Whether the head shares the embedding's weight."""
+
+    rope_theta: float | None = None
+    """Base of the rotary frequencies."""
+
+    def shape(self) -> Flavor:
+        """Returns the flavor with the changes."""
+        changes = {
+            f.name: getattr(self, f.name) for f in dataclasses.fields(Flavor) if getattr(self, f.name) is not None
+        }
+        return dataclasses.replace(FLAVORS[self.flavor], **changes)
+
+
+class CodeTrainer(Trainer):  # type: ignore[misc]
+    """Trains a code model; see `Trainer` of torchtitan for the loop."""
+
+    @dataclass(kw_only=True, slots=True)
+    class Config(Trainer.Config):
+        model: ModelConfig = field(default_factory=ModelConfig)
+        hf_assets_path: str = "code-32k"
+        """The tokenizer: a folder with a tokenizer.json, or the name of a shipped one."""
+
+        dump_folder: str = "outputs"
+        """Where the run leaves its checkpoints, logs and metrics."""
+
+        metrics: CodeMetrics.Config = field(default_factory=CodeMetrics.Config)
+        tokenizer: CodeTokenizer.Config = field(default_factory=CodeTokenizer.Config)
+        dataloader: CodeDataLoader.Config = field(default_factory=CodeDataLoader.Config)
+        optimizer: CodeOptimizers.Config = field(default_factory=CodeOptimizers.Config)
+        lr_scheduler: CodeLRSchedulers.Config = field(default_factory=CodeLRSchedulers.Config)
+        # CUDA graphs are off until they are measured with document masks; torchtitan has them on.
+        training: TrainingConfig = field(default_factory=lambda: TrainingConfig(disable_cuda_graphs=True))
+        checkpoint: CheckpointManager.Config = field(default_factory=CheckpointManager.Config)
+        debug: DebugConfig = field(default_factory=lambda: DebugConfig(seed=0))
+        activation_checkpoint: Annotated[
+            Any,
+            Choice(
+                "name",
+                {
+                    "selective": SelectiveAC.Config,
+                    "full": FullAC.Config,
+                    "memory-budget": MemoryBudgetAC.Config,
+                    "none": None,
+                },
+            ),
+        ] = field(default_factory=SelectiveAC.Config)
+        loss: Annotated[
+            BaseLoss.Config,
+            Choice("name", {"cross-entropy": CrossEntropyLoss.Config, "chunked-cross-entropy": ChunkedLossWrapper.Config}),
+        ] = field(default_factory=ChunkedLossWrapper.Config)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.dataloader.place(self.parallel_dims.get_optional_mesh("batch"))
+
+    def batch_generator(self, data_iterable: Iterable[Any]) -> Iterator[Any]:
+        """torchtitan's, which starts when the checkpoint is loaded: so the clock and the metrics start here."""
+        self.metrics_processor.start(first_step=self.step)
+        yield from super().batch_generator(data_iterable)
+
+
+HIDDEN[CodeTrainer.Config] = frozenset({"model_spec", "override", "validator", "tokenizer"})
+HIDDEN[CodeDataLoader.Config] = frozenset({"dataset", "dataset_path", "rows"})
+HIDDEN[CrossEntropyLoss.Config] = frozenset({"global_vocab_size"})
+HIDDEN[ChunkedLossWrapper.Config] = frozenset({"loss_fn"})
