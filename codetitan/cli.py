@@ -81,23 +81,31 @@ class TokenizerTrainCommand:
         print(f"{self.output}/tokenizer.json: {tokenizer.get_vocab_size():,} ids")
 
 
-Tokenizer = Annotated[
-    Annotated[TokenizerTrainCommand, tyro.conf.subcommand("train")], tyro.conf.arg(name="")
-]
 Command = (
     Annotated[ConfigCommand, tyro.conf.subcommand("config")]
     | Annotated[FlavorsCommand, tyro.conf.subcommand("flavors")]
-    | Annotated[TokenizerTrainCommand, tyro.conf.subcommand("tokenizer")]
+    | Annotated[TokenizerTrainCommand, tyro.conf.subcommand("tokenizer train")]
 )
+COMMANDS = ("config", "flavors", "tokenizer train")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0, or 2 with one line on stderr where the user is at fault."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if len(words) > 1 and " ".join(words[:2]) in COMMANDS:
+        # A group and its command are one name to tyro, whose own groups can't hand back unknown options.
+        words = [" ".join(words[:2]), *words[2:]]
+    elif not words or words[0] in {name.split()[0] for name in COMMANDS if " " in name}:
+        words = ["--help"]
+    elif words[0] not in COMMANDS and not words[0].startswith("-"):
+        return fail(
+            ConfigError(f'"{words[0]}": no such command; there are {", ".join(COMMANDS)}{did_you_mean(words[0], COMMANDS)}')
+        )
     command, rest = tyro.cli(
         Command,  # type: ignore[arg-type]
         prog="codetitan",
         description=f"codetitan {codetitan.__version__}. To train: ./run_train.sh --config FILE",
-        args=arguments,
+        args=words,
         return_unknown_args=True,
     )
     try:
@@ -109,3 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `codetitan config … | head`
         sys.stderr.close()
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

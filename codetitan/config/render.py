@@ -4,11 +4,15 @@ import dataclasses
 import json
 from typing import Any, get_origin
 
+from codetitan.config.choice import Choice
 from codetitan.config.load import Setting, Tree
 from codetitan.config.resolve import Resolved
 from codetitan.config.schema import NONE, hints, split
 
 _COLUMN = 58
+_DEFAULT = "default"
+# The sections that a reader looks for come first; the rest follows in torchtitan's order.
+_FIRST = ["model", "training", "optimizer", "lr_scheduler", "dataloader", "parallelism", "activation_checkpoint", "loss"]
 
 
 def _value(value: Any) -> str:
@@ -29,14 +33,29 @@ def _value(value: Any) -> str:
 
 def _line(name: str, value: Any, origin: str) -> str:
     text = f"{name} = {_value(value)}"
-    if value is None and origin == "default":
+    if value is None and origin == _DEFAULT:
         text = f"# {text}"
     return f"{text:<{_COLUMN}}  # {origin}"
 
 
 def _origin(tree: "Tree | Setting | None", name: str) -> str:
     setting = tree.get(name) if isinstance(tree, dict) else None
-    return setting.origin if isinstance(setting, Setting) else "default"
+    return setting.origin if isinstance(setting, Setting) else _DEFAULT
+
+
+def _list_of_tables(items: list[Any], choice: Choice, key: str, tree: "Tree | Setting | None", name: str) -> list[str]:
+    setting = tree.get(name) if isinstance(tree, dict) else None
+    written = setting.value if isinstance(setting, Setting) and isinstance(setting.value, list) else []
+    lines = []
+    for i, item in enumerate(items):
+        keys = written[i] if i < len(written) and isinstance(written[i], dict) else {}
+        origin = _origin(tree, name)
+        lines += ["", f"[[{key}]]", _line(choice.key, choice.name_of(item), origin)]
+        for field in hints(type(item)):
+            own = keys.get(field)
+            came = own.origin if isinstance(own, Setting) else origin if field in keys else _DEFAULT
+            lines.append(_line(field, getattr(item, field), came))
+    return lines
 
 
 def _subtree(tree: "Tree | Setting | None", name: str) -> "Tree | Setting | None":
@@ -47,14 +66,13 @@ def _tables(value: Any, key: str, tree: "Tree | Setting | None", adapted: dict[s
     """Returns the lines of a dataclass: its own keys, then its tables."""
     lines: list[str] = []
     below: list[str] = []
-    for name, hint in hints(type(value)).items():
+    fields = hints(type(value))
+    for name in sorted(fields, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST)):
+        hint = fields[name]
         item, full = getattr(value, name), f"{key}.{name}" if key else name
         base, choice = split(hint)
         if choice is not None and get_origin(base) is list:
-            origin = _origin(tree, name)
-            for element in item:
-                below += ["", f"[[{full}]]", _line(choice.key, choice.name_of(element), origin)]
-                below += [_line(n, getattr(element, n), origin) for n in hints(type(element))]
+            below += _list_of_tables(item, choice, full, tree, name)
         elif choice is not None:
             subtree = _subtree(tree, name)
             below += ["", f"[{full}]", _line(choice.key, choice.name_of(item), _origin(subtree, choice.key))]
@@ -62,9 +80,12 @@ def _tables(value: Any, key: str, tree: "Tree | Setting | None", adapted: dict[s
         elif dataclasses.is_dataclass(base):
             inner = _tables(item, full, _subtree(tree, name), adapted)
             below += ["", f"[{full}]", *inner] if inner else []
+        elif full in adapted:
+            lines.append(_line(name, item, adapted[full]))
+        elif item is None and key == "model":
+            lines.append(f"{f'# {name} = {_value(getattr(value.shape(), name))}':<{_COLUMN}}  # of the flavor")
         else:
-            origin = _origin(tree, name)
-            lines.append(_line(name, item, f"set: {adapted[full]}" if full in adapted else origin))
+            lines.append(_line(name, item, _origin(tree, name)))
     return lines + below
 
 

@@ -1,7 +1,9 @@
 """From a file and a command line to the configuration that torchtitan trains: read, check, complete."""
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +33,17 @@ class Resolved:
     world_size: int
 
 
+@contextlib.contextmanager
+def _without_upstream_warnings() -> Iterator[None]:
+    # torchtitan's CheckpointManager.Config warns about its own defaults, on the root logger, each time it is built.
+    root = logging.getLogger()
+    before, root.disabled = root.disabled, True
+    try:
+        yield
+    finally:
+        root.disabled = before
+
+
 def resolve(file: Path, overrides: Sequence[str], *, world_size: int) -> Resolved:
     """Reads, checks and completes a configuration for `world_size` processes.
 
@@ -39,11 +52,12 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int) -> Resolve
     """
     tree = load(file, overrides)
     adapted: dict[str, str] = {}
-    config: CodeTrainer.Config = schema.build(CodeTrainer.Config, tree, "", CodeTrainer.Config)
+    with _without_upstream_warnings():
+        config: CodeTrainer.Config = schema.build(CodeTrainer.Config, tree, "", CodeTrainer.Config)
     rules.check(config, world_size)
     dp = rules.data_parallel_degree(config, world_size)
     if config.training.global_batch_size == -1:
-        adapted["training.global_batch_size"] = "local_batch_size · data-parallel degree"
+        adapted["training.global_batch_size"] = "codetitan: local_batch_size · data-parallel degree"
     rows = config.training.global_batch_size
     rows = config.training.local_batch_size * dp if rows == -1 else rows
     shape = config.model.shape()
@@ -59,7 +73,7 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int) -> Resolve
     no_cuda_graphs = config.training.disable_cuda_graphs
     if not no_cuda_graphs and device.device_type() == "cpu":
         no_cuda_graphs = True
-        adapted["training.disable_cuda_graphs"] = "there is no GPU"
+        adapted["training.disable_cuda_graphs"] = "codetitan: there is no GPU"
     complete = dataclasses.replace(
         config,
         training=dataclasses.replace(config.training, global_batch_size=rows, disable_cuda_graphs=no_cuda_graphs),

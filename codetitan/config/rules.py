@@ -125,7 +125,8 @@ def data_parallel_degree(config: Config, world_size: int) -> int:
     used = {name: getattr(p, name) for name in [*names, "data_parallel_shard_degree"]}
     shown = " · ".join(f"{name} {degree}" for name, degree in used.items() if degree not in (1, -1)) or "all 1"
     product = fixed * (shard if shard != -1 else 1)
-    need = f"must divide the {world_size} processes" if shard == -1 else f"must be the {world_size} processes"
+    processes = "1 process" if world_size == 1 else f"{world_size} processes"
+    need = f"must divide the {processes}" if shard == -1 else f"must be the {processes}"
     raise ConfigError(
         f"parallelism: the degrees ({shown}) multiply to {product}, which {need}; start NGPU={product} processes or "
         "change a degree (parallelism.data_parallel_shard_degree = -1 takes what is left)"

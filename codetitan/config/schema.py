@@ -62,7 +62,7 @@ def _unknown(key: str, known: list[str], root: type, setting: "Setting | Tree") 
     section, _, name = key.rpartition(".")
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     if close:
-        hint = f'; did you mean "{close[0]}"?'
+        hint = f'; did you mean "{section}.{close[0]}"?' if section else f'; did you mean "{close[0]}"?'
     else:
         every = list(_all_keys(root))
         elsewhere = [other for other in every if other.rpartition(".")[2] == name]
@@ -77,7 +77,8 @@ def _unknown(key: str, known: list[str], root: type, setting: "Setting | Tree") 
 
 
 def _wrong(key: str, setting: Setting, rule: str) -> ConfigError:
-    return ConfigError(f"{key} = {_as_toml(setting.value)} ({setting.origin}) {rule}")
+    shown = setting.value if setting.from_command_line else _as_toml(setting.value)
+    return ConfigError(f"{key} = {shown} ({setting.origin}) {rule}")
 
 
 def _as_toml(value: Any) -> str:

@@ -1,0 +1,200 @@
+"""`run_train.sh`: checks the configuration once, then starts torchrun with the right processes.
+
+Everything that a person can get wrong is found here, in one process, so that it is one line and exit code 2 instead
+of a traceback from each rank. Then torchrun runs in this process; it starts `codetitan.train` on every rank.
+"""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codetitan.cli import fail
+from codetitan.errors import ConfigError, did_you_mean
+
+USAGE = """usage: ./run_train.sh --config FILE [--section.key VALUE …]
+
+Trains what FILE describes; every key of it can be overridden, for example --training.steps 100.
+Prints the resolved configuration: codetitan config --config FILE.
+
+environment:
+  NGPU                   processes on this node; default: all visible GPUs, else 1 on the CPU
+  CUDA_VISIBLE_DEVICES   empty: train on the CPU although there are GPUs
+  PET_NNODES, PET_NODE_RANK, PET_MASTER_ADDR, PET_MASTER_PORT, …   several nodes, as torchrun reads them
+  SLURM_*                inside an allocation, `srun ./run_train.sh …` with one task a node needs nothing else"""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What to start: `nproc` processes on each of `nnodes` nodes, with torchrun's options for finding each other."""
+
+    nproc: int
+    nnodes: int
+    rendezvous: tuple[str, ...]
+
+    @property
+    def world_size(self) -> int:
+        """Processes in all."""
+        return self.nproc * self.nnodes
+
+
+def parse(arguments: Sequence[str]) -> tuple[Path, list[str]]:
+    """Splits the command line into the configuration file and the overrides.
+
+    Raises:
+        ConfigError: there is no --config, or something else stands where an option is expected.
+    """
+    rest = list(arguments)
+    for i, argument in enumerate(rest):
+        name, equals, value = argument.partition("=")
+        if name == "--config":
+            if equals:
+                return Path(value), rest[:i] + rest[i + 1 :]
+            if i + 1 < len(rest):
+                return Path(rest[i + 1]), rest[:i] + rest[i + 2 :]
+    word = next((a for a in rest if a.startswith("--") and "." not in a), "")
+    raise ConfigError(
+        "--config: missing; for example ./run_train.sh --config train_configs/debug.toml"
+        + did_you_mean(word, ["--config"])
+    )
+
+
+def processes(environment: Mapping[str, str], visible_gpus: int) -> int:
+    """Returns how many processes to start on this node: NGPU, else the visible GPUs, else 1.
+
+    Raises:
+        ConfigError: NGPU is no number above 0, or above the number of visible GPUs where there are some.
+    """
+    text = environment.get("NGPU")
+    if text is None:
+        return max(1, visible_gpus)
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(f"NGPU = {text!r} must be a whole number of at least 1")
+    if visible_gpus and int(text) > visible_gpus:
+        raise ConfigError(
+            f"NGPU = {text} must not exceed the {visible_gpus} visible GPUs; to train on the CPU set CUDA_VISIBLE_DEVICES="
+        )
+    return int(text)
+
+
+def first_host(nodelist: str) -> str:
+    """Returns the first host of a SLURM node list, e.g. `gpu001` of `gpu[001-004,007],login1`.
+
+    Raises:
+        ConfigError: it is no node list.
+    """
+    match = re.match(r"([^\[\],\s]+)(?:\[([^\]]+)\]([^\[\],\s]*))?", nodelist)
+    if match is None:
+        raise ConfigError(f"SLURM_JOB_NODELIST = {nodelist!r} is no node list")
+    prefix, ranges, suffix = match.groups()
+    if ranges is None:
+        return str(prefix)
+    return f"{prefix}{re.split('[-,]', ranges)[0]}{suffix or ''}"
+
+
+def find_nodes(environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]]:
+    """Returns the number of nodes and torchrun's rendezvous options.
+
+    Torchrun's own variables (PET_NNODES, PET_NODE_RANK, PET_MASTER_ADDR, …) come first: it reads them itself. Inside a
+    SLURM job step of several nodes the allocation says the rest. Otherwise there is one node.
+
+    Raises:
+        ConfigError: an elastic range of nodes, or more than one task a node.
+    """
+    if "PET_NNODES" in environment:
+        text = environment["PET_NNODES"]
+        low, _, high = text.partition(":")
+        if not low.isdecimal() or int(low) < 1 or (high and high != low):
+            raise ConfigError(
+                f"PET_NNODES = {text!r} must be one whole number: the mesh is fixed, so a run can't grow or shrink"
+            )
+        return int(low), ()
+    nodes = int(environment.get("SLURM_STEP_NUM_NODES", "1")) if "SLURM_PROCID" in environment else 1
+    tasks = int(environment.get("SLURM_STEP_NUM_TASKS", environment.get("SLURM_NTASKS", "1")))
+    if "SLURM_PROCID" in environment and tasks > nodes:
+        raise ConfigError(
+            f"SLURM started {tasks} tasks on {nodes} nodes; start one a node, which starts a process for each of its "
+            "GPUs: srun --ntasks-per-node=1 ./run_train.sh …"
+        )
+    if nodes == 1:
+        return 1, ("--standalone",)
+    host = first_host(environment.get("SLURM_STEP_NODELIST") or environment["SLURM_JOB_NODELIST"])
+    # A port of the job's own, so that two jobs on one node do not meet.
+    port = 20000 + int(environment["SLURM_JOB_ID"]) % 20000
+    return nodes, (
+        f"--node-rank={environment['SLURM_NODEID']}",
+        "--rdzv-backend=c10d",
+        f"--rdzv-id={environment['SLURM_JOB_ID']}.{environment.get('SLURM_STEP_ID', '0')}",
+        f"--rdzv-endpoint={host}:{port}",
+    )
+
+
+def set_cpu_environment(environment: MutableMapping[str, str], nproc: int, cores: int) -> None:
+    """What a CPU run wants of OpenMP and the allocator, where the user has not said otherwise."""
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // nproc)))
+    # glibc gives every large tensor back to the system when it is freed and faults it in again: keeping the memory
+    # is 1.5 × faster (benchmarks/results/cpu.md).
+    environment.setdefault("MALLOC_MMAP_THRESHOLD_", str(4 << 30))
+    environment.setdefault("MALLOC_TRIM_THRESHOLD_", str(4 << 30))
+
+
+def torchrun(launch: Launch, config: Path, overrides: Sequence[str]) -> int:
+    """Runs torchrun in this process; returns the exit code of the first process that failed, or 128 + signal."""
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import parse_args, run
+
+    # The agent narrates its work and prints a banner for a failed rank; the rank itself has said what was wrong.
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    options = [f"--nnodes={launch.nnodes}", *launch.rendezvous, f"--nproc-per-node={launch.nproc}"]
+    try:
+        run(parse_args([*options, "-m", "codetitan.train", str(config), *overrides]))
+    except ChildFailedError as error:
+        rank, failure = min(error.failures.items(), key=lambda item: item[1].timestamp)
+        code = int(failure.exitcode)
+        if code < 0:
+            print(
+                f"codetitan: error: rank {rank} was killed by signal {-code}"
+                + ("; out of memory?" if code == -9 else ""),
+                file=sys.stderr,
+            )
+            return 128 - code
+        return code
+    except SignalException as error:
+        print(
+            f"codetitan: stopped by {error.sigval.name}; the same command goes on from the last checkpoint",
+            file=sys.stderr,
+        )
+        return 128 + int(error.sigval)
+    return 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Trains; returns the exit code."""
+    if not arguments or "--help" in arguments or "-h" in arguments:
+        print(USAGE)
+        return 0 if arguments else 2
+    try:
+        config, overrides = parse(arguments)
+        nnodes, rendezvous = find_nodes(os.environ)
+        from codetitan import device
+
+        launch = Launch(processes(os.environ, device.visible_gpus()), nnodes, rendezvous)
+        from codetitan.config import rules
+        from codetitan.config.resolve import resolve
+
+        resolved = resolve(config, overrides, world_size=launch.world_size)
+        rules.check_data(resolved.config)
+        rules.check_dump_folder(resolved.config)
+    except ConfigError as error:
+        return fail(error)
+    if device.device_type() == "cpu":
+        set_cpu_environment(os.environ, launch.nproc, len(os.sched_getaffinity(0)))
+    return torchrun(launch, config, overrides)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
