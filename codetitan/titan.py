@@ -16,6 +16,7 @@ logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 import torchtitan.distributed.utils as dist_utils
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
+from torch.distributed.pipelining.schedules import get_schedule_class
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.nn.attention.flex_attention import BlockMask, and_masks, create_block_mask, create_mask
 from torchtitan.components.checkpoint import CheckpointManager
@@ -97,6 +98,7 @@ __all__ = [
     "create_mask",
     "get_attention_config",
     "get_peak_flops",
+    "get_schedule_class",
     "logger",
     "make_ffn_config",
     "make_gqa_config",

@@ -14,7 +14,7 @@ from codetitan import device
 from codetitan.data.sources import open_source
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.flavors import FLAVORS
-from codetitan.titan import ChunkedLossWrapper
+from codetitan.titan import ChunkedLossWrapper, get_schedule_class
 from codetitan.tokenizer.encoding import tokenizer_folder, vocabulary_size
 from codetitan.trainer import CodeTrainer
 
@@ -57,6 +57,9 @@ _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "comm.init_timeout_seconds": _AT_LEAST_ONE,
     "comm.train_timeout_seconds": _AT_LEAST_ONE,
 }
+
+
+_SCHEDULES = ["1F1B", "GPipe", "Interleaved1F1B", "InterleavedZeroBubble", "LoopedBFS", "ZBVZeroBubble", "DualPipeV"]
 
 
 def check_ranges(config: Config) -> None:
@@ -191,9 +194,16 @@ def check_tensor_parallel(config: Config) -> None:
 
 
 def check_pipeline_parallel(config: Config) -> None:
-    """There is a layer for every stage, and the embeddings are not tied across stages."""
+    """The schedule exists, there is a layer for every stage, and the embeddings are not tied across stages."""
     p, shape = config.parallelism, config.model.shape()
-    pp = p.pipeline_parallel_degree
+    pp, schedule = p.pipeline_parallel_degree, p.pipeline_parallel_schedule
+    try:
+        get_schedule_class(schedule)
+    except ValueError:
+        raise ConfigError(
+            f'parallelism.pipeline_parallel_schedule = "{schedule}" must be one of {", ".join(_SCHEDULES)}'
+            f"{did_you_mean(schedule, _SCHEDULES)}"
+        ) from None
     if pp == 1:
         return
     if shape.tie_embeddings:

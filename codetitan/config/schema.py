@@ -65,9 +65,8 @@ def _unknown(key: str, known: list[str], root: type, setting: "Setting | Tree") 
         hint = f'; did you mean "{section}.{close[0]}"?' if section else f'; did you mean "{close[0]}"?'
     else:
         every = list(_all_keys(root))
-        elsewhere = [other for other in every if other.rpartition(".")[2] == name]
-        if not elsewhere:
-            elsewhere = difflib.get_close_matches(key, every, n=1, cutoff=0.7)
+        names = difflib.get_close_matches(name, [other.rpartition(".")[2] for other in every], n=1, cutoff=0.85)
+        elsewhere = [other for other in every if other.rpartition(".")[2] in names and other != key]
         if elsewhere:
             hint = f'; did you mean "{elsewhere[0]}"?'
         else:
@@ -225,10 +224,13 @@ def _choice(tree: Tree, choice: Choice, key: str, root: type, *, default: Any = 
         for field, setting in tree.items()
         if field != choice.key and (field in fields or not isinstance(setting, Setting) or setting.layer >= layer)
     }
+    of_others = {field for option in choice.options.values() if option is not None for field in hints(option)}
+    for field in rest:
+        if field not in fields and field in of_others:
+            raise ConfigError(f'{key}.{field}: not used where {key}.{choice.key} = "{name}"; remove it')
     if cls is None:
         if rest:
-            field, setting = next(iter(rest.items()))
-            raise ConfigError(f'{key}.{field}: not used where {key}.{choice.key} = "{name}"; remove it')
+            raise _unknown(f"{key}.{next(iter(rest))}", [choice.key], root, next(iter(rest.values())))
         return None
     start = default if type(default) is cls else dataclasses.MISSING
     return build(cls, rest, key, root, start=start, extra_key=choice.key)

@@ -5,6 +5,7 @@ conversion is checked on real text each time a tokenizer is loaded.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from codetitan.errors import ConfigError, did_you_mean
 
 ASSETS = Path(__file__).parent.parent / "assets"
 END_OF_TEXT = "<|endoftext|>"
+
+# tiktoken's regex engine keeps a million places to go back to and panics beyond: `\s+(?!\S)` on a run of whitespace.
+_TOO_MUCH_WHITESPACE = re.compile(r"\s{900000}")
 
 
 def tokenizer_folder(path: str) -> Path:
@@ -61,6 +65,11 @@ def _pattern(pre_tokenizer: dict[str, Any], path: Path) -> str:
         f"{path}: its pre-tokenizer is not a regex split followed by ByteLevel; train one that is with "
         "`codetitan tokenizer train`"
     )
+
+
+def can_encode(text: str) -> bool:
+    """Whether tiktoken can encode the text: it can't where 900,000 or more characters of whitespace follow each other."""
+    return len(text) < 900_000 or _TOO_MUCH_WHITESPACE.search(text) is None
 
 
 def load_encoding(folder: Path) -> tiktoken.Encoding:

@@ -1,0 +1,174 @@
+"""What a person can get wrong, and the exact line that they get."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codetitan.config.resolve import resolve
+from codetitan.config.rules import check_data, check_dump_folder
+from codetitan.errors import ConfigError
+from tests.conftest import REPOSITORY, as_arguments, run_train
+
+DEBUG = REPOSITORY / "train_configs" / "debug.toml"
+FLAVORS = "debug, 20m, 70m, 200m, 350m, 700m, 1_3b, 3b, 7b, 15b"
+
+# (overrides of debug.toml, processes, the line)
+ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
+    # keys
+    ({"training.step": 3}, 1, 'training.step (command line): unknown key; did you mean "training.steps"?'),
+    ({"training.lr": 3}, 1, 'training.lr (command line): unknown key; did you mean "optimizer.lr"?'),
+    ({"trainig.steps": 3}, 1, 'trainig: unknown key; did you mean "training"?'),
+    ({"lr": 3}, 1, 'lr (command line): unknown key; did you mean "optimizer.lr"?'),
+    ({"optimizer.foo": 1}, 1, "optimizer.foo (command line): unknown key; optimizer has param_groups, implementation, "
+     "optimizer_factory_kwargs_by_name, name, lr, betas, eps, weight_decay"),
+    ({"dataloader.rows": 8}, 1, "dataloader.rows (command line): unknown key; dataloader has sources, seed"),
+    # types
+    ({"training.steps": "many"}, 1, "training.steps = many (command line) must be a whole number"),
+    ({"training.steps": "1e3"}, 1, "training.steps = 1e3 (command line) must be a whole number; write 1000"),
+    ({"training.steps": "true"}, 1, "training.steps = true (command line) must be a whole number"),
+    ({"optimizer.lr": "fast"}, 1, "optimizer.lr = fast (command line) must be a number"),
+    ({"compile.enable": "yes"}, 1, "compile.enable = yes (command line) must be true or false"),
+    ({"debug.seed": "x"}, 1, 'debug.seed = x (command line) must be a whole number; or "none"'),
+    ({"training.dtype": "bf16"}, 1, 'training.dtype = bf16 (command line) must be one of bfloat16, float32; did you mean "bfloat16"?'),
+    ({"lr_scheduler.decay_type": "cos"}, 1, 'lr_scheduler.decay_type = cos (command line) must be one of linear, sqrt, cosine; did you mean "cosine"?'),
+    ({"model": "debug"}, 1, "model = debug (command line) must be a table"),
+    # components by name
+    ({"optimizer.name": "adamw"}, 1,
+     'optimizer.name = adamw (command line) must be one of AdamW, Adam; did you mean "AdamW"?'),
+    ({"activation_checkpoint.name": "selectiv"}, 1,
+     "activation_checkpoint.name = selectiv (command line) must be one of full, memory-budget, none, selective; "
+     'did you mean "selective"?'),
+    ({"activation_checkpoint": "full"}, 1, 'activation_checkpoint = full (command line) must be a table with the key "name"'),
+    ({"activation_checkpoint.debug": "true"}, 1,
+     'activation_checkpoint.debug: not used where activation_checkpoint.name = "none"; remove it'),
+    ({"activation_checkpoint.name": "full", "activation_checkpoint.memory_budget": 0.5}, 1,
+     'activation_checkpoint.memory_budget: not used where activation_checkpoint.name = "full"; remove it'),
+    ({"activation_checkpoint.name": "memory-budget"}, 1,
+     "the configuration: Memory budget activation checkpointing requires the model to be compiled: set --compile.enable "
+     "and include 'model' in --compile.components."),
+    ({"loss.name": "mse"}, 1, "loss.name = mse (command line) must be one of chunked-cross-entropy, cross-entropy"),
+    # ranges
+    ({"training.steps": 0}, 1, "training.steps = 0 must be at least 1"),
+    ({"training.steps": -5}, 1, "training.steps = -5 must be at least 1"),
+    ({"optimizer.lr": 0}, 1, "optimizer.lr = 0.0 must be above 0"),
+    ({"optimizer.betas": "[0.9]"}, 1,
+     "optimizer.betas = [0.9] must be two numbers from 0 to below 1, such as [0.9, 0.95]"),
+    ({"optimizer.betas": "[0.9, 1.0]"}, 1,
+     "optimizer.betas = [0.9, 1.0] must be two numbers from 0 to below 1, such as [0.9, 0.95]"),
+    ({"lr_scheduler.warmup_ratio": 2}, 1, "lr_scheduler.warmup_ratio = 2.0 must lie between 0 and 1"),
+    ({"parallelism.expert_parallel_degree": 2}, 2,
+     "parallelism.expert_parallel_degree = 2 must be 1: the code family has no experts"),
+    ({"checkpoint.keep_latest_k": 1}, 1,
+     "checkpoint: We need to maintain at least 2 checkpoint replicas, as the last one may be in the process of being saved."),
+    ({"training.global_batch_size": 0}, 1, "training.global_batch_size = 0 must be at least 1, or -1 to have it worked out"),
+    ({"debug.seed": "none"}, 1, "debug.seed: must be a whole number: the same TOML gives the same weights"),
+    # model
+    ({"model.flavor": "350M"}, 1, f'model.flavor = "350M" must be one of {FLAVORS}; did you mean "350m"?'),
+    ({"model.n_heads": 3}, 1, "model.dim = 128 must be an even multiple of model.n_heads = 3: heads of even width"),
+    ({"model.n_kv_heads": 3}, 1, "model.n_kv_heads = 3 must divide model.n_heads = 4; fitting: 1, 2, 4"),
+    ({"model.vocab_size": 1000}, 1, "model.vocab_size = 1000 must hold the 32768 ids of the tokenizer code-32k; set it to 32768"),
+    ({"model.attention": "sdpa"}, 1, "model.attention = sdpa (command line) must be one of flex, flex_flash, varlen"),
+    ({"hf_assets_path": "code32k"}, 1,
+     'hf_assets_path = "code32k" is neither a folder with a tokenizer.json nor a shipped tokenizer (code-32k); did you '
+     'mean "code-32k"?'),
+    # the mesh
+    ({"parallelism.tensor_parallel_degree": 3}, 1,
+     "parallelism: the degrees (tensor_parallel_degree 3) multiply to 3, which must divide the 1 process; start NGPU=3 "
+     "processes or change a degree (parallelism.data_parallel_shard_degree = -1 takes what is left)"),
+    ({"parallelism.data_parallel_shard_degree": 4, "parallelism.tensor_parallel_degree": 2}, 4,
+     "parallelism: the degrees (tensor_parallel_degree 2 · data_parallel_shard_degree 4) multiply to 8, which must be the "
+     "4 processes; start NGPU=8 processes or change a degree (parallelism.data_parallel_shard_degree = -1 takes what is left)"),
+    ({"parallelism.context_parallel_degree": 2, "training.seq_len": 510}, 2,
+     "training.seq_len = 510 must divide by 2·cp = 4; nearest: 512"),
+    ({"parallelism.context_parallel_degree": 2, "parallelism.tensor_parallel_degree": 2, "training.seq_len": 4100}, 4,
+     "training.seq_len = 4100 must divide by 2·cp·tp = 8; nearest: 4096"),
+    ({"training.seq_len": 500}, 1,
+     "training.seq_len = 500 must divide by loss.num_chunks = 8; nearest: 496; or loss.num_chunks = 4"),
+    ({"parallelism.tensor_parallel_degree": 4}, 4,
+     "parallelism.tensor_parallel_degree = 4 must divide model.n_kv_heads = 2 of debug; fitting: 1, 2"),
+    ({"model.flavor": "15b", "parallelism.tensor_parallel_degree": 8}, 8,
+     "parallelism.tensor_parallel_degree = 8 must divide model.n_kv_heads = 1 of 15b; fitting: 1"),
+    ({"model.tie_embeddings": "true", "parallelism.pipeline_parallel_degree": 2}, 2,
+     "parallelism.pipeline_parallel_degree = 2: debug ties its embeddings, which the first and the last stage can't "
+     "share; set model.tie_embeddings = false, or use data, tensor or context parallelism"),
+    ({"model.tie_embeddings": "false", "parallelism.pipeline_parallel_degree": 8}, 8,
+     "parallelism.pipeline_parallel_degree = 8 must not exceed the 4 layers of debug"),
+    ({"parallelism.pipeline_parallel_schedule": "1F2B"}, 1,
+     'parallelism.pipeline_parallel_schedule = "1F2B" must be one of 1F1B, GPipe, Interleaved1F1B, '
+     'InterleavedZeroBubble, LoopedBFS, ZBVZeroBubble, DualPipeV; did you mean "1F1B"?'),
+    ({"training.global_batch_size": 12, "training.local_batch_size": 8}, 1,
+     "training.global_batch_size = 12 must be a multiple of training.local_batch_size · data-parallel degree = 8 · 1 = 8; "
+     "nearest: 16; or training.local_batch_size = 4"),
+    ({"model.attention": "varlen", "parallelism.context_parallel_degree": 2}, 2,
+     'model.attention = "varlen" does not work under context parallelism; use "flex"'),
+    # data and folders
+    ({"dataloader.sources": "python_stdlib"}, 1,
+     "dataloader.sources.0.type = python_stdlib (command line) must be one of directory, python-stdlib; did you mean "
+     '"python-stdlib"?'),
+    ({"dataloader.sources": "directory"}, 1, "dataloader.sources.0.path: missing; must be a string"),
+    ({"dataloader.sources": "[]"}, 1,
+     "dataloader.sources: missing; name a corpus, for example --dataloader.sources python-stdlib or "
+     "--dataloader.sources directory:PATH"),
+    ({"dataloader.sources": "directory:no/such"}, 1,
+     'dataloader.sources: directory "no/such" does not exist; create it, or train on the Python standard library with '
+     "--dataloader.sources python-stdlib"),
+    ({"dataloader.sources.0.pth": "x"}, 1,
+     "dataloader.sources.0.pth: no table of that depth"),
+    ({"dump_folder": "/proc/nowhere"}, 1,
+     'dump_folder = "/proc/nowhere" can\'t be written: No such file or directory; choose another with --dump_folder DIR'),
+]  # fmt: skip
+
+
+def message(config: Path, overrides: dict[str, Any], world_size: int = 1) -> str:
+    with pytest.raises(ConfigError) as error:
+        resolved = resolve(config, as_arguments(overrides), world_size=world_size)
+        check_data(resolved.config)
+        check_dump_folder(resolved.config)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(("overrides", "world_size", "line"), ON_THE_COMMAND_LINE, ids=lambda value: str(value)[:40])
+def test_command_line(overrides: dict[str, Any], world_size: int, line: str) -> None:
+    assert message(DEBUG, overrides, world_size) == line
+
+
+# (content of run.toml, the line); base.toml and the circle's other half lie beside it
+IN_A_FILE = [
+    ("[training]\nsteps = \n", "run.toml: not valid TOML: Invalid value (at line 2, column 9)"),
+    ("[training]\nsteps = 1\nsteps = 2\n", "run.toml: not valid TOML: Cannot overwrite a value (at line 3, column 10)"),
+    ('extends = "bas.toml"', 'bas.toml: no such file; did you mean "base.toml"?'),
+    ("extends = 3", 'run.toml: extends = 3 must be a string, such as "base.toml"'),
+    ('extends = "circle.toml"', "extends goes round in a circle: run.toml → circle.toml → run.toml; remove one of them"),
+    ("[training]\nsteps = '10'", 'training.steps = "10" (run.toml) must be a whole number'),
+    ("[training]\nsteps = 10.0", "training.steps = 10.0 (run.toml) must be a whole number; write 10"),
+    ("training = 3", "training = 3 (run.toml) must be a table"),
+    ("[training]\nsteps = {a = 1}", "training.steps: must be a whole number, not a table"),
+    ("[optimizer]\nbetas = 0.9", "optimizer.betas = 0.9 (run.toml) must be a list of numbers"),
+    ("[optimizer]\nbetas = ['a', 'b']", 'optimizer.betas.0 = "a" (run.toml) must be a number'),
+    ("[[dataloader.sources]]\npath = 'x'", "dataloader.sources.0.type: missing; must be one of directory, python-stdlib"),
+    ("[[dataloader.sources]]\ntype = 'directory'\npath = 3", "dataloader.sources.0.path = 3 (run.toml) must be a string"),
+    ("[[dataloader.sources]]\ntype = 'directory'\npaht = 'x'",
+     'dataloader.sources.0.paht (run.toml): unknown key; did you mean "dataloader.sources.0.path"?'),
+    ("[dataloader]\nsources = 3", "dataloader.sources = 3 (run.toml) must be a list of tables"),
+    ("[model]\nflavour = '20m'", 'model.flavour (run.toml): unknown key; did you mean "model.flavor"?'),
+    ("[[optimizer.param_groups]]\npattern = 'x'", "optimizer.param_groups.0.optimizer_name: missing; must be a string"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "line"), IN_A_FILE, ids=lambda value: value[:40])
+def test_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, line: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.toml").write_text("")
+    (tmp_path / "circle.toml").write_text('extends = "run.toml"')
+    (tmp_path / "run.toml").write_text(content)
+    assert message(Path("run.toml"), {}) == line
+
+
+def test_one_line_exit_2_within_ten_seconds() -> None:
+    """The whole command: nothing but the line on stderr, no traceback, nothing started."""
+    result = run_train(DEBUG, "--training.step", "3", timeout_s=30)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        'codetitan: error: training.step (command line): unknown key; did you mean "training.steps"?\n'
+    )
