@@ -65,18 +65,19 @@ class TokenizerTrainCommand:
     """Number of ids, sentinels included."""
 
     def run(self, overrides: Sequence[str]) -> None:
-        from codetitan.data.sources import SOURCE_TYPES, open_source, source_from_text
+        from codetitan.data.sources import Directory, PythonStdlib, open_source
         from codetitan.tokenizer.train import train_tokenizer
 
         opened = []
         for text in self.source:
-            options = source_from_text(text)
-            kind = options.pop("type")
-            if kind not in SOURCE_TYPES or (kind == "directory") != ("path" in options):
-                raise ConfigError(
-                    f'--source "{text}" must be python-stdlib or directory:PATH{did_you_mean(kind, SOURCE_TYPES)}'
-                )
-            opened.append(open_source(SOURCE_TYPES[kind](**options)))
+            kind, _, path = text.partition(":")
+            if kind == "directory" and path:
+                opened.append(open_source(Directory(path=path)))
+            elif text == "python-stdlib":
+                opened.append(open_source(PythonStdlib()))
+            else:
+                hint = did_you_mean(kind, ["python-stdlib", "directory"])
+                raise ConfigError(f'--source "{text}" must be python-stdlib or directory:PATH{hint}')
         tokenizer = train_tokenizer(opened, vocab_size=self.vocab_size, output=self.output)
         print(f"{self.output}/tokenizer.json: {tokenizer.get_vocab_size():,} ids")
 
@@ -99,10 +100,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words = ["--help"]
     elif words[0] not in COMMANDS and not words[0].startswith("-"):
         return fail(
-            ConfigError(f'"{words[0]}": no such command; there are {", ".join(COMMANDS)}{did_you_mean(words[0], COMMANDS)}')
+            ConfigError(
+                f'"{words[0]}": no such command; there are {", ".join(COMMANDS)}{did_you_mean(words[0], COMMANDS)}'
+            )
         )
     command, rest = tyro.cli(
-        Command,  # type: ignore[arg-type]
+        Command,
         prog="codetitan",
         description=f"codetitan {codetitan.__version__}. To train: ./run_train.sh --config FILE",
         args=words,

@@ -21,7 +21,7 @@ GIB = 1024**3
 
 
 def device_type() -> str:
-    """Returns "cuda" where a GPU is visible, else "cpu". Hide the GPUs with CUDA_VISIBLE_DEVICES= to train on the CPU."""
+    """Returns "cuda" where a GPU is visible, else "cpu"; an empty CUDA_VISIBLE_DEVICES hides the GPUs."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -63,7 +63,12 @@ class CpuDeviceModule:
 
     def memory_stats(self, device: torch.device | None = None) -> dict[str, int]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
-        return {"active_bytes.all.peak": peak, "reserved_bytes.all.peak": peak, "num_alloc_retries": 0, "num_ooms": 0}
+        return {
+            "active_bytes.all.peak": peak,
+            "reserved_bytes.all.peak": peak,
+            "num_alloc_retries": 0,
+            "num_ooms": 0,
+        }
 
     def reset_peak_memory_stats(self) -> None:  # the operating system keeps the peak of the process's life
         pass

@@ -75,7 +75,8 @@ def processes(environment: Mapping[str, str], visible_gpus: int) -> int:
         raise ConfigError(f"NGPU = {text!r} must be a whole number of at least 1")
     if visible_gpus and int(text) > visible_gpus:
         raise ConfigError(
-            f"NGPU = {text} must not exceed the {visible_gpus} visible GPUs; to train on the CPU set CUDA_VISIBLE_DEVICES="
+            f"NGPU = {text} must not exceed the {visible_gpus} visible GPUs; to train on the CPU set "
+            "CUDA_VISIBLE_DEVICES="
         )
     return int(text)
 
@@ -151,7 +152,8 @@ def torchrun(launch: Launch, config: Path, overrides: Sequence[str]) -> int:
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     options = [f"--nnodes={launch.nnodes}", *launch.rendezvous, f"--nproc-per-node={launch.nproc}"]
     try:
-        run(parse_args([*options, "-m", "codetitan.train", str(config), *overrides]))
+        arguments = [*options, "-m", "codetitan.train", str(config), *overrides]
+        run(parse_args(arguments))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
         rank, failure = min(error.failures.items(), key=lambda item: item[1].timestamp)
         code = int(failure.exitcode)

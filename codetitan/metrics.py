@@ -58,7 +58,7 @@ class MetricsFile:
         self._file.close()
 
 
-class CodeMetrics(MetricsProcessor):  # type: ignore[misc]
+class CodeMetrics(MetricsProcessor):
     """torchtitan's metrics with a console for people; times are wall-clock seconds since the last logged step.
 
     One rank writes: the first that knows the loss (rank 0 but under pipeline parallelism).

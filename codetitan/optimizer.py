@@ -13,7 +13,7 @@ from codetitan.titan import LRSchedulersContainer, OptimizersContainer, ParamGro
 NO_DECAY = r"(norm\.weight|\.bias)$"
 
 
-class CodeOptimizers(OptimizersContainer):  # type: ignore[misc]
+class CodeOptimizers(OptimizersContainer):
     """torchtitan's optimizers, with the two groups of the recipe: norms and biases without weight decay, the rest."""
 
     @dataclass(kw_only=True, slots=True)
@@ -34,21 +34,17 @@ class CodeOptimizers(OptimizersContainer):  # type: ignore[misc]
         """Decoupled weight decay; norms and biases are not decayed."""
 
     def __init__(self, config: Config, *, model_parts: list[nn.Module]) -> None:
-        shared = {"lr": config.lr, "betas": tuple(config.betas), "eps": config.eps}
+        shared = {"lr": config.lr, "betas": tuple(config.betas), "eps": config.eps, "weight_decay": config.weight_decay}
         groups = [
             # A group of the user's own states what differs from the section.
-            *(
-                replace(group, optimizer_kwargs={**shared, "weight_decay": config.weight_decay, **group.optimizer_kwargs})
-                for group in config.param_groups
-            ),
+            *(replace(group, optimizer_kwargs={**shared, **group.optimizer_kwargs}) for group in config.param_groups),
             ParamGroupConfig(
                 pattern=NO_DECAY, optimizer_name=config.name, optimizer_kwargs={**shared, "weight_decay": 0.0}
             ),
-            ParamGroupConfig(
-                pattern=".*", optimizer_name=config.name, optimizer_kwargs={**shared, "weight_decay": config.weight_decay}
-            ),
+            ParamGroupConfig(pattern=".*", optimizer_name=config.name, optimizer_kwargs=shared),
         ]
-        super().__init__(replace(config, param_groups=groups), model_parts=model_parts)
+        complete: Any = replace(config, param_groups=groups)  # type: ignore[call-arg]  # a field of torchtitan's
+        super().__init__(complete, model_parts=model_parts)
 
     @staticmethod
     def _build_param_groups(
@@ -65,12 +61,12 @@ class CodeOptimizers(OptimizersContainer):  # type: ignore[misc]
         return OptimizersContainer._build_param_groups(model, used, impl_kwargs)
 
 
-class CodeLRSchedulers(LRSchedulersContainer):  # type: ignore[misc]
+class CodeLRSchedulers(LRSchedulersContainer):
     """torchtitan's schedule, with the warm-up as a share of the steps."""
 
     @dataclass(kw_only=True, slots=True)
     class Config(LRSchedulersContainer.Config):
-        warmup_steps: int | None = None  # type: ignore[assignment]
+        warmup_steps: int | None = None
         """Steps of linear warm-up; None: `warmup_ratio` of the steps."""
 
         warmup_ratio: float = 0.02

@@ -31,7 +31,13 @@ def save_config(resolved: Resolved) -> Path:
 def _describe(trainer: CodeTrainer, resolved: Resolved) -> None:
     config, shape, dims = resolved.config, resolved.config.model.shape(), trainer.parallel_dims
     name = trainer.metrics_processor.device_memory_monitor.device_name
-    degrees = {"replicate": dims.dp_replicate, "fsdp": dims.dp_shard, "tp": dims.tp, "cp": dims.cp, "pp": dims.pp}
+    degrees = {
+        "replicate": dims.dp_replicate,
+        "fsdp": dims.dp_shard,
+        "tp": dims.tp,
+        "cp": dims.cp,
+        "pp": dims.pp,
+    }
     mesh = " · ".join(f"{name} {degree}" for name, degree in degrees.items() if degree > 1) or "one process"
     training = config.training
     rows, tokens = training.global_batch_size, training.global_batch_size * training.seq_len

@@ -7,7 +7,6 @@ import sys
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from codetitan.errors import EXIT_USER_ERROR, ConfigError
 

@@ -68,7 +68,7 @@ class ModelConfig:
         return dataclasses.replace(FLAVORS[self.flavor], **changes)
 
 
-class CodeTrainer(Trainer):  # type: ignore[misc]
+class CodeTrainer(Trainer):
     """Trains a code model; see `Trainer` of torchtitan for the loop."""
 
     @dataclass(kw_only=True, slots=True)
@@ -103,7 +103,13 @@ class CodeTrainer(Trainer):  # type: ignore[misc]
         ] = field(default_factory=SelectiveAC.Config)
         loss: Annotated[
             BaseLoss.Config,
-            Choice("name", {"cross-entropy": CrossEntropyLoss.Config, "chunked-cross-entropy": ChunkedLossWrapper.Config}),
+            Choice(
+                "name",
+                {
+                    "cross-entropy": CrossEntropyLoss.Config,
+                    "chunked-cross-entropy": ChunkedLossWrapper.Config,
+                },
+            ),
         ] = field(default_factory=ChunkedLossWrapper.Config)
 
     def __init__(self, config: Config) -> None:

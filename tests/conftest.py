@@ -37,14 +37,20 @@ def tiny(tmp_path: Path) -> Path:
     """A configuration file of a tiny run that writes below tmp_path/run."""
     path = tmp_path / "tiny.toml"
     path.write_text(
-        TINY.format(base=REPOSITORY / "train_configs" / "debug.toml", dump_folder=tmp_path / "run"), encoding="utf-8"
+        TINY.format(base=REPOSITORY / "train_configs" / "debug.toml", dump_folder=tmp_path / "run"),
+        encoding="utf-8",
     )
     return path
 
 
 def environment(nproc: int) -> dict[str, str]:
     """The environment of a run of `nproc` CPU processes."""
-    return os.environ | {"NGPU": str(nproc), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHON": sys.executable}
+    return os.environ | {
+        "NGPU": str(nproc),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "PYTHON": sys.executable,
+    }
 
 
 def run_train(
@@ -76,7 +82,11 @@ def losses(folder: Path) -> list[float]:
 def codetitan(*arguments: str, cwd: Path = REPOSITORY) -> "subprocess.CompletedProcess[str]":
     """Runs the `codetitan` command."""
     return subprocess.run(
-        [sys.executable, "-m", "codetitan.cli", *arguments], cwd=cwd, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "codetitan.cli", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 

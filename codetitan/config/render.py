@@ -12,7 +12,16 @@ from codetitan.config.schema import NONE, hints, split
 _COLUMN = 58
 _DEFAULT = "default"
 # The sections that a reader looks for come first; the rest follows in torchtitan's order.
-_FIRST = ["model", "training", "optimizer", "lr_scheduler", "dataloader", "parallelism", "activation_checkpoint", "loss"]
+_FIRST = [
+    "model",
+    "training",
+    "optimizer",
+    "lr_scheduler",
+    "dataloader",
+    "parallelism",
+    "activation_checkpoint",
+    "loss",
+]
 
 
 def _value(value: Any) -> str:

@@ -74,7 +74,7 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int) -> Resolve
     if not no_cuda_graphs and device.device_type() == "cpu":
         no_cuda_graphs = True
         adapted["training.disable_cuda_graphs"] = "codetitan: there is no GPU"
-    complete = dataclasses.replace(
+    complete = dataclasses.replace(  # type: ignore[call-arg]  # model_spec is a field of torchtitan's
         config,
         training=dataclasses.replace(config.training, global_batch_size=rows, disable_cuda_graphs=no_cuda_graphs),
         dataloader=dataclasses.replace(config.dataloader, rows=rows),

@@ -59,7 +59,15 @@ _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
 }
 
 
-_SCHEDULES = ["1F1B", "GPipe", "Interleaved1F1B", "InterleavedZeroBubble", "LoopedBFS", "ZBVZeroBubble", "DualPipeV"]
+_SCHEDULES = [
+    "1F1B",
+    "GPipe",
+    "Interleaved1F1B",
+    "InterleavedZeroBubble",
+    "LoopedBFS",
+    "ZBVZeroBubble",
+    "DualPipeV",
+]
 
 
 def check_ranges(config: Config) -> None:
@@ -118,7 +126,12 @@ def data_parallel_degree(config: Config, world_size: int) -> int:
         ConfigError: the degrees do not multiply to the number of processes.
     """
     p = config.parallelism
-    names = ["data_parallel_replicate_degree", "context_parallel_degree", "tensor_parallel_degree", "pipeline_parallel_degree"]
+    names = [
+        "data_parallel_replicate_degree",
+        "context_parallel_degree",
+        "tensor_parallel_degree",
+        "pipeline_parallel_degree",
+    ]
     fixed = prod(getattr(p, name) for name in names)
     shard = p.data_parallel_shard_degree
     if shard == -1 and world_size % fixed == 0:
@@ -160,7 +173,8 @@ def check_sequence(config: Config) -> None:
     """The sequence splits over context and tensor parallel ranks and into the loss's chunks."""
     p, seq_len = config.parallelism, config.training.seq_len
     cp, tp = p.context_parallel_degree, p.tensor_parallel_degree
-    rule, divisor = [], 1
+    rule: list[str] = []
+    divisor = 1
     if cp > 1:
         rule, divisor = [*rule, "2·cp"], divisor * 2 * cp
     if tp > 1 and p.enable_sequence_parallel:
@@ -188,8 +202,8 @@ def check_tensor_parallel(config: Config) -> None:
             largest = gcd(*sizes.values())
             fitting = [n for n in range(1, largest + 1) if largest % n == 0]
             raise ConfigError(
-                f"parallelism.tensor_parallel_degree = {tp} must divide model.{name} = {size} of {config.model.flavor}; "
-                f"fitting: {', '.join(map(str, fitting))}"
+                f"parallelism.tensor_parallel_degree = {tp} must divide model.{name} = {size} of "
+                f"{config.model.flavor}; fitting: {', '.join(map(str, fitting))}"
             )
 
 
@@ -209,7 +223,8 @@ def check_pipeline_parallel(config: Config) -> None:
     if shape.tie_embeddings:
         raise ConfigError(
             f"parallelism.pipeline_parallel_degree = {pp}: {config.model.flavor} ties its embeddings, which the first "
-            "and the last stage can't share; set model.tie_embeddings = false, or use data, tensor or context parallelism"
+            "and the last stage can't share; set model.tie_embeddings = false, or use data, tensor or context "
+            "parallelism"
         )
     if pp > shape.n_layers:
         raise ConfigError(
@@ -228,7 +243,8 @@ def check_attention(config: Config) -> None:
 
         if torch.cuda.get_device_capability() < (9, 0):
             raise ConfigError(
-                f'model.attention = "flex_flash" needs a Hopper GPU or newer, not {torch.cuda.get_device_name()}; use "flex"'
+                f'model.attention = "flex_flash" needs a Hopper GPU or newer, not {torch.cuda.get_device_name()}; '
+                'use "flex"'
             )
 
 

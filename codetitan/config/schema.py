@@ -7,7 +7,6 @@ import dataclasses
 import difflib
 import types
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import tomli
@@ -23,8 +22,7 @@ NONE = "none"  # TOML has no null: a key that may be None takes this word
 HIDDEN: dict[type, frozenset[str]] = {}
 
 
-@cache
-def hints(cls: type) -> dict[str, Any]:
+def hints(cls: Any) -> dict[str, Any]:
     """Returns field name → type of a dataclass, in order, without private ones and what only Python can set."""
     types_ = get_type_hints(cls, include_extras=True)
     hidden = HIDDEN.get(cls, frozenset())
@@ -67,10 +65,8 @@ def _unknown(key: str, known: list[str], root: type, setting: "Setting | Tree") 
         every = list(_all_keys(root))
         names = difflib.get_close_matches(name, [other.rpartition(".")[2] for other in every], n=1, cutoff=0.85)
         elsewhere = [other for other in every if other.rpartition(".")[2] in names and other != key]
-        if elsewhere:
-            hint = f'; did you mean "{elsewhere[0]}"?'
-        else:
-            hint = f"; {section or 'the file'} has {', '.join(known)}"
+        has = f"; {section or 'the file'} has {', '.join(known)}"
+        hint = f'; did you mean "{elsewhere[0]}"?' if elsewhere else has
     origin = f" ({setting.origin})" if isinstance(setting, Setting) else ""
     return ConfigError(f"{key}{origin}: unknown key{hint}")
 
@@ -87,7 +83,13 @@ def _as_toml(value: Any) -> str:
 
 
 def _type_name(hint: Any) -> str:
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", dict: "a table"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "a string",
+        dict: "a table",
+    }
     if get_origin(hint) is list:
         inner = split(get_args(hint)[0])[0]
         return f"a list of {names.get(inner, 'tables').removeprefix('a ')}s".replace("tabless", "tables")
@@ -118,7 +120,11 @@ def coerce(setting: Setting, hint: Any, key: str, root: type) -> Any:
         return _choice_list(setting, choice, key, root)
     if origin in (Union, types.UnionType):
         return _union(setting, base, key, root)
-    value = _from_text(setting.value, base) if setting.from_command_line and isinstance(setting.value, str) else setting.value
+    value = (
+        _from_text(setting.value, base)
+        if setting.from_command_line and isinstance(setting.value, str)
+        else setting.value
+    )
     if origin is Literal:
         options = [str(option) for option in get_args(base)]
         if value not in get_args(base):
@@ -214,7 +220,9 @@ def _choice(tree: Tree, choice: Choice, key: str, root: type, *, default: Any = 
             shown = named.value if isinstance(named, Setting) else "a table"
             wrong = Setting(shown, named.origin if isinstance(named, Setting) else "", 0)
             raise _wrong(
-                f"{key}.{choice.key}", wrong, f"must be one of {', '.join(options)}{did_you_mean(str(shown), options)}"
+                f"{key}.{choice.key}",
+                wrong,
+                f"must be one of {', '.join(options)}{did_you_mean(str(shown), options)}",
             )
         name, layer = str(named.value), named.layer
     cls = choice.options[name]
@@ -237,7 +245,13 @@ def _choice(tree: Tree, choice: Choice, key: str, root: type, *, default: Any = 
 
 
 def build(
-    cls: type, tree: Tree, key: str, root: type, *, start: Any = dataclasses.MISSING, extra_key: str | None = None
+    cls: type,
+    tree: Tree,
+    key: str,
+    root: type,
+    *,
+    start: Any = dataclasses.MISSING,
+    extra_key: str | None = None,
 ) -> Any:
     """Builds a dataclass from settings, innermost first.
 

@@ -38,7 +38,7 @@ class CodeTokenizer(BaseTokenizer):
         self.fingerprint = f"{folder.name} ({digest[:12]})"
         check_conversion(self.encoding, folder)
 
-    def encode(self, text: str) -> list[int]:  # type: ignore[override]
+    def encode(self, text: str) -> list[int]:
         """Returns the ids of `text`; special tokens in it are plain text."""
         return self.encoding.encode_ordinary(text)
 
@@ -46,7 +46,7 @@ class CodeTokenizer(BaseTokenizer):
         """Returns int64 (n + 1,): the ids of `text`, special tokens in it as plain text, then `eos_id`."""
         return np.array([*self.encoding.encode_ordinary(text), self.eos_id], np.int64)
 
-    def decode(self, ids: list[int]) -> str:  # type: ignore[override]
+    def decode(self, ids: list[int]) -> str:
         """Returns the text of `ids`; bytes that are no UTF-8 are shown as U+FFFD."""
         return self.encoding.decode(ids)
 

@@ -6,6 +6,7 @@ conversion is checked on real text each time a tokenizer is loaded.
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,11 @@ def _unicode_to_byte() -> dict[str, int]:
 
     Source: `bytes_to_unicode` in github.com/openai/gpt-2 (src/encoder.py).
     """
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    printable = [
+        *range(ord("!"), ord("~") + 1),
+        *range(ord("¡"), ord("¬") + 1),
+        *range(ord("®"), ord("ÿ") + 1),
+    ]
     table = {chr(byte): byte for byte in printable}
     others = [byte for byte in range(256) if byte not in printable]
     return table | {chr(256 + i): byte for i, byte in enumerate(others)}
@@ -68,7 +73,7 @@ def _pattern(pre_tokenizer: dict[str, Any], path: Path) -> str:
 
 
 def can_encode(text: str) -> bool:
-    """Whether tiktoken can encode the text: it can't where 900,000 or more characters of whitespace follow each other."""
+    """Whether tiktoken can encode the text: not where 900,000 or more characters of whitespace stand together."""
     return len(text) < 900_000 or _TOO_MUCH_WHITESPACE.search(text) is None
 
 
@@ -94,10 +99,13 @@ def load_encoding(folder: Path) -> tiktoken.Encoding:
     merged = [
         model["vocab"]["".join(merge if isinstance(merge, list) else merge.split(" "))] for merge in model["merges"]
     ]
-    if any(a >= b for a, b in zip(merged, merged[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(merged)):
         raise ConfigError(f"{path}: its ids do not follow the order of its merges; tiktoken can't run it")
     return tiktoken.Encoding(
-        folder.name, pat_str=_pattern(spec["pre_tokenizer"], path), mergeable_ranks=ranks, special_tokens=specials
+        folder.name,
+        pat_str=_pattern(spec["pre_tokenizer"], path),
+        mergeable_ranks=ranks,
+        special_tokens=specials,
     )
 
 

@@ -18,11 +18,27 @@ PATTERN = (
 )
 
 # StarCoder's sentinels in its order, ids 0 to 18 (tokenizer.json of bigcode/starcoder).
-SENTINELS = (
-    "<|endoftext|> <fim_prefix> <fim_middle> <fim_suffix> <fim_pad> <filename> <gh_stars> <issue_start> "
-    "<issue_comment> <issue_closed> <jupyter_start> <jupyter_text> <jupyter_code> <jupyter_output> <empty_output> "
-    "<commit_before> <commit_msg> <commit_after> <reponame>"
-).split()
+SENTINELS = [
+    "<|endoftext|>",
+    "<fim_prefix>",
+    "<fim_middle>",
+    "<fim_suffix>",
+    "<fim_pad>",
+    "<filename>",
+    "<gh_stars>",
+    "<issue_start>",
+    "<issue_comment>",
+    "<issue_closed>",
+    "<jupyter_start>",
+    "<jupyter_text>",
+    "<jupyter_code>",
+    "<jupyter_output>",
+    "<empty_output>",
+    "<commit_before>",
+    "<commit_msg>",
+    "<commit_after>",
+    "<reponame>",
+]
 
 
 def train_tokenizer(sources: list[Source], *, vocab_size: int, output: Path) -> Tokenizer:
@@ -33,7 +49,9 @@ def train_tokenizer(sources: list[Source], *, vocab_size: int, output: Path) -> 
     """
     smallest = 256 + len(SENTINELS)
     if vocab_size <= smallest:
-        raise ConfigError(f"--vocab-size {vocab_size} must be above {smallest} (256 bytes and {len(SENTINELS)} sentinels)")
+        raise ConfigError(
+            f"--vocab-size {vocab_size} must be above {smallest} (256 bytes and {len(SENTINELS)} sentinels)"
+        )
 
     def texts() -> Iterator[str]:
         for source in sources:

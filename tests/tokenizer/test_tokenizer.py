@@ -8,7 +8,14 @@ import tokenizers
 from codetitan.data.document import Document
 from codetitan.data.sources import PythonStdlib, open_source
 from codetitan.errors import ConfigError
-from codetitan.tokenizer.encoding import ASSETS, can_encode, check_conversion, load_encoding, tokenizer_folder, vocabulary_size
+from codetitan.tokenizer.encoding import (
+    ASSETS,
+    can_encode,
+    check_conversion,
+    load_encoding,
+    tokenizer_folder,
+    vocabulary_size,
+)
 from codetitan.tokenizer.train import SENTINELS, train_tokenizer
 
 FOLDER = ASSETS / "code-32k"
@@ -91,7 +98,10 @@ def changed(tmp_path: Path, change: str) -> Path:
     elif change == "pre-tokenizer":
         spec["pre_tokenizer"] = {"type": "Whitespace"}
     elif change == "merges":
-        spec["model"]["merges"][0], spec["model"]["merges"][99] = spec["model"]["merges"][99], spec["model"]["merges"][0]
+        spec["model"]["merges"][0], spec["model"]["merges"][99] = (
+            spec["model"]["merges"][99],
+            spec["model"]["merges"][0],
+        )
     elif change == "regex":
         spec["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\S+|\s+"
     (tmp_path / "tokenizer.json").write_text(json.dumps(spec))

@@ -63,7 +63,8 @@ FLAVORS: dict[str, Flavor] = {
 def table(seq_len: int) -> str:
     """Returns the flavors as a Markdown table; FLOPs are a token's, at `seq_len`."""
     rows = [
-        "| flavor | parameters | GFLOP a token | layers | width | heads | K/V heads | head width | SwiGLU | vocabulary | tied |",
+        "| flavor | parameters | GFLOP a token | layers | width | heads | K/V heads | head width | SwiGLU "
+        "| vocabulary | tied |",
         "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --- |",
     ]
     for name, f in FLAVORS.items():

@@ -8,7 +8,7 @@ import torch
 
 from codetitan.models.code.attention import DenseMaskAttention
 from codetitan.models.code.init import init_parameters
-from codetitan.titan import BlockMask, Llama3Model, and_masks, create_block_mask
+from codetitan.titan import Llama3Model, and_masks, create_block_mask
 
 
 class CodeModel(Llama3Model):
@@ -25,9 +25,7 @@ class CodeModel(Llama3Model):
         assert isinstance(self.config, CodeModel.Config)
         init_parameters(self, n_layers=len(self.config.layers), seed=self.config.seed)
 
-    def _create_flex_attention_mask(
-        self, positions: torch.Tensor, attn_config: Any, mask_mods: Sequence[Any]
-    ) -> BlockMask:
+    def _create_flex_attention_mask(self, positions: torch.Tensor, attn_config: Any, mask_mods: Sequence[Any]) -> Any:
         if not isinstance(attn_config.inner_attention, DenseMaskAttention.Config):
             return super()._create_flex_attention_mask(positions, attn_config, mask_mods)
         # torchtitan compiles create_block_mask, which costs a CPU run tens of seconds and saves it nothing.

@@ -63,9 +63,7 @@ def model_config(flavor: Flavor, *, seed: int, attention: str) -> CodeModel.Conf
         dim=flavor.dim,
         vocab_size=flavor.vocab_size,
         enable_weight_tying=flavor.tie_embeddings,
-        tok_embeddings=Embedding.Config(
-            num_embeddings=flavor.vocab_size, embedding_dim=flavor.dim, param_init=_INIT
-        ),
+        tok_embeddings=Embedding.Config(num_embeddings=flavor.vocab_size, embedding_dim=flavor.dim, param_init=_INIT),
         norm=RMSNorm.Config(normalized_shape=flavor.dim, param_init=_INIT),
         lm_head=Linear.Config(in_features=flavor.dim, out_features=flavor.vocab_size, param_init=_INIT),
         layers=[layer() for _ in range(flavor.n_layers)],

@@ -1,0 +1,174 @@
+"""Whole runs, started as a user starts them: meshes, kills, restarts, exit codes."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import tomli
+
+from tests.conftest import REPOSITORY, environment, losses, metrics, run_train
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[float], Path]:
+    """The losses of an uninterrupted single process, and its folder."""
+    folder = tmp_path_factory.mktemp("reference")
+    config = write_tiny(folder)
+    result = run_train(config)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return losses(folder / "run"), folder / "run"
+
+
+def write_tiny(folder: Path) -> Path:
+    from tests.conftest import TINY
+
+    path = folder / "tiny.toml"
+    path.write_text(
+        TINY.format(base=REPOSITORY / "train_configs" / "debug.toml", dump_folder=folder / "run"), encoding="utf-8"
+    )
+    return path
+
+
+def close(a: list[float], b: list[float], relative: float) -> bool:
+    return len(a) == len(b) and all(abs(x - y) <= relative * abs(y) for x, y in zip(a, b, strict=True))
+
+
+def test_what_a_run_leaves(reference: tuple[list[float], Path]) -> None:
+    curve, folder = reference
+    assert curve[-1] < curve[0]
+    assert {"config.toml", "metrics.jsonl", "checkpoint", "tb", "logs"} <= {path.name for path in folder.iterdir()}
+    assert sorted(path.name for path in (folder / "checkpoint").iterdir()) == ["step-3", "step-6", "step-8"]
+    assert list((folder / "tb").glob("events.out.tfevents.*"))
+    record = metrics(folder)[-1]
+    assert record["step"] == 8 and record["tokens_seen"] == 8 * 8 * 64
+    assert {"loss", "grad_norm", "lr", "tok_per_s", "memory_gib"} <= record.keys()
+    if record["mfu"] is not None:
+        pytest.fail("a CPU has no known peak")
+
+
+def test_the_saved_config_can_be_run_again(reference: tuple[list[float], Path], tmp_path: Path) -> None:
+    curve, folder = reference
+    shutil.copy(folder / "config.toml", tmp_path / "again.toml")
+    result = run_train(tmp_path / "again.toml", "--dump_folder", str(tmp_path / "run"))
+    assert result.returncode == 0, result.stderr
+    assert losses(tmp_path / "run") == curve
+
+
+def test_two_processes_give_the_losses_of_one(tiny: Path, tmp_path: Path, reference: tuple[list[float], Path]) -> None:
+    result = run_train(tiny, nproc=2)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert close(losses(tmp_path / "run"), reference[0], 1e-5)
+
+
+def test_multi_query_attention_and_untied_embeddings_shard(tiny: Path, tmp_path: Path) -> None:
+    curves = []
+    for nproc in (1, 2):
+        folder = tmp_path / f"run{nproc}"
+        overrides = ["--model.n_kv_heads", "1", "--model.tie_embeddings", "false", "--training.steps", "3"]
+        result = run_train(tiny, "--dump_folder", str(folder), *overrides, nproc=nproc)
+        assert result.returncode == 0, result.stdout + result.stderr
+        curves.append(losses(folder))
+    assert close(curves[0], curves[1], 1e-5)
+
+
+def start(config: Path, *overrides: str, nproc: int = 1) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [str(REPOSITORY / "run_train.sh"), "--config", str(config), *overrides],
+        env=environment(nproc), cwd=config.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def wait_for(path: Path, text: str, timeout_s: float = 120) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not (path.exists() and text in path.read_text()):
+        assert time.monotonic() < deadline, f"{path} has no {text}"
+        time.sleep(0.02)
+
+
+def descendants(pid: int) -> list[int]:
+    """Children, and theirs, of a process."""
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children + [grandchild for child in children for grandchild in descendants(child)]
+
+
+def kill_everything(process: "subprocess.Popen[str]") -> None:
+    """kill -9 of the launcher and every rank at once, as a lost node looks."""
+    for pid in [process.pid, *descendants(process.pid)]:
+        os.kill(pid, signal.SIGKILL)
+    process.communicate()
+
+
+def test_kill_and_restart(tiny: Path, tmp_path: Path, reference: tuple[list[float], Path]) -> None:
+    """kill -9 after a checkpoint; another run on two processes and a third on one finish it, with the same losses."""
+    run = tmp_path / "run"
+    process = start(tiny)
+    wait_for(run / "metrics.jsonl", '"step": 5,')
+    kill_everything(process)
+    assert (run / "checkpoint" / "step-3" / ".metadata").exists()
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 6, "lo')  # the line under way
+    # A checkpoint that was being written: everything but its last file.
+    shutil.copytree(run / "checkpoint" / "step-3", run / "checkpoint" / "step-6")
+    (run / "checkpoint" / "step-6" / ".metadata").unlink()
+    result = run_train(tiny, nproc=2)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "from step 3" in result.stdout
+    assert close(losses(run), reference[0], 1e-5)
+
+
+def test_restart_on_the_same_mesh_is_exact(tiny: Path, tmp_path: Path, reference: tuple[list[float], Path]) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(reference[1], run)
+    for step in (6, 8):
+        shutil.rmtree(run / "checkpoint" / f"step-{step}")
+    result = run_train(tiny)
+    assert result.returncode == 0, result.stderr
+    assert losses(run) == reference[0]
+
+
+def test_a_finished_run_is_left_alone(tiny: Path, tmp_path: Path, reference: tuple[list[float], Path]) -> None:
+    shutil.copytree(reference[1], tmp_path / "run")
+    result = run_train(tiny)
+    assert result.returncode == 0, result.stderr
+    assert "has its 8 steps" in result.stdout
+    assert losses(tmp_path / "run") == reference[0]
+
+
+def test_interrupt_ends_every_process(tiny: Path, tmp_path: Path) -> None:
+    """Ctrl-C: the terminal sends SIGINT to the launcher; every rank ends, and one line says so."""
+    process = start(tiny, "--training.steps", "100000", nproc=2)
+    wait_for(tmp_path / "run" / "metrics.jsonl", '"step": 3,')
+    ranks = descendants(process.pid)
+    assert len(ranks) >= 2
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert "codetitan: stopped by SIGINT; the same command goes on from the last checkpoint" in stderr
+    assert not [pid for pid in ranks if Path(f"/proc/{pid}").exists()]
+
+
+def test_a_corpus_that_can_not_be_decoded_is_one_line(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "a.py").write_bytes(b"\xff\xfe")
+    result = run_train(tiny, "--dataloader.sources", f"directory:{tmp_path / 'corpus'}", nproc=2)
+    assert result.returncode == 2
+    assert result.stderr.count("codetitan: error: dataloader.sources: every document is not UTF-8") == 1
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_a_changed_corpus_is_refused(tiny: Path, tmp_path: Path, reference: tuple[list[float], Path]) -> None:
+    shutil.copytree(reference[1], tmp_path / "run")
+    result = run_train(tiny, "--dataloader.seed", "7", "--training.steps", "9")
+    assert result.returncode == 2
+    assert "codetitan: error: the checkpoint's data can't be continued: dataloader.seed was 42, is 7" in result.stderr
+
+
+def test_the_resolved_config_is_toml(reference: tuple[list[float], Path]) -> None:
+    config = tomli.loads((reference[1] / "config.toml").read_text())
+    assert config["training"]["steps"] == 8 and config["optimizer"]["betas"] == [0.9, 0.95]
