@@ -82,6 +82,7 @@ class CodeMetrics(MetricsProcessor):
         self.peak_flops = known_peak_flops(self.device_memory_monitor.device_name)
         self._file: MetricsFile | None = None
         self._tensorboard: SummaryWriter | None = None
+        self.first_step: int | None = None  # of this process's life; None before the first
         self._last_step = 0
 
     def _build_metric_logger(self, **kwargs: Any) -> Any:
@@ -92,6 +93,7 @@ class CodeMetrics(MetricsProcessor):
 
     def start(self, first_step: int) -> None:
         """Opens the files and starts the clock; called when the checkpoint is loaded, before `first_step`."""
+        self.first_step = first_step
         self._last_step = first_step - 1
         if self._writes:
             self._file = MetricsFile(self._folder / "metrics.jsonl", first_step=first_step)

@@ -62,10 +62,14 @@ def run(resolved: Resolved) -> None:
     structured_logger.init_structured_logger(
         source="training", output_dir=config.dump_folder, enable=config.debug.enable_structured_logging
     )
-    trainer: CodeTrainer = config.build()
-    try:
+
+    def before_first_step() -> None:
         if dist.get_rank() == 0:
             save_config(resolved)
+
+    trainer: CodeTrainer = config.build(before_first_step=before_first_step)
+    try:
+        if dist.get_rank() == 0:
             _describe(trainer, resolved)
         trainer.train()
     finally:

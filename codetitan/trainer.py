@@ -1,7 +1,7 @@
 """torchtitan's trainer, with our data, metrics and model; its configuration is the root of every TOML file."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -22,6 +22,7 @@ from codetitan.titan import (
     SelectiveAC,
     Trainer,
     TrainingConfig,
+    logger,
 )
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
@@ -69,7 +70,12 @@ class ModelConfig:
 
 
 class CodeTrainer(Trainer):
-    """Trains a code model; see `Trainer` of torchtitan for the loop."""
+    """Trains a code model; see `Trainer` of torchtitan for the loop.
+
+    Args:
+        config: complete (codetitan.config.resolve).
+        before_first_step: called once, when the checkpoint is loaded and there is something left to train.
+    """
 
     @dataclass(kw_only=True, slots=True)
     class Config(Trainer.Config):
@@ -112,14 +118,28 @@ class CodeTrainer(Trainer):
             ),
         ] = field(default_factory=ChunkedLossWrapper.Config)
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, before_first_step: Callable[[], None] = lambda: None) -> None:
         super().__init__(config)
+        self.before_first_step = before_first_step
         self.dataloader.place(self.parallel_dims.get_optional_mesh("batch"))
 
     def batch_generator(self, data_iterable: Iterable[Any]) -> Iterator[Any]:
         """torchtitan's, which starts when the checkpoint is loaded: so the clock and the metrics start here."""
+        self.before_first_step()
         self.metrics_processor.start(first_step=self.step)
+        if self.step > 1:
+            logger.info("goes on from step %d of %s", self.step - 1, self.checkpointer.folder)
         yield from super().batch_generator(data_iterable)
+
+    def should_continue_training(self) -> bool:
+        """Whether there are steps left."""
+        goes_on = bool(super().should_continue_training())
+        if not goes_on and self.metrics_processor.first_step is None:
+            logger.info(
+                "%s has its %d steps: nothing left to do; more with --training.steps N",
+                self.config.dump_folder, self.step,
+            )  # fmt: skip
+        return goes_on
 
 
 HIDDEN[CodeTrainer.Config] = frozenset({"model_spec", "override", "validator", "tokenizer"})

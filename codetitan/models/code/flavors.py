@@ -47,7 +47,7 @@ _32K, _49K = 32_768, 49_280
 
 FLAVORS: dict[str, Flavor] = {
     #                D      layers heads kv  ffn     vocabulary tied
-    "debug": Flavor(128, 4, 4, 2, 384, _32K, True),
+    "debug": Flavor(128, 4, 4, 2, 384, _32K, False),
     "20m": Flavor(256, 14, 4, 4, 768, _32K, True),
     "70m": Flavor(512, 16, 8, 8, 1536, _32K, True),
     "200m": Flavor(768, 24, 12, 12, 2048, _32K, True),
