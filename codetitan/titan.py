@@ -20,6 +20,7 @@ from torch.distributed.pipelining.schedules import get_schedule_class
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.nn.attention.flex_attention import BlockMask, and_masks, create_block_mask, create_mask
 from torchtitan.components.checkpoint import CheckpointManager
+from torchtitan.components.checkpointer.dcp import AsyncMode
 from torchtitan.components.checkpointer.utils import canonical_fqn  # a parameter's name without wrappers
 from torchtitan.components.dataloader import BaseDataLoader
 from torchtitan.components.loss import BaseLoss, ChunkedLossWrapper, CrossEntropyLoss
@@ -45,6 +46,7 @@ from torchtitan.models.llama3.model import Llama3Model, Llama3TransformerBlock  
 from torchtitan.models.llama3.parallelize import parallelize_llama
 from torchtitan.observability import structured_logger
 from torchtitan.protocols.model_spec import ModelSpec
+from torchtitan.tools import filesystem
 from torchtitan.tools.profiler import Profiler
 from torchtitan.tools.utils import get_peak_flops
 from torchtitan.trainer import Trainer
@@ -55,6 +57,7 @@ if device.device_type() == "cpu":
 logger = logging.getLogger("codetitan")
 
 __all__ = [
+    "AsyncMode",
     "BaseDataLoader",
     "BaseLoss",
     "BaseTokenizer",
@@ -96,6 +99,7 @@ __all__ = [
     "canonical_fqn",
     "create_block_mask",
     "create_mask",
+    "filesystem",
     "get_attention_config",
     "get_peak_flops",
     "get_schedule_class",

@@ -26,6 +26,8 @@ class _ForPeople(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name == "codetitan":
             return True
+        if record.name == "py.warnings":  # of torch about itself, mostly
+            return False
         return record.levelno >= logging.WARNING and not any(
             text in record.getMessage() for text in _NOT_FOR_THE_CONSOLE
         )
@@ -36,6 +38,7 @@ def init_logging(folder: Path, rank: int) -> None:
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     root.handlers.clear()
+    logging.captureWarnings(True)
     console = logging.StreamHandler(sys.stdout)
     console.setFormatter(logging.Formatter("%(message)s"))
     console.addFilter(_ForPeople())

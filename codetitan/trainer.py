@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from codetitan.checkpoint import CodeCheckpoints
 from codetitan.config.choice import Choice
 from codetitan.config.schema import HIDDEN
 from codetitan.data.loader import CodeDataLoader
@@ -13,7 +14,6 @@ from codetitan.models.code.flavors import FLAVORS, Flavor
 from codetitan.optimizer import CodeLRSchedulers, CodeOptimizers
 from codetitan.titan import (
     BaseLoss,
-    CheckpointManager,
     ChunkedLossWrapper,
     CrossEntropyLoss,
     DebugConfig,
@@ -93,7 +93,7 @@ class CodeTrainer(Trainer):
         lr_scheduler: CodeLRSchedulers.Config = field(default_factory=CodeLRSchedulers.Config)
         # CUDA graphs are off until they are measured with document masks; torchtitan has them on.
         training: TrainingConfig = field(default_factory=lambda: TrainingConfig(disable_cuda_graphs=True))
-        checkpoint: CheckpointManager.Config = field(default_factory=CheckpointManager.Config)
+        checkpoint: CodeCheckpoints.Config = field(default_factory=CodeCheckpoints.Config)
         debug: DebugConfig = field(default_factory=lambda: DebugConfig(seed=0))
         activation_checkpoint: Annotated[
             Any,

@@ -1,0 +1,94 @@
+"""torchtitan's checkpoints, for a night without anybody watching.
+
+A checkpoint is complete when its `.metadata` is there, which is written last and renamed into place; torchtitan loads
+the latest complete one. What is added here: a half-written one is cleared away at the next start, a disk that fills up
+is one line, and a single process saves without collectives.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint.api import CheckpointException
+
+from codetitan.errors import ConfigError
+from codetitan.titan import AsyncMode, CheckpointManager, filesystem, logger
+
+
+def half_written(folder: Path) -> list[Path]:
+    """Returns the checkpoints below `folder` that were being written when their run ended."""
+    return [
+        path
+        for path in sorted(folder.glob("step-*"))
+        if not (path / ".metadata").is_file() and not (path / "model.safetensors.index.json").is_file()
+    ]
+
+
+def os_error_of(error: BaseException) -> OSError | None:
+    """Returns the operating system's error behind an exception of the distributed checkpoint, if there is one."""
+    if isinstance(error, OSError):
+        return error
+    inner = [cause for cause in (error.__cause__, error.__context__) if cause is not None]
+    if isinstance(error, CheckpointException):
+        inner += [failure[0] for failure in error.failures.values()]
+    return next((found for found in map(os_error_of, inner) if found is not None), None)
+
+
+class CodeCheckpoints(CheckpointManager):
+    """Saves and loads model, optimizer, schedule, loader and step."""
+
+    @dataclass(kw_only=True, slots=True)
+    class Config(CheckpointManager.Config):
+        pass
+
+    def __init__(self, config: Config, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        if self.enable and not filesystem.is_remote(self.folder) and dist.get_rank() == 0:
+            for path in half_written(Path(self.folder)):
+                logger.info("removes the half-written checkpoint %s", path)
+                filesystem.rmtree(str(path))
+
+    @torch.no_grad()
+    def dcp_save(
+        self,
+        state_dict: dict[str, Any],
+        checkpoint_id: str,
+        async_mode: AsyncMode,
+        enable_garbage_collection: bool = False,
+        to_hf: bool = False,
+    ) -> Any:
+        """Writes one checkpoint.
+
+        Raises:
+            ConfigError: the operating system refuses, e.g. because the disk is full. Earlier checkpoints are intact.
+        """
+        start = time.perf_counter()
+        try:
+            if dist.get_world_size() == 1 and async_mode == AsyncMode.DISABLED and not to_hf:
+                # Collectives with oneself cost more than they look: gloo's threads run OpenMP, and with more OpenMP
+                # threads than cores the training is 17 % slower from the first checkpoint on (benchmarks/results/cpu.md).
+                result: Any = dcp.save(state_dict, checkpoint_id=checkpoint_id, no_dist=True)
+            else:
+                result = super().dcp_save(state_dict, checkpoint_id, async_mode, enable_garbage_collection, to_hf)
+        except (Exception, CheckpointException) as error:  # the latter is no Exception
+            os_error = os_error_of(error)
+            if os_error is None:
+                raise
+            raise ConfigError(
+                f"{checkpoint_id} can't be written: {os_error.strerror}; make room and start the same command again, "
+                "it goes on from the checkpoint before"
+            ) from error
+        logger.info("saved  %s in %.1f s", checkpoint_id, time.perf_counter() - start)
+        return result
+
+    def dcp_load(self, state_dict: dict[str, Any], checkpoint_id: str, from_hf: bool, from_quantized: bool) -> None:
+        """Reads one checkpoint into `state_dict`, on any mesh."""
+        if dist.get_world_size() == 1 and not from_hf:
+            dcp.load(state_dict, checkpoint_id=checkpoint_id, no_dist=True)
+            self.states["model"].load_state_dict(state_dict)
+        else:
+            super().dcp_load(state_dict, checkpoint_id, from_hf, from_quantized)
