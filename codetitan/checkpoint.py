@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 
 from codetitan.errors import ConfigError
 from codetitan.titan import AsyncMode, CheckpointManager, filesystem, logger
@@ -70,8 +71,8 @@ class CodeCheckpoints(CheckpointManager):
         try:
             if dist.get_world_size() == 1 and async_mode == AsyncMode.DISABLED and not to_hf:
                 # Collectives with oneself cost more than they look: gloo's threads run OpenMP, and with more OpenMP
-                # threads than cores the training is 17 % slower from the first checkpoint on (benchmarks/results/cpu.md).
-                result: Any = dcp.save(state_dict, checkpoint_id=checkpoint_id, no_dist=True)
+                # threads than cores the training is 17 % slower from the first checkpoint on (benchmarks/cpu.py).
+                result: Any = save(state_dict, checkpoint_id=checkpoint_id, no_dist=True)
             else:
                 result = super().dcp_save(state_dict, checkpoint_id, async_mode, enable_garbage_collection, to_hf)
         except (Exception, CheckpointException) as error:  # the latter is no Exception
@@ -88,7 +89,7 @@ class CodeCheckpoints(CheckpointManager):
     def dcp_load(self, state_dict: dict[str, Any], checkpoint_id: str, from_hf: bool, from_quantized: bool) -> None:
         """Reads one checkpoint into `state_dict`, on any mesh."""
         if dist.get_world_size() == 1 and not from_hf:
-            dcp.load(state_dict, checkpoint_id=checkpoint_id, no_dist=True)
+            load(state_dict, checkpoint_id=checkpoint_id, no_dist=True)
             self.states["model"].load_state_dict(state_dict)
         else:
             super().dcp_load(state_dict, checkpoint_id, from_hf, from_quantized)

@@ -11,9 +11,10 @@ import sys
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from codetitan.cli import fail
-from codetitan.errors import ConfigError, did_you_mean
+from codetitan.errors import EXIT_USER_ERROR, ConfigError, did_you_mean
 
 USAGE = """usage: ./run_train.sh --config FILE [--section.key VALUE …]
 
@@ -142,6 +143,20 @@ def set_cpu_environment(environment: MutableMapping[str, str], nproc: int, cores
     environment.setdefault("MALLOC_TRIM_THRESHOLD_", str(4 << 30))
 
 
+def _report(rank: int, failure: Any) -> int:
+    """Says why the first failed rank failed, unless it has said so itself; returns its exit code as a shell sees it."""
+    code = int(failure.exitcode)
+    if code < 0:
+        why = "; was it out of memory?" if code == -9 else ""
+        print(f"codetitan: error: rank {rank} was killed by signal {-code}{why}", file=sys.stderr)
+        return 128 - code
+    if code != EXIT_USER_ERROR:
+        message = failure.error_file_data.get("message", failure.message)
+        traceback = message.get("extraInfo", {}).get("py_callstack") if isinstance(message, dict) else message
+        print(f"codetitan: rank {rank} failed first (its log is in dump_folder/logs):\n{traceback}", file=sys.stderr)
+    return code
+
+
 def torchrun(launch: Launch, config: Path, overrides: Sequence[str]) -> int:
     """Runs torchrun in this process; returns the exit code of the first process that failed, or 128 + signal."""
     from torch.distributed.elastic.multiprocessing import SignalException
@@ -156,15 +171,7 @@ def torchrun(launch: Launch, config: Path, overrides: Sequence[str]) -> int:
         run(parse_args(arguments))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
         rank, failure = min(error.failures.items(), key=lambda item: item[1].timestamp)
-        code = int(failure.exitcode)
-        if code < 0:
-            print(
-                f"codetitan: error: rank {rank} was killed by signal {-code}"
-                + ("; out of memory?" if code == -9 else ""),
-                file=sys.stderr,
-            )
-            return 128 - code
-        return code
+        return _report(rank, failure)
     except SignalException as error:
         print(
             f"codetitan: stopped by {error.sigval.name}; the same command goes on from the last checkpoint",

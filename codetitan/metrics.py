@@ -1,6 +1,7 @@
 """What a run shows and leaves: a console line, TensorBoard, and `metrics.jsonl` with one object a logged step."""
 
 import json
+import logging
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import torch.distributed as dist
 from torch.utils.tensorboard import SummaryWriter
 
-from codetitan.titan import MetricsProcessor, _get_metrics_rank, get_peak_flops, logger
+from codetitan.titan import MetricsProcessor, _get_metrics_rank, get_peak_flops
 
 _A100_BF16 = 312e12  # what torchtitan assumes of a device that it does not know
 
@@ -157,7 +158,7 @@ class CodeMetrics(MetricsProcessor):
                 self._tensorboard.add_scalar(name, value, step)
         self.logger.log(numbers, step)
         world = self.parallel_dims.world_size
-        logger.info(
+        logging.getLogger("codetitan.metrics").info(
             "step %*d/%d  loss %.4f  grad norm %.3f  lr %.2e  %s tok/s%s  %.2f TFLOP/s%s  mem %.2f GiB  left %s",
             len(str(self._steps)),
             step,

@@ -4,9 +4,10 @@ import logging
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 from types import FrameType
+
+from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from codetitan.errors import EXIT_USER_ERROR, ConfigError
 
@@ -21,9 +22,19 @@ _NOT_FOR_THE_CONSOLE = (
 
 
 class _ForPeople(logging.Filter):
-    """Lets through what codetitan says, and warnings of others that a user can act on."""
+    """Lets through what codetitan says, and warnings of others that a user can act on; each from one rank only."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        self._rank = rank
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if hasattr(record, "for_log"):
+            return False
+        if record.name == "codetitan.metrics":
+            return True  # from the rank that knows the loss, whichever it is
+        if self._rank != 0 and record.levelno < logging.ERROR:
+            return False
         if record.name == "codetitan":
             return True
         if record.name == "py.warnings":  # of torch about itself, mostly
@@ -34,23 +45,20 @@ class _ForPeople(logging.Filter):
 
 
 def init_logging(folder: Path, rank: int) -> None:
-    """The console of every rank that speaks, and everything in `folder`/logs/rank-R.log."""
+    """A readable console, and everything in `folder`/logs/rank-R.log."""
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     root.handlers.clear()
     logging.captureWarnings(True)
     console = logging.StreamHandler(sys.stdout)
     console.setFormatter(logging.Formatter("%(message)s"))
-    console.addFilter(_ForPeople())
+    console.addFilter(_ForPeople(rank))
     root.addHandler(console)
     logs = folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     file = logging.FileHandler(logs / f"rank-{rank}.log", encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root.addHandler(file)
-    if rank != 0:
-        # One voice: warnings repeat on every rank, and the metrics line comes from the rank that knows the loss.
-        console.setLevel(logging.ERROR)
 
 
 def _exit_on(number: int, frame: FrameType | None) -> None:
@@ -78,8 +86,10 @@ def main(arguments: list[str]) -> int:
         if os.environ["RANK"] == "0":
             print(f"codetitan: error: {error}", file=sys.stderr, flush=True)
         return EXIT_USER_ERROR
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        # Every rank fails when one does: the traceback goes to each log, and the launcher shows the first rank's.
+        logging.getLogger("codetitan").critical("failed", exc_info=True, extra={"for_log": True})
+        get_error_handler().record_exception(error)
         return 1
     return 0
 

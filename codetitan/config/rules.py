@@ -7,7 +7,7 @@ configuration whose types are right.
 import os
 import shutil
 from collections.abc import Callable
-from math import gcd, prod
+from math import gcd, lcm, prod
 from pathlib import Path
 
 from codetitan import device
@@ -176,13 +176,14 @@ def check_sequence(config: Config) -> None:
     rule: list[str] = []
     divisor = 1
     if cp > 1:
-        rule, divisor = [*rule, "2·cp"], divisor * 2 * cp
+        # torch splits a block mask at blocks of 128 (and the head-tail load balancer at 2·cp, which that includes).
+        rule, divisor = [*rule, "128·cp"], divisor * 128 * cp
     if tp > 1 and p.enable_sequence_parallel:
-        rule, divisor = [*rule, "tp"], divisor * tp
+        rule, divisor = [*rule, "tp"], lcm(divisor, (2 * cp if cp > 1 else 1) * tp)
     if seq_len % divisor:
         nearest = max(divisor, round(seq_len / divisor) * divisor)
         raise ConfigError(
-            f"training.seq_len = {seq_len} must divide by {'·'.join(rule)} = {divisor}; nearest: {nearest}"
+            f"training.seq_len = {seq_len} must divide by {divisor} ({' and '.join(rule)}); nearest: {nearest}"
         )
     if isinstance(config.loss, ChunkedLossWrapper.Config) and (seq_len // cp) % config.loss.num_chunks:
         chunks = config.loss.num_chunks

@@ -80,9 +80,9 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "parallelism: the degrees (tensor_parallel_degree 2 · data_parallel_shard_degree 4) multiply to 8, which must be the "
      "4 processes; start NGPU=8 processes or change a degree (parallelism.data_parallel_shard_degree = -1 takes what is left)"),
     ({"parallelism.context_parallel_degree": 2, "training.seq_len": 510}, 2,
-     "training.seq_len = 510 must divide by 2·cp = 4; nearest: 512"),
+     "training.seq_len = 510 must divide by 256 (128·cp); nearest: 512"),
     ({"parallelism.context_parallel_degree": 2, "parallelism.tensor_parallel_degree": 2, "training.seq_len": 4100}, 4,
-     "training.seq_len = 4100 must divide by 2·cp·tp = 8; nearest: 4096"),
+     "training.seq_len = 4100 must divide by 256 (128·cp and tp); nearest: 4096"),
     ({"training.seq_len": 500}, 1,
      "training.seq_len = 500 must divide by loss.num_chunks = 8; nearest: 496; or loss.num_chunks = 4"),
     ({"parallelism.tensor_parallel_degree": 4}, 4,

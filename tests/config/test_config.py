@@ -1,0 +1,162 @@
+"""Precedence, inheritance, components by name, and the printed configuration that can be run again."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import tomli
+
+from codetitan.config.load import Setting, load
+from codetitan.config.render import render
+from codetitan.config.resolve import Resolved, resolve
+from codetitan.data.sources import Directory, PythonStdlib
+from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss, FullAC, SelectiveAC
+from tests.conftest import REPOSITORY, codetitan
+
+CONFIGS = sorted((REPOSITORY / "train_configs").glob("*.toml"))
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, content in files.items():
+        (folder / f"{name}.toml").write_text(content)
+    return folder / "run.toml"
+
+
+def resolved(folder: Path, *overrides: str, world_size: int = 1, **files: str) -> Resolved:
+    return resolve(write(folder, **files), ["--dataloader.sources", "python-stdlib", *overrides], world_size=world_size)
+
+
+def test_precedence(tmp_path: Path) -> None:
+    """Command line > file > what it extends > default, key by key."""
+    run = write(
+        tmp_path,
+        base="[training]\nsteps = 1\nseq_len = 64\nmax_norm = 2.0\n[optimizer]\nlr = 1.0",
+        middle='extends = "base.toml"\n[training]\nsteps = 2\nseq_len = 128',
+        run='extends = "middle.toml"\n[training]\nsteps = 3',
+    )
+    tree = load(run, ["--training.steps", "4"])
+    training = tree["training"]
+    assert isinstance(training, dict)
+    values = {key: (s.value, Path(s.origin).name) for key, s in training.items() if isinstance(s, Setting)}
+    assert values == {
+        "steps": ("4", "command line"),
+        "seq_len": (128, "middle.toml"),
+        "max_norm": (2.0, "base.toml"),
+    }
+
+
+def test_extends_is_relative_to_its_file(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "base.toml").write_text("[training]\nsteps = 5")
+    (tmp_path / "run.toml").write_text('extends = "a/base.toml"')
+    assert load(tmp_path / "run.toml")["training"] == {"steps": Setting(5, str(tmp_path / "a" / "base.toml"), 0)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "steps"),
+    [(["--training.steps", "7"], 7), (["--training.steps=7"], 7), (["--training.steps", "1_000"], 1000)],
+)
+def test_forms_of_an_override(tmp_path: Path, arguments: list[str], steps: int) -> None:
+    assert resolved(tmp_path, *arguments, run="").config.training.steps == steps
+
+
+def test_types_from_the_command_line(tmp_path: Path) -> None:
+    config = resolved(
+        tmp_path, "--compile.enable", "--optimizer.betas", "[0.8, 0.9]", "--optimizer.lr", "1",
+        "--lr_scheduler.decay-ratio", "none", "--checkpoint.exclude_from_loading", "dataloader,optimizer",
+        "--checkpoint.load_step", "-1", run="[lr_scheduler]\ndecay_ratio = 0.5",
+    ).config  # fmt: skip
+    assert config.compile.enable is True
+    assert config.optimizer.betas == [0.8, 0.9] and type(config.optimizer.lr) is float
+    assert config.lr_scheduler.decay_ratio is None
+    assert config.checkpoint.exclude_from_loading == ["dataloader", "optimizer"]
+
+
+def test_components_by_name(tmp_path: Path) -> None:
+    config = resolved(tmp_path, run="").config
+    assert type(config.activation_checkpoint) is SelectiveAC.Config and type(config.loss) is ChunkedLossWrapper.Config
+    config = resolved(tmp_path, run='[activation_checkpoint]\nname = "full"\n[loss]\nname = "cross-entropy"').config
+    assert type(config.activation_checkpoint) is FullAC.Config and type(config.loss) is CrossEntropyLoss.Config
+    assert config.loss.global_vocab_size == config.model.shape().vocab_size
+    assert resolved(tmp_path, "--activation_checkpoint.name", "none", run="").config.activation_checkpoint is None
+
+
+def test_another_component_drops_the_options_of_the_one_below(tmp_path: Path) -> None:
+    base = '[activation_checkpoint]\nname = "selective"\nforce_recompute_mm_shapes_by_fqns = ["w1"]'
+    run = 'extends = "base.toml"\n[activation_checkpoint]\nname = "full"'
+    assert type(resolved(tmp_path, base=base, run=run).config.activation_checkpoint) is FullAC.Config
+
+
+def test_sources(tmp_path: Path) -> None:
+    run = write(
+        tmp_path,
+        run='[[dataloader.sources]]\ntype = "directory"\npath = "a"\ninclude = ["*.rs"]\n'
+        '[[dataloader.sources]]\ntype = "python-stdlib"',
+    )
+    sources = resolve(run, [], world_size=1).config.dataloader.sources
+    assert sources == [Directory(path="a", include=["*.rs"]), PythonStdlib()]
+    sources = resolve(run, ["--dataloader.sources.0.path", "b"], world_size=1).config.dataloader.sources
+    assert sources == [Directory(path="b", include=["*.rs"]), PythonStdlib()]
+    sources = resolve(run, ["--dataloader.sources", "directory:c,python-stdlib"], world_size=1).config.dataloader.sources
+    assert sources == [Directory(path="c"), PythonStdlib()]
+
+
+@pytest.mark.parametrize("file", [c for c in CONFIGS if c.name != "base.toml"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("world_size", [1, 8])
+def test_shipped_configurations(tmp_path: Path, file: Path, world_size: int) -> None:
+    """Every shipped file runs on the standard library with one override, and prints as the same configuration."""
+    first = resolve(file, ["--dataloader.sources", "python-stdlib"], world_size=world_size)
+    assert first.config.checkpoint.enable and not first.config.checkpoint.last_save_model_only
+    (tmp_path / "again.toml").write_text(render(first))
+    second = resolve(tmp_path / "again.toml", [], world_size=world_size)
+    for field in dataclasses.fields(first.config):
+        if field.name != "model_spec":
+            assert getattr(first.config, field.name) == getattr(second.config, field.name), field.name
+    assert first.config.model_spec is not None and second.config.model_spec is not None
+    assert first.config.model_spec.model.to_dict() == second.config.model_spec.model.to_dict()
+
+
+def test_the_recipe() -> None:
+    config = resolve(REPOSITORY / "train_configs" / "code_350m.toml", [], world_size=8).config
+    assert config.training.global_batch_size * config.training.seq_len == 2**19  # 0.5M tokens
+    optimizer, schedule = config.optimizer, config.lr_scheduler
+    assert (optimizer.name, optimizer.betas, optimizer.weight_decay) == ("AdamW", [0.9, 0.95], 0.1)
+    assert (schedule.warmup_ratio, schedule.decay_type, schedule.min_lr_factor) == (0.02, "cosine", 0.1)
+    assert (config.training.mixed_precision_param, config.training.max_norm) == ("bfloat16", 1.0)
+
+
+def test_codetitan_config_prints_origins(tmp_path: Path) -> None:
+    run = write(tmp_path, base="[training]\nseq_len = 64", run='extends = "base.toml"\n[debug]\nseed = 3')
+    result = codetitan(
+        "config", "--config", str(run), "--training.steps", "9", "--dataloader.sources", "python-stdlib", cwd=tmp_path
+    )
+    assert result.returncode == 0 and result.stderr == ""
+    lines = {" ".join(line.split()) for line in result.stdout.splitlines()}
+    assert {
+        "seq_len = 64 # base.toml",
+        "seed = 3 # run.toml",
+        "steps = 9 # command line",
+        "max_norm = 1.0 # default",
+        'type = "python-stdlib" # command line',
+        '# warmup_steps = "none" # default',
+        "# n_layers = 4 # of the flavor",
+        "global_batch_size = 8 # codetitan: local_batch_size · data-parallel degree",
+    } <= lines
+    assert tomli.loads(result.stdout)["training"]["steps"] == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["confg"], '"confg": no such command; there are config, flavors, tokenizer train; did you mean "config"?'),
+        (["flavors", "--seqlen", "3"], '"--seqlen": unknown option; see codetitan --help'),
+        (["tokenizer", "train", "--output", "x", "--source", "stdlib"],
+         '--source "stdlib" must be python-stdlib or directory:PATH; did you mean "python-stdlib"?'),
+        (["config", "--config", "no.toml"], "no.toml: no such file"),
+        (["config", "--config", "x.toml", "oops"], '"oops": expected --section.key VALUE, for example --training.steps 100'),
+    ],
+)  # fmt: skip
+def test_commands_mistyped(tmp_path: Path, arguments: list[str], line: str) -> None:
+    (tmp_path / "x.toml").write_text("")
+    result = codetitan(*arguments, cwd=tmp_path)
+    assert result.returncode == 2 and result.stderr.startswith(f"codetitan: error: {line}"), result.stderr

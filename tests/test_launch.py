@@ -1,0 +1,124 @@
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from codetitan.errors import ConfigError
+from codetitan.launch import find_nodes, first_host, parse, processes, set_cpu_environment
+from tests.conftest import REPOSITORY, environment
+
+SLURM = {
+    "SLURM_JOB_ID": "123456", "SLURM_STEP_ID": "2", "SLURM_PROCID": "3", "SLURM_NODEID": "3",
+    "SLURM_STEP_NUM_NODES": "4", "SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NODELIST": "gpu[007-010]",
+    "SLURM_JOB_NODELIST": "gpu[001-010]",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("env", "gpus", "n"), [({}, 0, 1), ({}, 8, 8), ({"NGPU": "8"}, 0, 8), ({"NGPU": "2"}, 8, 2)]
+)
+def test_processes(env: Mapping[str, str], gpus: int, n: int) -> None:
+    assert processes(env, gpus) == n
+
+
+@pytest.mark.parametrize(
+    ("env", "gpus", "line"),
+    [
+        ({"NGPU": "many"}, 0, "NGPU = 'many' must be a whole number of at least 1"),
+        ({"NGPU": "0"}, 0, "NGPU = '0' must be a whole number of at least 1"),
+        ({"NGPU": "9"}, 8, "NGPU = 9 must not exceed the 8 visible GPUs; to train on the CPU set CUDA_VISIBLE_DEVICES="),
+    ],
+)
+def test_processes_wrong(env: Mapping[str, str], gpus: int, line: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        processes(env, gpus)
+    assert str(error.value) == line
+
+
+@pytest.mark.parametrize(
+    ("nodelist", "host"),
+    [
+        ("gpu001", "gpu001"), ("gpu[001-004]", "gpu001"), ("gpu[003,007-009]", "gpu003"), ("a1,b2", "a1"),
+        ("rack[1-2]n,x", "rack1n"), ("node-7-[12-15]", "node-7-12"),
+    ],
+)  # fmt: skip
+def test_first_host(nodelist: str, host: str) -> None:
+    assert first_host(nodelist) == host
+
+
+def test_nodes() -> None:
+    assert find_nodes({}) == (1, ("--standalone",))
+    assert find_nodes({"PET_NNODES": "4", "PET_NODE_RANK": "1"}) == (4, ())
+    assert find_nodes(SLURM) == (
+        4,
+        ("--node-rank=3", "--rdzv-backend=c10d", "--rdzv-id=123456.2", "--rdzv-endpoint=gpu007:23456"),
+    )
+    # `salloc` without srun: the shell runs on one node, outside any step.
+    assert find_nodes({k: v for k, v in SLURM.items() if k != "SLURM_PROCID"}) == (1, ("--standalone",))
+
+
+@pytest.mark.parametrize(
+    ("env", "text"),
+    [
+        ({"PET_NNODES": "1:4"}, "PET_NNODES = '1:4' must be one whole number"),
+        (SLURM | {"SLURM_STEP_NUM_TASKS": "32"}, "SLURM started 32 tasks on 4 nodes; start one a node"),
+    ],
+)
+def test_nodes_wrong(env: Mapping[str, str], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        find_nodes(env)
+
+
+def test_parse() -> None:
+    assert parse(["--config", "a.toml", "--x.y", "1"]) == (Path("a.toml"), ["--x.y", "1"])
+    assert parse(["--x.y", "1", "--config=a.toml"]) == (Path("a.toml"), ["--x.y", "1"])
+    with pytest.raises(ConfigError, match=r'--config: missing; .*; did you mean "--config"\?'):
+        parse(["--confg", "a.toml"])
+
+
+def test_the_cores_are_shared() -> None:
+    env: dict[str, str] = {}
+    set_cpu_environment(env, nproc=8, cores=2)
+    assert env["OMP_NUM_THREADS"] == "1"
+    env = {"OMP_NUM_THREADS": "5"}
+    set_cpu_environment(env, nproc=1, cores=2)
+    assert env["OMP_NUM_THREADS"] == "5"
+
+
+def test_help() -> None:
+    result = subprocess.run(
+        [str(REPOSITORY / "run_train.sh"), "--help"], env=environment(1), capture_output=True, text=True
+    )
+    assert result.returncode == 0 and result.stdout.startswith("usage: ./run_train.sh --config FILE")
+
+
+@pytest.mark.slow
+def test_two_nodes_of_a_slurm_step(tiny: Path, tmp_path: Path) -> None:
+    """Two launchers with what srun gives each of them, on this machine, make one run of two processes."""
+    launchers = []
+    for node in range(2):
+        env = environment(1) | {
+            "SLURM_JOB_ID": str(os.getpid()), "SLURM_PROCID": str(node), "SLURM_NODEID": str(node),
+            "SLURM_STEP_NUM_NODES": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "localhost,localhost",
+        }  # fmt: skip
+        launchers.append(
+            subprocess.Popen([str(REPOSITORY / "run_train.sh"), "--config", str(tiny)], env=env, cwd=tmp_path)
+        )
+    assert [launcher.wait(timeout=300) for launcher in launchers] == [0, 0]
+    assert (tmp_path / "run" / "checkpoint" / "step-8" / ".metadata").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nproc", [2, 8])
+def test_a_finished_run_always_exits_0(tiny: Path, tmp_path: Path, nproc: int) -> None:
+    for _ in range(5):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        result = subprocess.run(
+            [str(REPOSITORY / "run_train.sh"), "--config", str(tiny), "--training.local_batch_size", "1",
+             "--training.steps", "2"],
+            env=environment(nproc), cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stdout + result.stderr
