@@ -138,7 +138,7 @@ def set_cpu_environment(environment: MutableMapping[str, str], nproc: int, cores
     """What a CPU run wants of OpenMP and the allocator, where the user has not said otherwise."""
     environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // nproc)))
     # glibc gives every large tensor back to the system when it is freed and faults it in again: keeping the memory
-    # is 1.5 × faster (benchmarks/results/cpu.md).
+    # makes a step nearly 2 × faster (benchmarks/cpu.py).
     environment.setdefault("MALLOC_MMAP_THRESHOLD_", str(4 << 30))
     environment.setdefault("MALLOC_TRIM_THRESHOLD_", str(4 << 30))
 

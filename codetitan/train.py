@@ -18,6 +18,7 @@ _NOT_FOR_THE_CONSOLE = (
     "will be overridden to",  # torchrun sets TORCH_NCCL_ASYNC_ERROR_HANDLING, torchtitan changes it
     "initial_load_model_only=True has no effect",
     "Pipeline Parallel loss is not visible",  # our metrics rank prints it
+    "sequential all_gather operations",  # once, when initial values are sharded over two dimensions
 )
 
 
@@ -54,6 +55,10 @@ def init_logging(folder: Path, rank: int) -> None:
     console.setFormatter(logging.Formatter("%(message)s"))
     console.addFilter(_ForPeople(rank))
     root.addHandler(console)
+    # torch's loggers have a console of their own, on every rank.
+    torch_logger = logging.getLogger("torch")
+    torch_logger.handlers.clear()
+    torch_logger.propagate = True
     logs = folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     file = logging.FileHandler(logs / f"rank-{rank}.log", encoding="utf-8")

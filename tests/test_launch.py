@@ -17,9 +17,7 @@ SLURM = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("env", "gpus", "n"), [({}, 0, 1), ({}, 8, 8), ({"NGPU": "8"}, 0, 8), ({"NGPU": "2"}, 8, 2)]
-)
+@pytest.mark.parametrize(("env", "gpus", "n"), [({}, 0, 1), ({}, 8, 8), ({"NGPU": "8"}, 0, 8), ({"NGPU": "2"}, 8, 2)])
 def test_processes(env: Mapping[str, str], gpus: int, n: int) -> None:
     assert processes(env, gpus) == n
 
@@ -29,7 +27,11 @@ def test_processes(env: Mapping[str, str], gpus: int, n: int) -> None:
     [
         ({"NGPU": "many"}, 0, "NGPU = 'many' must be a whole number of at least 1"),
         ({"NGPU": "0"}, 0, "NGPU = '0' must be a whole number of at least 1"),
-        ({"NGPU": "9"}, 8, "NGPU = 9 must not exceed the 8 visible GPUs; to train on the CPU set CUDA_VISIBLE_DEVICES="),
+        (
+            {"NGPU": "9"},
+            8,
+            "NGPU = 9 must not exceed the 8 visible GPUs; to train on the CPU set CUDA_VISIBLE_DEVICES=",
+        ),
     ],
 )
 def test_processes_wrong(env: Mapping[str, str], gpus: int, line: str) -> None:

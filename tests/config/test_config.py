@@ -97,7 +97,9 @@ def test_sources(tmp_path: Path) -> None:
     assert sources == [Directory(path="a", include=["*.rs"]), PythonStdlib()]
     sources = resolve(run, ["--dataloader.sources.0.path", "b"], world_size=1).config.dataloader.sources
     assert sources == [Directory(path="b", include=["*.rs"]), PythonStdlib()]
-    sources = resolve(run, ["--dataloader.sources", "directory:c,python-stdlib"], world_size=1).config.dataloader.sources
+    sources = resolve(
+        run, ["--dataloader.sources", "directory:c,python-stdlib"], world_size=1
+    ).config.dataloader.sources
     assert sources == [Directory(path="c"), PythonStdlib()]
 
 
