@@ -53,11 +53,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.child:
         child(options.child, options.steps)
-    from codetitan.launch import set_cpu_environment
+    from codetitan.launch import set_environment
 
     shipped = dict(os.environ) | {"CUDA_VISIBLE_DEVICES": "", "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
     shipped |= {"MASTER_ADDR": "localhost", "MASTER_PORT": "29534"}
-    set_cpu_environment(shipped, nproc=1, cores=len(os.sched_getaffinity(0)))
+    set_environment(shipped, nproc=1, cores=len(os.sched_getaffinity(0)), cpu=True)
     variants = {
         "as shipped": (shipped, "ours"),
         "saving with collectives": (shipped, "collectives"),

@@ -9,13 +9,7 @@ from typing import Annotated
 import tyro
 
 import codetitan
-from codetitan.errors import EXIT_USER_ERROR, ConfigError, did_you_mean
-
-
-def fail(error: ConfigError) -> int:
-    """Prints the one line that a person gets, and returns the exit code."""
-    print(f"codetitan: error: {error}", file=sys.stderr)
-    return EXIT_USER_ERROR
+from codetitan.errors import ConfigError, did_you_mean, fail
 
 
 @dataclass

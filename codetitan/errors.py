@@ -1,6 +1,7 @@
 """The one exception for what a person got wrong: shown as one line, without a traceback."""
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 EXIT_USER_ERROR = 2
@@ -18,3 +19,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
     return f'; did you mean "{by_lower[close[0]]}"?' if close else ""
+
+
+def fail(error: ConfigError) -> int:
+    """Prints the one line that a person gets, and returns the exit code."""
+    print(f"codetitan: error: {error}", file=sys.stderr, flush=True)
+    return EXIT_USER_ERROR

@@ -9,7 +9,7 @@ from types import FrameType
 
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
-from codetitan.errors import EXIT_USER_ERROR, ConfigError
+from codetitan.errors import EXIT_USER_ERROR, ConfigError, fail
 
 # Lines of torchtitan that are no news to a user: (part of the message). All of them are in the log file.
 _NOT_FOR_THE_CONSOLE = (
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> int:
         _run(Path(arguments[0]), arguments[1:])
     except ConfigError as error:
         if os.environ["RANK"] == "0":
-            print(f"codetitan: error: {error}", file=sys.stderr, flush=True)
+            fail(error)
         return EXIT_USER_ERROR
     except Exception as error:
         # Every rank fails when one does: the traceback goes to each log, and the launcher shows the first rank's.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from codetitan.errors import ConfigError
-from codetitan.launch import find_nodes, first_host, parse, processes, set_cpu_environment
+from codetitan.launch import find_nodes, first_host, parse, processes, set_environment
 from tests.conftest import REPOSITORY, environment
 
 SLURM = {
@@ -83,11 +83,11 @@ def test_parse() -> None:
 
 def test_the_cores_are_shared() -> None:
     env: dict[str, str] = {}
-    set_cpu_environment(env, nproc=8, cores=2)
+    set_environment(env, nproc=8, cores=2, cpu=True)
     assert env["OMP_NUM_THREADS"] == "1"
     env = {"OMP_NUM_THREADS": "5"}
-    set_cpu_environment(env, nproc=1, cores=2)
-    assert env["OMP_NUM_THREADS"] == "5"
+    set_environment(env, nproc=1, cores=2, cpu=False)
+    assert env == {"OMP_NUM_THREADS": "5", "PYTORCH_ALLOC_CONF": "expandable_segments:True"}
 
 
 def test_help() -> None:

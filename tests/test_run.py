@@ -169,6 +169,22 @@ def test_a_changed_corpus_is_refused(tiny: Path, tmp_path: Path, reference: tupl
     assert "codetitan: error: the checkpoint's data can't be continued: dataloader.seed was 42, is 7" in result.stderr
 
 
+def test_a_disk_that_fills_up_is_one_line(tiny: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the disk: the operating system refuses to write the checkpoint."""
+    import resource
+
+    result = subprocess.run(
+        [str(REPOSITORY / "run_train.sh"), "--config", str(tiny)], env=environment(1), cwd=tmp_path,
+        capture_output=True, text=True, timeout=300,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000)),
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"codetitan: error: {tmp_path}/run/checkpoint/step-3 can't be written: File too large; make room and start the "
+        "same command again, it goes on from the checkpoint before\n"
+    )
+
+
 def test_the_resolved_config_is_toml(reference: tuple[list[float], Path]) -> None:
     config = tomli.loads((reference[1] / "config.toml").read_text())
     assert config["training"]["steps"] == 8 and config["optimizer"]["betas"] == [0.9, 0.95]

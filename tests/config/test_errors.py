@@ -1,6 +1,7 @@
 """What a person can get wrong, and the exact line that they get."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -131,6 +132,14 @@ def message(config: Path, overrides: dict[str, Any], world_size: int = 1) -> str
 @pytest.mark.parametrize(("overrides", "world_size", "line"), ON_THE_COMMAND_LINE, ids=lambda value: str(value)[:40])
 def test_command_line(overrides: dict[str, Any], world_size: int, line: str) -> None:
     assert message(DEBUG, overrides, world_size) == line
+
+
+def test_a_disk_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10**9))
+    assert message(DEBUG, {"model.flavor": "350m", "dump_folder": tmp_path}) == (
+        f'dump_folder = "{tmp_path}" has 1.0 GB free; two checkpoints of 350m need 8.2 GB: free some, choose another '
+        "with --dump_folder DIR, or set checkpoint.enable = false"
+    )
 
 
 # (content of run.toml, the line); base.toml and the circle's other half lie beside it

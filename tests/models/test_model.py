@@ -1,0 +1,109 @@
+"""Initial values, the CPU's attention, and what a model does with packed documents."""
+
+import math
+
+import pytest
+import torch
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+
+from codetitan.models.code.attention import DenseMaskAttention
+from codetitan.models.code.flavors import FLAVORS, Flavor
+from codetitan.models.code.init import initial_std
+from codetitan.models.code.model import CodeModel
+from codetitan.models.code.spec import model_config
+
+SHAPE = Flavor(64, 3, 4, 2, 128, 512, True)
+
+
+def build(flavor: Flavor = SHAPE, seed: int = 0) -> CodeModel:
+    config = model_config(flavor, seed=seed, attention="flex")
+    for layer in config.layers:
+        layer.attention.rope.max_seq_len = 64
+    model = config.build()
+    with torch.no_grad():
+        model.init_states()
+    return model
+
+
+def test_initial_values_are_a_function_of_seed_and_name() -> None:
+    one, again, other = build(), build(), build(seed=1)
+    deeper = build(Flavor(64, 5, 4, 2, 128, 512, True))
+    state = one.state_dict()
+    for name, value in state.items():
+        assert torch.equal(value, again.state_dict()[name])
+        if value.ndim > 1:
+            assert not torch.equal(value, other.state_dict()[name])
+        else:
+            assert (value == 1).all()
+    name = "layers.0.feed_forward.w1.weight"
+    assert torch.equal(state[name], deeper.state_dict()[name])  # does not depend on what else there is
+    assert not torch.equal(state[name], state["layers.1.feed_forward.w1.weight"])
+
+
+def test_initial_values_have_the_stated_spread() -> None:
+    model = build(Flavor(256, 3, 4, 2, 512, 2048, False))
+    for name, value in model.named_parameters():
+        if value.ndim > 1:
+            # A normal distribution cut at three standard deviations has 0.9866 of its spread left.
+            assert value.std().item() == pytest.approx(0.9866 * initial_std(name, 3), rel=0.03), name
+            assert value.abs().max() <= 3 * initial_std(name, 3)
+    assert initial_std("layers.2.attention.wo.weight", 3) == pytest.approx(0.02 / math.sqrt(6))
+
+
+def test_multi_query_k_and_v_differ() -> None:
+    """torchtitan gives them one config; names keep them apart."""
+    state = build(Flavor(64, 1, 4, 1, 128, 512, True)).state_dict()
+    k, v = (state[f"layers.0.attention.qkv_linear.w{x}.weight"] for x in "kv")
+    assert k.shape == (16, 64) and not torch.equal(k, v)
+
+
+def document_mask(positions: torch.Tensor) -> BlockMask:
+    documents = torch.cumsum((positions == 0).int(), 1)
+
+    def mask(b: torch.Tensor, h: torch.Tensor, q: torch.Tensor, kv: torch.Tensor) -> torch.Tensor:
+        return (q >= kv) & (documents[b, q] == documents[b, kv])
+
+    return create_block_mask(mask, positions.shape[0], None, *(2 * [positions.shape[1]]), device="cpu")
+
+
+@pytest.mark.parametrize(("n_heads", "n_kv_heads"), [(4, 4), (4, 2), (4, 1)])
+@pytest.mark.parametrize("scale", [None, 0.3])
+def test_cpu_attention_equals_flex(n_heads: int, n_kv_heads: int, scale: float | None) -> None:
+    B, L, H = 2, 256, 16
+    generator = torch.Generator().manual_seed(0)
+    q = torch.randn(B, L, n_heads, H, generator=generator)
+    k, v = (torch.randn(B, L, n_kv_heads, H, generator=generator) for _ in range(2))
+    positions = torch.cat([torch.arange(n).repeat(B, 1) for n in (100, 1, 37, 118)], dim=1)
+    mask = document_mask(positions)
+    enable_gqa = n_heads > n_kv_heads
+    out = DenseMaskAttention(DenseMaskAttention.Config())(
+        q, k, v, attention_masks=mask, scale=scale, enable_gqa=enable_gqa
+    )
+    expected = flex_attention(
+        *(x.transpose(1, 2) for x in (q, k, v)), block_mask=mask, scale=scale, enable_gqa=enable_gqa
+    )
+    torch.testing.assert_close(out.transpose(1, 2), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_nothing_attends_across_documents() -> None:
+    """A document's logits are the same alone and packed behind another."""
+    model = build()
+    a, b = torch.randint(0, 512, (1, 20)), torch.randint(0, 512, (1, 12))
+    packed = torch.cat([a, b], 1)
+    positions = torch.cat([torch.arange(20), torch.arange(12)])[None]
+    together = model(packed, positions=positions, attention_masks=model.get_attention_masks(positions))
+    alone_positions = torch.arange(12)[None]
+    alone = model(b, positions=alone_positions, attention_masks=model.get_attention_masks(alone_positions))
+    torch.testing.assert_close(together[:, 20:], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_tied_embeddings_are_one_parameter() -> None:
+    tied, untied = build(), build(Flavor(64, 3, 4, 2, 128, 512, False))
+    assert tied.tok_embeddings.weight is tied.lm_head.weight
+    assert sum(p.numel() for p in tied.parameters()) == SHAPE.n_params
+    assert sum(p.numel() for p in untied.parameters()) == SHAPE.n_params + 512 * 64
+
+
+def test_every_flavor_builds() -> None:
+    for flavor in FLAVORS.values():
+        assert len(model_config(flavor, seed=0, attention="flex").layers) == flavor.n_layers

@@ -1,0 +1,100 @@
+"""Optimizer groups, the schedule, the metrics file, checkpoints: the small parts of a run."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from torch.distributed.checkpoint.api import CheckpointException
+
+from codetitan.checkpoint import half_written, os_error_of
+from codetitan.metrics import MetricsFile, duration
+from codetitan.models.code.flavors import Flavor
+from codetitan.models.code.spec import model_config
+from codetitan.optimizer import CodeLRSchedulers, CodeOptimizers
+from codetitan.titan import ParamGroupConfig
+
+
+def optimizers(config: CodeOptimizers.Config) -> CodeOptimizers:
+    model_ = model_config(Flavor(64, 2, 4, 2, 128, 512, False), seed=0, attention="flex")
+    for layer in model_.layers:
+        layer.attention.rope.max_seq_len = 8
+    return config.build(model_parts=[model_.build()])
+
+
+def groups(container: CodeOptimizers) -> list[dict[str, object]]:
+    return [group for optimizer in container for group in optimizer.param_groups]
+
+
+def test_norms_are_not_decayed() -> None:
+    norms, rest = groups(optimizers(CodeOptimizers.Config(lr=0.5, weight_decay=0.2)))
+    assert all("norm" in name for name in norms["param_names"]) and len(norms["param_names"]) == 2 * 2 + 1  # type: ignore
+    assert not any("norm" in name for name in rest["param_names"])  # type: ignore
+    assert (norms["weight_decay"], rest["weight_decay"]) == (0.0, 0.2)
+    assert norms["lr"] == rest["lr"] == 0.5 and rest["betas"] == (0.9, 0.95)
+
+
+def test_a_group_of_the_users_own_comes_first() -> None:
+    own = ParamGroupConfig(pattern="tok_embeddings", optimizer_name="AdamW", optimizer_kwargs={"lr": 0.1})
+    first, *_ = groups(optimizers(CodeOptimizers.Config(lr=0.5, param_groups=[own])))
+    assert first["param_names"] == ["tok_embeddings.weight"]
+    assert (first["lr"], first["weight_decay"]) == (0.1, 0.1)
+
+
+def learning_rates(config: CodeLRSchedulers.Config, steps: int) -> list[float]:
+    container = optimizers(CodeOptimizers.Config(lr=1.0))
+    schedule = config.build(optimizers=container, training_steps=steps)
+    rates = []
+    for _ in range(steps):
+        rates.append(float(groups(container)[0]["lr"]))  # type: ignore[arg-type]
+        for optimizer in container:
+            optimizer.step()
+        schedule.step()
+    return rates
+
+
+def test_schedule() -> None:
+    """Linear warm-up over 2 % of the steps, then a cosine to 10 %."""
+    rates = learning_rates(CodeLRSchedulers.Config(), 200)
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert max(rates) == 1.0 and rates[-1] == pytest.approx(0.1, abs=0.001)
+    assert rates[102] == pytest.approx(0.55, abs=0.01)  # half-way down
+    assert all(a >= b for a, b in pairwise(rates[4:]))
+
+
+@pytest.mark.parametrize(("config", "n"), [({"warmup_steps": 7}, 7), ({"warmup_ratio": 0.1}, 10), ({}, 2)])
+def test_warm_up(config: dict[str, float], n: int) -> None:
+    assert learning_rates(CodeLRSchedulers.Config(**config), 100).index(1.0) == n - 1  # type: ignore[arg-type]
+
+
+def test_metrics_file_drops_what_is_done_again(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    file = MetricsFile(path, first_step=1)
+    for step in range(1, 6):
+        file.write({"step": step})
+    file.close()
+    with path.open("a") as torn:
+        torn.write('{"step": 6, "lo')
+    file = MetricsFile(path, first_step=4)
+    file.write({"step": 4})
+    file.close()
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (65, "1m 05s"), (7500, "2h 05m"), (1e6, "11d 13h")])
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_half_written_checkpoints(tmp_path: Path) -> None:
+    for name, file in (("step-1", ".metadata"), ("step-2", "__0_0.distcp"), ("step-3", "model.safetensors.index.json")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("")
+    assert [path.name for path in half_written(tmp_path)] == ["step-2"]
+    assert half_written(tmp_path / "none") == []
+
+
+def test_the_disk_behind_a_checkpoint_error() -> None:
+    full = OSError(28, "No space left on device")
+    wrapped = CheckpointException("save", {0: (full, None)})  # type: ignore[dict-item]
+    assert os_error_of(wrapped) is full and os_error_of(RuntimeError()) is None
