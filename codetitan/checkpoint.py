@@ -39,6 +39,13 @@ def os_error_of(error: BaseException) -> OSError | None:
     return next((found for found in map(os_error_of, inner) if found is not None), None)
 
 
+def _reason(error: BaseException) -> str:
+    """The first line of what the distributed checkpoint says, of the first rank that failed."""
+    if isinstance(error, CheckpointException) and error.failures:
+        error = next(iter(error.failures.values()))[0]
+    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+
+
 class CodeCheckpoints(CheckpointManager):
     """Saves and loads model, optimizer, schedule, loader and step."""
 
@@ -87,9 +94,22 @@ class CodeCheckpoints(CheckpointManager):
         return result
 
     def dcp_load(self, state_dict: dict[str, Any], checkpoint_id: str, from_hf: bool, from_quantized: bool) -> None:
-        """Reads one checkpoint into `state_dict`, on any mesh."""
-        if dist.get_world_size() == 1 and not from_hf:
-            load(state_dict, checkpoint_id=checkpoint_id, no_dist=True)
-            self.states["model"].load_state_dict(state_dict)
-        else:
-            super().dcp_load(state_dict, checkpoint_id, from_hf, from_quantized)
+        """Reads one checkpoint into `state_dict`, on any mesh.
+
+        Raises:
+            ConfigError: it is damaged, of another model, or its data can't be continued.
+        """
+        try:
+            if dist.get_world_size() == 1 and not from_hf:
+                load(state_dict, checkpoint_id=checkpoint_id, no_dist=True)
+                self.states["model"].load_state_dict(state_dict)
+            else:
+                super().dcp_load(state_dict, checkpoint_id, from_hf, from_quantized)
+        except ConfigError:
+            raise
+        except (Exception, CheckpointException) as error:
+            logger.warning("loading failed", exc_info=True)
+            raise ConfigError(
+                f"{checkpoint_id} can't be loaded: {_reason(error)}; if it is of another model, set another "
+                "--dump_folder; if it is damaged, remove it, and the run goes on from the one before"
+            ) from error

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codetitan.config.load import load
 from codetitan.errors import EXIT_USER_ERROR, ConfigError, did_you_mean, fail
 
 USAGE = """usage: ./run_train.sh --config FILE [--section.key VALUE …]
@@ -192,6 +193,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         config, overrides = parse(arguments)
         nnodes, rendezvous = find_nodes(os.environ)
+        load(config, overrides)  # a missing file or a slip in the TOML is said at once, before torch is imported
         from codetitan import device
 
         launch = Launch(processes(os.environ, device.visible_gpus()), nnodes, rendezvous)

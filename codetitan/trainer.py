@@ -144,5 +144,6 @@ class CodeTrainer(Trainer):
 
 HIDDEN[CodeTrainer.Config] = frozenset({"model_spec", "override", "validator", "tokenizer"})
 HIDDEN[CodeDataLoader.Config] = frozenset({"dataset", "dataset_path", "rows"})
+HIDDEN[CodeCheckpoints.Config] = frozenset({"create_seed_checkpoint"})  # initial values need none: init.py
 HIDDEN[CrossEntropyLoss.Config] = frozenset({"global_vocab_size"})
 HIDDEN[ChunkedLossWrapper.Config] = frozenset({"loss_fn"})

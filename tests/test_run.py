@@ -169,6 +169,27 @@ def test_a_changed_corpus_is_refused(tiny: Path, tmp_path: Path, reference: tupl
     assert "codetitan: error: the checkpoint's data can't be continued: dataloader.seed was 42, is 7" in result.stderr
 
 
+def test_a_checkpoint_of_another_model_is_refused(
+    tiny: Path, tmp_path: Path, reference: tuple[list[float], Path]
+) -> None:
+    shutil.copytree(reference[1], tmp_path / "run")
+    result = run_train(tiny, "--model.ffn_dim", "256", "--training.steps", "9")
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"codetitan: error: {tmp_path}/run/checkpoint/step-8 can't be loaded: ")
+    assert "set another --dump_folder" in result.stderr and "Traceback" not in result.stderr + result.stdout
+
+
+def test_a_damaged_checkpoint_is_refused(tiny: Path, tmp_path: Path, reference: tuple[list[float], Path]) -> None:
+    shutil.copytree(reference[1], tmp_path / "run")
+    for file in (tmp_path / "run" / "checkpoint" / "step-8").glob("*.distcp"):
+        file.write_bytes(file.read_bytes()[:1000])
+    result = run_train(tiny, "--training.steps", "9")
+    assert result.returncode == 2 and "if it is damaged, remove it" in result.stderr
+    shutil.rmtree(tmp_path / "run" / "checkpoint" / "step-8")
+    assert run_train(tiny).returncode == 0
+    assert losses(tmp_path / "run") == reference[0]
+
+
 def test_a_disk_that_fills_up_is_one_line(tiny: Path, tmp_path: Path) -> None:
     """A limit on the size of files stands in for the disk: the operating system refuses to write the checkpoint."""
     import resource

@@ -249,6 +249,51 @@ def check_attention(config: Config) -> None:
             )
 
 
+# key → the value that only a GPU can serve
+_NEEDS_GPU = {
+    "training.enable_cpu_offload": True,
+    "optimizer.implementation": "fused_opt_states_bf16",
+    "profiler.enable_memory_snapshot": True,
+    "compile.enable_async_tensor_parallel": True,
+}
+
+
+def check_device(config: Config) -> None:
+    """Nothing is asked for that this machine can't do."""
+    for key, value in _NEEDS_GPU.items():
+        section, name = key.split(".")
+        if device.device_type() == "cpu" and getattr(getattr(config, section), name) == value:
+            shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
+            raise ConfigError(f"{key} = {shown} needs a GPU, and there is none")
+    if config.comm.mode not in ("default", "torchcomms"):
+        raise ConfigError(
+            f'comm.mode = "{config.comm.mode}" is for torchtitan\'s own dry runs; must be one of default, torchcomms'
+        )
+
+
+def check_checkpoint(config: Config) -> None:
+    """What is to be loaded is there, and what is to be saved can be saved."""
+    checkpoint = config.checkpoint
+    if checkpoint.last_save_in_hf or checkpoint.initial_load_in_hf:
+        key = "last_save_in_hf" if checkpoint.last_save_in_hf else "initial_load_in_hf"
+        raise ConfigError(f"checkpoint.{key} = true: there is no Hugging Face form yet; set it to false")
+    folder = Path(config.dump_folder) / checkpoint.folder
+    if checkpoint.enable and checkpoint.load_step != -1:
+        steps = sorted(int(path.parent.name[5:]) for path in folder.glob("step-*/.metadata"))
+        if checkpoint.load_step not in steps:
+            there = ", ".join(map(str, steps)) or "none"
+            raise ConfigError(
+                f"checkpoint.load_step = {checkpoint.load_step}: no complete checkpoint of that step in {folder}; "
+                f"there are: {there}; -1 takes the last"
+            )
+    path = checkpoint.initial_load_path
+    if checkpoint.enable and path and "://" not in path and not (Path(path) / ".metadata").is_file():
+        raise ConfigError(
+            f'checkpoint.initial_load_path = "{path}" is no complete checkpoint: a folder such as '
+            "…/checkpoint/step-1000, with a file .metadata"
+        )
+
+
 def check_data(config: Config) -> None:
     """There is a corpus."""
     if not config.dataloader.sources:
@@ -298,3 +343,5 @@ def check(config: Config, world_size: int) -> None:
     check_tensor_parallel(config)
     check_pipeline_parallel(config)
     check_attention(config)
+    check_device(config)
+    check_checkpoint(config)

@@ -15,11 +15,12 @@ from pathlib import Path, PurePosixPath
 from codetitan.data.document import Document, Dropped
 from codetitan.errors import ConfigError
 
-# Suffixes of the languages in The Stack's most used 20, plus prose and build files that live beside code.
-CODE_SUFFIXES = (
-    ".c .cc .cpp .cs .css .cu .go .h .hpp .html .java .jl .js .json .jsx .kt .lua .md .php .pl .proto .ps1 .py .r .rb "
-    ".rs .rst .scala .sh .sql .swift .tex .toml .ts .tsx .yaml .yml .zig"
-).split()
+# The languages that code models are usually trained on, and the prose and data files that live beside code.
+INCLUDE = [
+    "*.c", "*.cc", "*.cpp", "*.cs", "*.css", "*.cu", "*.go", "*.h", "*.hpp", "*.html", "*.java", "*.jl", "*.js",
+    "*.json", "*.jsx", "*.kt", "*.lua", "*.md", "*.php", "*.pl", "*.proto", "*.ps1", "*.py", "*.r", "*.rb", "*.rs",
+    "*.rst", "*.scala", "*.sh", "*.sql", "*.swift", "*.tex", "*.toml", "*.ts", "*.tsx", "*.yaml", "*.yml", "*.zig",
+]  # fmt: skip
 
 
 @dataclass(kw_only=True, slots=True)
@@ -37,7 +38,7 @@ class Directory:
     path: str
     """The folder, absolute or relative to the working directory."""
 
-    include: list[str] = field(default_factory=lambda: [f"*{suffix}" for suffix in CODE_SUFFIXES])
+    include: list[str] = field(default_factory=lambda: list(INCLUDE))
     """Patterns (fnmatch) of file names to serve."""
 
     exclude: list[str] = field(default_factory=lambda: ["node_modules", "third_party", "vendor", "test", "tests"])
@@ -80,7 +81,10 @@ class Source:
     def read(self, index: int) -> Document | Dropped:
         """Reads document `index`: UTF-8 with any line ends, as it lies on disk but for a byte order mark."""
         path = self._paths[index]
-        content = (self._root / path).read_bytes()
+        try:
+            content = (self._root / path).read_bytes()
+        except OSError:  # taken away or locked since it was listed: no reason to end a run
+            return Dropped(self.name, path, "unreadable")
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:

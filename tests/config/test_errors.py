@@ -103,6 +103,24 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "nearest: 16; or training.local_batch_size = 4"),
     ({"model.attention": "varlen", "parallelism.context_parallel_degree": 2}, 2,
      'model.attention = "varlen" does not work under context parallelism; use "flex"'),
+    ({"training.enable_cpu_offload": "true"}, 1, "training.enable_cpu_offload = true needs a GPU, and there is none"),
+    ({"optimizer.implementation": "fused_opt_states_bf16"}, 1,
+     'optimizer.implementation = "fused_opt_states_bf16" needs a GPU, and there is none'),
+    ({"comm.mode": "local_tensor"}, 1,
+     'comm.mode = "local_tensor" is for torchtitan\'s own dry runs; must be one of default, torchcomms'),
+    # checkpoints
+    ({"checkpoint.last_save_in_hf": "true", "checkpoint.last_save_model_only": "true"}, 1,
+     "checkpoint.last_save_in_hf = true: there is no Hugging Face form yet; set it to false"),
+    ({"checkpoint.load_step": 7, "dump_folder": "no/such"}, 1,
+     "checkpoint.load_step = 7: no complete checkpoint of that step in no/such/checkpoint; there are: none; -1 takes the last"),
+    ({"checkpoint.initial_load_path": "/no/such"}, 1,
+     'checkpoint.initial_load_path = "/no/such" is no complete checkpoint: a folder such as …/checkpoint/step-1000, with '
+     "a file .metadata"),
+    ({"checkpoint.create_seed_checkpoint": "true"}, 1,
+     "checkpoint.create_seed_checkpoint (command line): unknown key; checkpoint has enable, folder, interval, "
+     "initial_load_path, initial_load_model_only, initial_load_in_hf, initial_load_in_hf_quantized, last_save_model_only, "
+     "last_save_in_hf, export_dtype, keep_latest_k, load_step, exclude_from_loading, enable_first_step_checkpoint, "
+     "load_only, async_mode"),
     # data and folders
     ({"dataloader.sources": "python_stdlib"}, 1,
      "dataloader.sources.0.type = python_stdlib (command line) must be one of directory, python-stdlib; did you mean "

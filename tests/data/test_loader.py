@@ -55,7 +55,9 @@ def steps(loaders: list[CodeDataLoader], n: int, microbatches: int = 1) -> list[
 
 
 def equal(a: list[Batch], b: list[Batch]) -> bool:
-    return len(a) == len(b) and all(torch.equal(x, y) for p, q in zip(a, b, strict=True) for x, y in zip(p, q, strict=True))
+    return len(a) == len(b) and all(
+        torch.equal(x, y) for p, q in zip(a, b, strict=True) for x, y in zip(p, q, strict=True)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +130,9 @@ def test_undecodable_files_are_counted(tokenizer: CodeTokenizer, tmp_path: Path)
 def test_nothing_but_undecodable_files(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
     for i in range(3):
         (tmp_path / f"{i}.py").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match=r"^dataloader.sources: every document is not UTF-8; directory:.*: 3 documents, 0.0 MB$"):
+    with pytest.raises(
+        ConfigError, match=r"^dataloader.sources: every document is not UTF-8; directory:.*: 3 documents, 0.0 MB$"
+    ):
         steps([loader(tokenizer, rows=1, source=Directory(path=str(tmp_path)))], 1)
 
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from codetitan.data.order import key, permute
@@ -9,7 +11,9 @@ def test_permutes(n: int) -> None:
 
 
 def test_differs_by_epoch_and_seed() -> None:
-    orders = [[permute(i, 500, k) for i in range(500)] for k in (key(1, "order", 0), key(1, "order", 1), key(2, "order", 0))]
+    orders = [
+        [permute(i, 500, k) for i in range(500)] for k in (key(1, "order", 0), key(1, "order", 1), key(2, "order", 0))
+    ]
     for a in range(3):
         assert sum(x == i for i, x in enumerate(orders[a])) < 10  # a random permutation has one fixed point on average
         for b in range(a):
@@ -19,7 +23,7 @@ def test_differs_by_epoch_and_seed() -> None:
 def test_neighbours_are_spread() -> None:
     n = 10_000
     order = [permute(i, n, key(3)) for i in range(n)]
-    jumps = sum(abs(a - b) for a, b in zip(order, order[1:], strict=False)) / n
+    jumps = sum(abs(a - b) for a, b in pairwise(order)) / n
     assert 0.3 * n < jumps < 0.37 * n  # a third of n for a uniform permutation
 
 

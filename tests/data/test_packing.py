@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ def tokens_of(ordinal: int) -> np.ndarray:
 
 def pairs(n_epochs: int) -> list[tuple[int, int]]:
     """What every document has to teach: each token with the next one, in order."""
-    return [pair for _ in range(n_epochs) for d in DOCUMENTS for pair in zip(d, d[1:], strict=False)]
+    return [pair for _ in range(n_epochs) for d in DOCUMENTS for pair in pairwise(d)]
 
 
 @pytest.mark.parametrize("seq_len", [1, 2, 3, 4, 5, 7, 11, 50])
