@@ -84,7 +84,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "training.seq_len = 510 must divide by 256 (128·cp); nearest: 512"),
     ({"parallelism.context_parallel_degree": 2, "parallelism.tensor_parallel_degree": 2, "training.seq_len": 4100}, 4,
      "training.seq_len = 4100 must divide by 256 (128·cp and tp); nearest: 4096"),
-    ({"training.seq_len": 500}, 1,
+    ({"training.seq_len": 500, "loss.name": "chunked-cross-entropy"}, 1,
      "training.seq_len = 500 must divide by loss.num_chunks = 8; nearest: 496; or loss.num_chunks = 4"),
     ({"parallelism.tensor_parallel_degree": 4}, 4,
      "parallelism.tensor_parallel_degree = 4 must divide model.n_kv_heads = 2 of debug; fitting: 1, 2"),
