@@ -5,7 +5,9 @@ the latest complete one. What is added here: a half-written one is cleared away 
 is one line, and a single process saves without collectives.
 """
 
+import re
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,9 @@ def half_written(folder: Path) -> list[Path]:
     return [
         path
         for path in sorted(folder.glob("step-*"))
-        if not (path / ".metadata").is_file() and not (path / "model.safetensors.index.json").is_file()
+        if re.fullmatch(r"step-\d+", path.name)
+        and not (path / ".metadata").is_file()
+        and all(file.suffix == ".distcp" or file.name == ".metadata.tmp" for file in path.iterdir())
     ]
 
 
@@ -37,6 +41,17 @@ def os_error_of(error: BaseException) -> OSError | None:
     if isinstance(error, CheckpointException):
         inner += [failure[0] for failure in error.failures.values()]
     return next((found for found in map(os_error_of, inner) if found is not None), None)
+
+
+def _not_written(where: str, error: BaseException) -> BaseException:
+    """Returns the error to raise: one line where the operating system refused, else the error itself."""
+    os_error = os_error_of(error)
+    if os_error is None:
+        return error
+    return ConfigError(
+        f"{where} can't be written: {os_error.strerror}; make room and start the same command again, it goes on from "
+        "the checkpoint before"
+    )
 
 
 def _reason(error: BaseException) -> str:
@@ -51,11 +66,12 @@ class CodeCheckpoints(CheckpointManager):
 
     @dataclass(kw_only=True, slots=True)
     class Config(CheckpointManager.Config):
-        pass
+        last_save_model_only: bool = False
+        """Whether the last checkpoint holds the model alone; a run that ended so can't be continued."""
 
     def __init__(self, config: Config, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
-        if self.enable and not filesystem.is_remote(self.folder) and dist.get_rank() == 0:
+        if self.enable and not self.load_only and not filesystem.is_remote(self.folder) and dist.get_rank() == 0:
             for path in half_written(Path(self.folder)):
                 logger.info("removes the half-written checkpoint %s", path)
                 filesystem.rmtree(str(path))
@@ -76,6 +92,7 @@ class CodeCheckpoints(CheckpointManager):
         """
         start = time.perf_counter()
         try:
+            self._make_incomplete(checkpoint_id)
             if dist.get_world_size() == 1 and async_mode == AsyncMode.DISABLED and not to_hf:
                 # Collectives with oneself cost more than they look: gloo's threads run OpenMP, and with more OpenMP
                 # threads than cores the training is 17 % slower from the first checkpoint on (benchmarks/cpu.py).
@@ -83,15 +100,25 @@ class CodeCheckpoints(CheckpointManager):
             else:
                 result = super().dcp_save(state_dict, checkpoint_id, async_mode, enable_garbage_collection, to_hf)
         except (Exception, CheckpointException) as error:  # the latter is no Exception
-            os_error = os_error_of(error)
-            if os_error is None:
-                raise
-            raise ConfigError(
-                f"{checkpoint_id} can't be written: {os_error.strerror}; make room and start the same command again, "
-                "it goes on from the checkpoint before"
-            ) from error
-        logger.info("saved  %s in %.1f s", checkpoint_id, time.perf_counter() - start)
+            raise _not_written(checkpoint_id, error) from error
+        word = "saved " if async_mode == AsyncMode.DISABLED else "saving in the background:"
+        logger.info("%s %s in %.1f s", word, checkpoint_id, time.perf_counter() - start)
         return result
+
+    def _make_incomplete(self, checkpoint_id: str) -> None:
+        """Unmarks a checkpoint that is about to be overwritten: a kill in the middle must not leave a mix."""
+        if filesystem.is_remote(checkpoint_id):
+            return
+        if dist.get_rank() == 0:
+            (Path(checkpoint_id) / ".metadata").unlink(missing_ok=True)
+        if dist.get_world_size() > 1:
+            dist.barrier()
+
+    def _wait_for_saving(self) -> None:
+        try:
+            super()._wait_for_saving()
+        except (Exception, CheckpointException) as error:
+            raise _not_written(self.folder, error) from error
 
     def dcp_load(self, state_dict: dict[str, Any], checkpoint_id: str, from_hf: bool, from_quantized: bool) -> None:
         """Reads one checkpoint into `state_dict`, on any mesh.
@@ -100,6 +127,12 @@ class CodeCheckpoints(CheckpointManager):
             ConfigError: it is damaged, of another model, or its data can't be continued.
         """
         try:
+            if "dataloader" in state_dict:
+                # Compared before any tensor is loaded: a changed global batch would only show as a wrong size.
+                saved: dict[str, Any] = {"dataloader": {"identity": ""}}
+                with warnings.catch_warnings(action="ignore"):
+                    load(saved, checkpoint_id=checkpoint_id, no_dist=True)
+                self.states["dataloader"].check_identity(saved["dataloader"]["identity"])
             if dist.get_world_size() == 1 and not from_hf:
                 load(state_dict, checkpoint_id=checkpoint_id, no_dist=True)
                 self.states["model"].load_state_dict(state_dict)
@@ -108,7 +141,7 @@ class CodeCheckpoints(CheckpointManager):
         except ConfigError:
             raise
         except (Exception, CheckpointException) as error:
-            logger.warning("loading failed", exc_info=True)
+            logger.warning("loading failed", exc_info=True, extra={"for_log": True})
             raise ConfigError(
                 f"{checkpoint_id} can't be loaded: {_reason(error)}; if it is of another model, set another "
                 "--dump_folder; if it is damaged, remove it, and the run goes on from the one before"

@@ -29,6 +29,8 @@ class ConfigCommand:
         from codetitan.config.render import render
         from codetitan.config.resolve import resolve
 
+        if self.world_size < 1:
+            raise ConfigError(f"--world-size {self.world_size} must be at least 1")
         print(render(resolve(self.config, overrides, world_size=self.world_size)), end="")
 
 

@@ -17,8 +17,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-GIB = 1024**3
-
 
 def device_type() -> str:
     """Returns "cuda" where a GPU is visible, else "cpu"; an empty CUDA_VISIBLE_DEVICES hides the GPUs."""

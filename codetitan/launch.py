@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codetitan.config.load import load
 from codetitan.errors import EXIT_USER_ERROR, ConfigError, did_you_mean, fail
 
 USAGE = """usage: ./run_train.sh --config FILE [--section.key VALUE …]
@@ -115,7 +114,7 @@ def find_nodes(environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]]:
             )
         return int(low), ()
     nodes = int(environment.get("SLURM_STEP_NUM_NODES", "1")) if "SLURM_PROCID" in environment else 1
-    tasks = int(environment.get("SLURM_STEP_NUM_TASKS", environment.get("SLURM_NTASKS", "1")))
+    tasks = int(environment.get("SLURM_STEP_NUM_TASKS", "1"))
     if "SLURM_PROCID" in environment and tasks > nodes:
         raise ConfigError(
             f"SLURM started {tasks} tasks on {nodes} nodes; start one a node, which starts a process for each of its "
@@ -148,16 +147,19 @@ def set_environment(environment: MutableMapping[str, str], nproc: int, cores: in
 
 
 def _report(rank: int, failure: Any) -> int:
-    """Says why the first failed rank failed, unless it has said so itself; returns its exit code as a shell sees it."""
+    """Says why the first failed rank failed; returns its exit code as a shell sees it."""
     code = int(failure.exitcode)
     if code < 0:
         why = "; was it out of memory?" if code == -9 else ""
         print(f"codetitan: error: rank {rank} was killed by signal {-code}{why}", file=sys.stderr)
         return 128 - code
-    if code != EXIT_USER_ERROR:
-        message = failure.error_file_data.get("message", failure.message)
-        traceback = message.get("extraInfo", {}).get("py_callstack") if isinstance(message, dict) else message
-        print(f"codetitan: rank {rank} failed first (its log is in dump_folder/logs):\n{traceback}", file=sys.stderr)
+    message = failure.error_file_data.get("message", failure.message)
+    text, traceback = (
+        (message["message"], message["extraInfo"]["py_callstack"]) if isinstance(message, dict) else 2 * (message,)
+    )
+    if code == EXIT_USER_ERROR:
+        return fail(ConfigError(text.removeprefix("ConfigError: ")))
+    print(f"codetitan: rank {rank} failed first (its log is in dump_folder/logs):\n{traceback}", file=sys.stderr)
     return code
 
 
@@ -193,6 +195,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         config, overrides = parse(arguments)
         nnodes, rendezvous = find_nodes(os.environ)
+        from codetitan.config.load import load
+
         load(config, overrides)  # a missing file or a slip in the TOML is said at once, before torch is imported
         from codetitan import device
 

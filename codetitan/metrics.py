@@ -10,6 +10,7 @@ from typing import Any
 import torch.distributed as dist
 from torch.utils.tensorboard import SummaryWriter
 
+from codetitan import device
 from codetitan.titan import MetricsProcessor, _get_metrics_rank, get_peak_flops
 
 _A100_BF16 = 312e12  # what torchtitan assumes of a device that it does not know
@@ -17,6 +18,8 @@ _A100_BF16 = 312e12  # what torchtitan assumes of a device that it does not know
 
 def known_peak_flops(device_name: str) -> float | None:
     """Returns the device's dense bf16 peak in FLOP/s, or None where it is not known: no peak is invented."""
+    if "H20" in device_name and "H200" not in device_name:
+        return 148e12  # torchtitan asks lspci, which calls an H20 "GH100", and takes that for an H100
     peak = float(get_peak_flops(device_name))
     return None if peak == _A100_BF16 and "A100" not in device_name else peak
 
@@ -80,7 +83,8 @@ class CodeMetrics(MetricsProcessor):
         self._writes = dist.get_rank() == _get_metrics_rank(
             parallel_dims=self.parallel_dims, pp_schedule=kwargs["pp_schedule"]
         )
-        self.peak_flops = known_peak_flops(self.device_memory_monitor.device_name)
+        on_cpu = device.device_type() == "cpu"
+        self.peak_flops = None if on_cpu else known_peak_flops(self.device_memory_monitor.device_name)
         self._file: MetricsFile | None = None
         self._tensorboard: SummaryWriter | None = None
         self.first_step: int | None = None  # of this process's life; None before the first

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from codetitan.titan import LRSchedulersContainer, OptimizersContainer, ParamGroupConfig
+from codetitan.titan import LRSchedulersContainer, OptimizersContainer, ParamGroupConfig, canonical_fqn
 
 # What is not decayed: norms and biases. Decay pulls towards zero, which means nothing for a gain around one.
 NO_DECAY = r"(norm\.weight|\.bias)$"
@@ -51,13 +51,15 @@ class CodeOptimizers(OptimizersContainer):
         model: nn.Module, param_group_configs: Sequence[ParamGroupConfig], impl_kwargs: dict[str, Any]
     ) -> Any:
         # torchtitan raises where a pattern matches nothing, but a pipeline stage need not hold every kind of parameter.
-        names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+        # Patterns are matched with the names of the checkpoint, which activation checkpointing does not change.
+        names = {name: canonical_fqn(name) for name, parameter in model.named_parameters() if parameter.requires_grad}
         used = []
         for group in param_group_configs:
-            rest = [name for name in names if not re.search(group.pattern, name)]
-            if len(rest) < len(names):
-                used.append(group)
-            names = rest
+            taken = [name for name in names if re.search(group.pattern, names[name])]
+            if taken:
+                exactly = "|".join(f"{re.escape(name)}" for name in taken)
+                used.append(replace(group, pattern=f"^({exactly})$"))
+            names = {name: canonical for name, canonical in names.items() if name not in taken}
         return OptimizersContainer._build_param_groups(model, used, impl_kwargs)
 
 

@@ -16,7 +16,7 @@ logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 import torchtitan.distributed.utils as dist_utils
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
-from torch.distributed.pipelining.schedules import get_schedule_class
+from torch.distributed.pipelining.schedules import PipelineScheduleSingle, get_schedule_class
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.nn.attention.flex_attention import BlockMask, and_masks, create_block_mask, create_mask
 from torchtitan.components.checkpoint import CheckpointManager
@@ -28,14 +28,9 @@ from torchtitan.components.metrics import MetricsProcessor, _get_metrics_rank  #
 from torchtitan.components.optimizer import LRSchedulersContainer, OptimizersContainer, ParamGroupConfig
 from torchtitan.components.tokenizer import BaseTokenizer
 from torchtitan.config import (
-    CommConfig,
-    CompileConfig,
-    Configurable,
     DebugConfig,
-    ParallelismConfig,
     TrainingConfig,
 )
-from torchtitan.distributed import ParallelDims
 from torchtitan.distributed.activation_checkpoint import FullAC, MemoryBudgetAC, SelectiveAC
 from torchtitan.distributed.pipeline_parallel import pipeline_llm  # splits any Decoder into stages
 from torchtitan.models.common import CosSinRoPE, Embedding, Linear, RMSNorm
@@ -47,7 +42,6 @@ from torchtitan.models.llama3.parallelize import parallelize_llama
 from torchtitan.observability import structured_logger
 from torchtitan.protocols.model_spec import ModelSpec
 from torchtitan.tools import filesystem
-from torchtitan.tools.profiler import Profiler
 from torchtitan.tools.utils import get_peak_flops
 from torchtitan.trainer import Trainer
 
@@ -64,9 +58,6 @@ __all__ = [
     "BlockMask",
     "CheckpointManager",
     "ChunkedLossWrapper",
-    "CommConfig",
-    "CompileConfig",
-    "Configurable",
     "CosSinRoPE",
     "CrossEntropyLoss",
     "DTensor",
@@ -84,10 +75,8 @@ __all__ = [
     "MetricsProcessor",
     "ModelSpec",
     "OptimizersContainer",
-    "ParallelDims",
-    "ParallelismConfig",
     "ParamGroupConfig",
-    "Profiler",
+    "PipelineScheduleSingle",
     "RMSNorm",
     "Replicate",
     "SelectiveAC",

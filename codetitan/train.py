@@ -5,11 +5,10 @@ import os
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
-from codetitan.errors import EXIT_USER_ERROR, ConfigError, fail
+from codetitan.errors import EXIT_USER_ERROR, ConfigError
 
 # Lines of torchtitan that are no news to a user: (part of the message). All of them are in the log file.
 _NOT_FOR_THE_CONSOLE = (
@@ -66,11 +65,6 @@ def init_logging(folder: Path, rank: int) -> None:
     root.addHandler(file)
 
 
-def _exit_on(number: int, frame: FrameType | None) -> None:
-    # Nothing is saved here: ranks stop at different places, and the last checkpoint is at most one interval old.
-    os._exit(128 + number)
-
-
 def _run(config_file: Path, overrides: list[str]) -> None:
     from codetitan.config.resolve import resolve
     from codetitan.run import run
@@ -83,19 +77,16 @@ def _run(config_file: Path, overrides: list[str]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Trains; returns the exit code. `arguments` are the configuration file and the overrides."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _exit_on)
+    # A signal ends the process at once, inside a collective too, where a Python handler would never run. Nothing is
+    # saved: ranks stop at different places, and the last checkpoint is at most one interval old.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         _run(Path(arguments[0]), arguments[1:])
-    except ConfigError as error:
-        if os.environ["RANK"] == "0":
-            fail(error)
-        return EXIT_USER_ERROR
     except Exception as error:
-        # Every rank fails when one does: the traceback goes to each log, and the launcher shows the first rank's.
+        # Every rank fails when one does: each log has its traceback, and the launcher shows what the first one said.
         logging.getLogger("codetitan").critical("failed", exc_info=True, extra={"for_log": True})
         get_error_handler().record_exception(error)
-        return 1
+        return EXIT_USER_ERROR if isinstance(error, ConfigError) else 1
     return 0
 
 

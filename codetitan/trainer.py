@@ -145,5 +145,8 @@ class CodeTrainer(Trainer):
 HIDDEN[CodeTrainer.Config] = frozenset({"model_spec", "override", "validator", "tokenizer"})
 HIDDEN[CodeDataLoader.Config] = frozenset({"dataset", "dataset_path", "rows"})
 HIDDEN[CodeCheckpoints.Config] = frozenset({"create_seed_checkpoint"})  # initial values need none: init.py
+HIDDEN[CodeMetrics.Config] = frozenset(
+    {"disable_color_printing", "save_for_all_ranks"}
+)  # of a console and a log that are not ours
 HIDDEN[CrossEntropyLoss.Config] = frozenset({"global_vocab_size"})
 HIDDEN[ChunkedLossWrapper.Config] = frozenset({"loss_fn"})

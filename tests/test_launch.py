@@ -58,6 +58,8 @@ def test_nodes() -> None:
         4,
         ("--node-rank=3", "--rdzv-backend=c10d", "--rdzv-id=123456.2", "--rdzv-endpoint=gpu007:23456"),
     )
+    # The body of an sbatch script: one process, whatever the number of tasks of the job.
+    assert find_nodes({"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_JOB_ID": "1"}) == (1, ("--standalone",))
     # `salloc` without srun: the shell runs on one node, outside any step.
     assert find_nodes({k: v for k, v in SLURM.items() if k != "SLURM_PROCID"}) == (1, ("--standalone",))
 

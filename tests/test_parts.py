@@ -41,6 +41,20 @@ def test_a_group_of_the_users_own_comes_first() -> None:
     assert (first["lr"], first["weight_decay"]) == (0.1, 0.1)
 
 
+def test_a_pattern_means_the_name_without_wrappers() -> None:
+    """Activation checkpointing adds a segment to every name inside a block; a user's pattern must not notice."""
+    from codetitan.titan import FullAC
+
+    config = model_config(Flavor(64, 2, 4, 2, 128, 512, False), seed=0, attention="flex")
+    for layer in config.layers:
+        layer.attention.rope.max_seq_len = 8
+    model = config.build()
+    FullAC.Config().build().apply(model)
+    own = ParamGroupConfig(pattern=r"^layers\.1\.attention\.wo", optimizer_name="AdamW", optimizer_kwargs={"lr": 0.1})
+    first, *_ = groups(CodeOptimizers.Config(lr=0.5, param_groups=[own]).build(model_parts=[model]))
+    assert first["param_names"] == ["layers.1.attention.wo.weight"] and first["lr"] == 0.1
+
+
 def learning_rates(config: CodeLRSchedulers.Config, steps: int) -> list[float]:
     container = optimizers(CodeOptimizers.Config(lr=1.0))
     schedule = config.build(optimizers=container, training_steps=steps)
@@ -90,7 +104,10 @@ def test_half_written_checkpoints(tmp_path: Path) -> None:
     for name, file in (("step-1", ".metadata"), ("step-2", "__0_0.distcp"), ("step-3", "model.safetensors.index.json")):
         (tmp_path / name).mkdir()
         (tmp_path / name / file).write_text("")
-    assert [path.name for path in half_written(tmp_path)] == ["step-2"]
+    for name, file in (("step-4-hf", "model.safetensors"), ("step-5", "notes.txt"), ("step-6", "__1_0.distcp")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("")
+    assert [path.name for path in half_written(tmp_path)] == ["step-2", "step-6"]
     assert half_written(tmp_path / "none") == []
 
 

@@ -158,8 +158,24 @@ def test_a_corpus_that_can_not_be_decoded_is_one_line(tiny: Path, tmp_path: Path
     (tmp_path / "corpus" / "a.py").write_bytes(b"\xff\xfe")
     result = run_train(tiny, "--dataloader.sources", f"directory:{tmp_path / 'corpus'}", nproc=2)
     assert result.returncode == 2
-    assert result.stderr.count("codetitan: error: dataloader.sources: every document is not UTF-8") == 1
-    assert "Traceback" not in result.stdout + result.stderr
+    folder = tmp_path / "corpus"
+    assert result.stderr == (
+        f"codetitan: error: dataloader.sources: no document of directory:{folder} can be used: 1 not UTF-8\n"
+    )
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("nproc", [1, 2])
+def test_a_changed_global_batch_is_refused_by_name(
+    tiny: Path, tmp_path: Path, reference: tuple[list[float], Path], nproc: int
+) -> None:
+    shutil.copytree(reference[1], tmp_path / "run")
+    result = run_train(tiny, "--training.global_batch_size", "4", "--training.steps", "9", nproc=nproc)
+    assert result.returncode == 2
+    assert result.stderr.startswith(
+        "codetitan: error: the checkpoint's data can't be continued: training.global_batch_size was 8, is 4; restore it"
+    )
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_changed_corpus_is_refused(tiny: Path, tmp_path: Path, reference: tuple[list[float], Path]) -> None:

@@ -46,7 +46,7 @@ CONFIG_FIELDS: dict[str, set[str]] = {
     "RMSNorm": {"normalized_shape", "eps"},
     "FlexAttention": {"block_size"},
     "SelectiveAC": set(), "FullAC": set(), "MemoryBudgetAC": {"memory_budget"}, "BaseLoss": set(),
-    "BaseTokenizer": set(), "Profiler": {"enable_profiling"},
+    "BaseTokenizer": set(),
 }  # fmt: skip
 
 ATTRIBUTES: dict[str, set[str]] = {
@@ -67,18 +67,12 @@ DATACLASS_FIELDS: dict[str, set[str]] = {
     "ParamGroupConfig": {"pattern", "optimizer_name", "optimizer_kwargs"},
     "ModelSpec": {"name", "flavor", "model", "parallelize_fn", "pipelining_fn", "post_optimizer_build_fn",
                   "state_dict_adapter"},
-    "ParallelDims": {"dp_replicate", "dp_shard", "cp", "tp", "pp", "world_size"},
     "TrainingConfig": {"local_batch_size", "global_batch_size", "seq_len", "max_norm", "steps", "disable_cuda_graphs",
                        "mixed_precision_param"},
-    "ParallelismConfig": {"data_parallel_replicate_degree", "data_parallel_shard_degree", "tensor_parallel_degree",
-                          "pipeline_parallel_degree", "context_parallel_degree", "pipeline_parallel_microbatch_size",
-                          "pipeline_parallel_schedule", "enable_sequence_parallel"},
     "DebugConfig": {"seed", "enable_structured_logging"},
-    "CompileConfig": {"enable", "components"},
-    "CommConfig": {"init_timeout_seconds", "train_timeout_seconds"},
 }  # fmt: skip
 
-USED_AS_THEY_ARE = {"BlockMask", "Configurable", "DeviceMesh", "Replicate", "Shard", "and_masks", "logger"}
+USED_AS_THEY_ARE = {"BlockMask", "DeviceMesh", "PipelineScheduleSingle", "Replicate", "Shard", "and_masks", "logger"}
 
 
 def test_version() -> None:

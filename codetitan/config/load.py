@@ -56,6 +56,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{_shown(path)}: no such file{hint}") from None
     except IsADirectoryError:
         raise ConfigError(f"{_shown(path)}: is a folder, not a TOML file") from None
+    except OSError as error:
+        raise ConfigError(f"{_shown(path)}: can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{_shown(path)}: not UTF-8, so not TOML") from None
     except tomli.TOMLDecodeError as error:

@@ -4,18 +4,30 @@ Each raises ConfigError with the key, its value, the rule and a fix. They run be
 configuration whose types are right.
 """
 
+import inspect
+import math
 import os
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
 from math import gcd, lcm, prod
 from pathlib import Path
 
 from codetitan import device
-from codetitan.data.sources import open_source
+from codetitan.data.sources import check_usable, open_source
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.flavors import FLAVORS
-from codetitan.titan import ChunkedLossWrapper, get_schedule_class
-from codetitan.tokenizer.encoding import tokenizer_folder, vocabulary_size
+from codetitan.models.code.spec import model_config
+from codetitan.titan import (
+    ChunkedLossWrapper,
+    MemoryBudgetAC,
+    PipelineScheduleSingle,
+    canonical_fqn,
+    get_schedule_class,
+)
+from codetitan.tokenizer.encoding import open_encoding
 from codetitan.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
@@ -59,6 +71,9 @@ _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
 }
 
 
+_OPTIMIZERS = ["AdamW", "Adam"]
+_STATES: list[str | None] = ["optimizer", "lr_scheduler", "dataloader", "train_state"]
+_BALANCERS: list[str | None] = ["headtail", "ptrr", None]
 _SCHEDULES = [
     "1F1B",
     "GPipe",
@@ -77,6 +92,24 @@ def check_ranges(config: Config) -> None:
         value = getattr(getattr(config, section), name, None)
         if value is not None and not holds(value):
             raise ConfigError(f"{key} = {value} {rule}")
+    total, steps = config.lr_scheduler.total_steps, config.training.steps
+    if total is not None and total < steps:
+        raise ConfigError(f"lr_scheduler.total_steps = {total} must be at least training.steps = {steps}")
+    if not math.isfinite(config.optimizer.lr):
+        raise ConfigError(f"optimizer.lr = {config.optimizer.lr} must be finite")
+    budget = config.activation_checkpoint
+    if isinstance(budget, MemoryBudgetAC.Config) and not 0 <= budget.memory_budget <= 1:
+        raise ConfigError(f"activation_checkpoint.memory_budget = {budget.memory_budget} must lie between 0 and 1")
+    for key, values, known in (
+        ("checkpoint.exclude_from_loading", config.checkpoint.exclude_from_loading, _STATES),
+        ("compile.components", config.compile.components, ["model", "loss"]),
+        ("parallelism.context_parallel_load_balancer", [config.parallelism.context_parallel_load_balancer], _BALANCERS),
+    ):
+        for value in values:
+            if value not in known:
+                names = ", ".join("none" if name is None else name for name in known)
+                hint = did_you_mean(str(value), [name for name in known if name is not None])
+                raise ConfigError(f'{key}: "{value}" must be one of {names}{hint}')
     betas = config.optimizer.betas
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         raise ConfigError(f"optimizer.betas = {betas} must be two numbers from 0 to below 1, such as [0.9, 0.95]")
@@ -110,8 +143,8 @@ def check_model(config: Config) -> None:
 
 def check_tokenizer(config: Config) -> None:
     """The tokenizer exists and its ids fit the model's vocabulary."""
-    folder = tokenizer_folder(config.hf_assets_path)
-    n_ids, vocab_size = vocabulary_size(folder), config.model.shape().vocab_size
+    _, encoding = open_encoding(config.hf_assets_path)
+    n_ids, vocab_size = encoding.n_vocab, config.model.shape().vocab_size
     if n_ids > vocab_size:
         raise ConfigError(
             f"model.vocab_size = {vocab_size} must hold the {n_ids} ids of the tokenizer {config.hf_assets_path}; "
@@ -221,16 +254,39 @@ def check_pipeline_parallel(config: Config) -> None:
         ) from None
     if pp == 1:
         return
+    if p.pipeline_parallel_schedule_csv and not Path(p.pipeline_parallel_schedule_csv).is_file():
+        raise ConfigError(
+            f'parallelism.pipeline_parallel_schedule_csv = "{p.pipeline_parallel_schedule_csv}": no such file'
+        )
     if shape.tie_embeddings:
         raise ConfigError(
             f"parallelism.pipeline_parallel_degree = {pp}: {config.model.flavor} ties its embeddings, which the first "
             "and the last stage can't share; set model.tie_embeddings = false, or use data, tensor or context "
             "parallelism"
         )
-    if pp > shape.n_layers:
+    # As torchtitan splits: the embedding and the head count as layers, and no stage is without a block.
+    ends = (p.pipeline_parallel_first_stage_less_layers, p.pipeline_parallel_last_stage_less_layers)
+    layers, per_stage = shape.n_layers + sum(ends), p.pipeline_parallel_layers_per_stage
+    looped = not issubclass(get_schedule_class(schedule), PipelineScheduleSingle)
+    stages = pp * (2 if looped else 1) if per_stage is None else -(-layers // per_stage)
+    counted = f"the {layers} layers of {config.model.flavor} (embedding and head counted)"
+    if stages % pp or (stages // pp > 1) != looped:
+        needs = f"a multiple of {pp}, two or more a rank" if looped else f"{pp}"
         raise ConfigError(
-            f"parallelism.pipeline_parallel_degree = {pp} must not exceed the {shape.n_layers} layers of "
-            f"{config.model.flavor}"
+            f"parallelism.pipeline_parallel_layers_per_stage = {per_stage} makes {stages} stages of {counted}; "
+            f"{schedule} needs {needs}"
+        )
+    if layers // stages < max(1, *ends):
+        fitting = [n for n in range(2, pp) if layers // (stages // pp * n) >= max(1, *ends)]
+        raise ConfigError(
+            f"parallelism.pipeline_parallel_degree = {pp} with {schedule} makes {stages} stages of {counted}: too many"
+            f"; fitting: {', '.join(map(str, fitting)) or 'none'}"
+        )
+    size = p.pipeline_parallel_microbatch_size
+    if config.training.local_batch_size // size < stages:
+        raise ConfigError(
+            f"training.local_batch_size = {config.training.local_batch_size} makes fewer pipeline microbatches of "
+            f"{size} than the {stages} stages of {schedule}; set it to {stages * size} or more"
         )
 
 
@@ -239,14 +295,22 @@ def check_attention(config: Config) -> None:
     name, p = config.model.attention, config.parallelism
     if name == "varlen" and p.context_parallel_degree > 1:
         raise ConfigError('model.attention = "varlen" does not work under context parallelism; use "flex"')
-    if name == "flex_flash" and device.device_type() == "cuda":
-        import torch
+    if name == "flex" or device.device_type() == "cpu":
+        return  # a CPU has a dense equivalent of all of them
+    import torch
 
-        if torch.cuda.get_device_capability() < (9, 0):
-            raise ConfigError(
-                f'model.attention = "flex_flash" needs a Hopper GPU or newer, not {torch.cuda.get_device_name()}; '
-                'use "flex"'
-            )
+    capability = torch.cuda.get_device_capability()
+    if name == "flex_flash" and capability < (9, 0):
+        raise ConfigError(
+            f'model.attention = "flex_flash" needs a Hopper GPU or newer, not {torch.cuda.get_device_name()}; '
+            'use "flex"'
+        )
+    # What torch.nn.attention imports for FlashAttention 4 and 3; 2 is its own.
+    package = "flash_attn" if name == "flex_flash" or capability >= (10, 0) else "flash_attn_interface"
+    if capability >= (9, 0) and find_spec(package) is None:
+        raise ConfigError(
+            f'model.attention = "{name}" needs the package {package} on this GPU; install it, or use "flex"'
+        )
 
 
 # key → the value that only a GPU can serve
@@ -256,6 +320,38 @@ _NEEDS_GPU = {
     "profiler.enable_memory_snapshot": True,
     "compile.enable_async_tensor_parallel": True,
 }
+
+
+def check_optimizer(config: Config) -> None:
+    """The user's own parameter groups match parameters, and have options that the optimizer knows."""
+    groups = config.optimizer.param_groups
+    if not groups:
+        return
+    import torch
+
+    model = model_config(config.model.shape(), seed=0, attention=config.model.attention)
+    for layer in model.layers:
+        layer.attention.rope = replace(layer.attention.rope, max_seq_len=2)
+    with torch.device("meta"):
+        names = [canonical_fqn(name) for name, _ in model.build().named_parameters()]
+    for i, group in enumerate(groups):
+        key = f"optimizer.param_groups.{i}"
+        try:
+            pattern = re.compile(group.pattern)
+        except re.error as error:
+            raise ConfigError(f'{key}.pattern = "{group.pattern}" is no regular expression: {error}') from None
+        if not any(pattern.search(name) for name in names):
+            example = ", ".join([names[0], names[1], names[-1]])
+            raise ConfigError(f'{key}.pattern = "{group.pattern}" matches no parameter; there are {example}, …')
+        if group.optimizer_name not in _OPTIMIZERS:
+            hint = did_you_mean(group.optimizer_name, _OPTIMIZERS)
+            raise ConfigError(
+                f'{key}.optimizer_name = "{group.optimizer_name}" must be one of {", ".join(_OPTIMIZERS)}{hint}'
+            )
+        known = list(inspect.signature(getattr(torch.optim, group.optimizer_name)).parameters)[1:]
+        for name in group.optimizer_kwargs:
+            if name not in known:
+                raise ConfigError(f"{key}.optimizer_kwargs.{name}: unknown key{did_you_mean(name, known)}")
 
 
 def check_device(config: Config) -> None:
@@ -279,7 +375,7 @@ def check_checkpoint(config: Config) -> None:
         raise ConfigError(f"checkpoint.{key} = true: there is no Hugging Face form yet; set it to false")
     folder = Path(config.dump_folder) / checkpoint.folder
     if checkpoint.enable and checkpoint.load_step != -1:
-        steps = sorted(int(path.parent.name[5:]) for path in folder.glob("step-*/.metadata"))
+        steps = complete_steps(config)
         if checkpoint.load_step not in steps:
             there = ", ".join(map(str, steps)) or "none"
             raise ConfigError(
@@ -301,13 +397,29 @@ def check_data(config: Config) -> None:
             "dataloader.sources: missing; name a corpus, for example --dataloader.sources python-stdlib or "
             "--dataloader.sources directory:PATH"
         )
-    for source in config.dataloader.sources:
-        open_source(source)
+    check_usable([open_source(source) for source in config.dataloader.sources])
 
 
 def checkpoint_bytes(config: Config) -> int:
     """Returns the size of a full checkpoint: fp32 weights and AdamW's two moments."""
     return 12 * config.model.shape().n_params
+
+
+def complete_steps(config: Config) -> list[int]:
+    """Returns the steps of the complete checkpoints in the run's folder, in order."""
+    folder = Path(config.dump_folder) / config.checkpoint.folder
+    names = [path.parent.name for path in folder.glob("step-*/.metadata")]
+    return sorted(int(name[5:]) for name in names if re.fullmatch(r"step-\d+", name))
+
+
+def checkpoints_to_come(config: Config) -> int:
+    """Returns how many more checkpoints the disk must hold at once: the oldest goes when the next is written."""
+    checkpoint, steps = config.checkpoint, config.training.steps
+    there = complete_steps(config)
+    done = there[-1] if there else 0
+    to_write = max(0, -(-steps // checkpoint.interval) - done // checkpoint.interval) if done < steps else 0
+    at_once = checkpoint.keep_latest_k + 1 - len(there) if checkpoint.keep_latest_k else to_write
+    return max(0, min(to_write, at_once))
 
 
 def check_dump_folder(config: Config) -> None:
@@ -323,13 +435,14 @@ def check_dump_folder(config: Config) -> None:
             f'dump_folder = "{config.dump_folder}" can\'t be written: {error.strerror}; choose another with '
             "--dump_folder DIR"
         ) from None
-    if config.checkpoint.enable:
-        need, free = 2 * checkpoint_bytes(config), shutil.disk_usage(folder).free
+    if config.checkpoint.enable and not config.checkpoint.load_only:
+        n, free = checkpoints_to_come(config), shutil.disk_usage(folder).free
+        need = n * checkpoint_bytes(config)
         if need > free:
             raise ConfigError(
-                f'dump_folder = "{config.dump_folder}" has {free / 1e9:.1f} GB free; two checkpoints of '
+                f'dump_folder = "{config.dump_folder}" has {free / 1e9:.1f} GB free; {n} more checkpoints of '
                 f"{config.model.flavor} need {need / 1e9:.1f} GB: free some, choose another with --dump_folder DIR, "
-                "or set checkpoint.enable = false"
+                "lower checkpoint.keep_latest_k, or set checkpoint.enable = false"
             )
 
 
@@ -343,5 +456,6 @@ def check(config: Config, world_size: int) -> None:
     check_tensor_parallel(config)
     check_pipeline_parallel(config)
     check_attention(config)
+    check_optimizer(config)
     check_device(config)
     check_checkpoint(config)

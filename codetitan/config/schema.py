@@ -216,7 +216,7 @@ def _choice(tree: Tree, choice: Choice, key: str, root: type, *, default: Any = 
             raise ConfigError(f"{key}.{choice.key}: missing; must be one of {', '.join(options)}")
         name, layer = choice.name_of(default), -1
     else:
-        if not isinstance(named, Setting) or named.value not in choice.options:
+        if not isinstance(named, Setting) or not isinstance(named.value, str) or named.value not in choice.options:
             shown = named.value if isinstance(named, Setting) else "a table"
             wrong = Setting(shown, named.origin if isinstance(named, Setting) else "", 0)
             raise _wrong(
@@ -279,6 +279,8 @@ def build(
             arguments[name] = coerce(setting, fields[name], prefix + name, root)
         elif isinstance(setting, Setting):
             raise _wrong(prefix + name, setting, f'must be a table with the key "{choice.key}"')  # type: ignore[union-attr]
+        elif choice is not None and get_origin(base) is list:
+            raise ConfigError(f"{prefix}{name}: must be a list of tables; write [[{prefix}{name}]]")
         elif choice is not None:
             arguments[name] = _choice(setting, choice, prefix + name, root, default=_default(defaults[name]))
         elif dataclasses.is_dataclass(base):

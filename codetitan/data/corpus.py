@@ -11,7 +11,7 @@ from itertools import accumulate
 
 from codetitan.data.document import Document, Dropped
 from codetitan.data.order import key, permute
-from codetitan.data.sources import Source, SourceConfig, open_source
+from codetitan.data.sources import Source, SourceConfig, check_usable, open_source
 
 
 class Corpus:
@@ -32,8 +32,10 @@ class Corpus:
 
     @classmethod
     def open(cls, configs: list[SourceConfig], *, seed: int, rows: int) -> "Corpus":
-        """Opens the sources of a configuration. Raises ConfigError where one has no document."""
-        return cls([open_source(config) for config in configs], seed=seed, rows=rows)
+        """Opens the sources of a configuration. Raises ConfigError where one has no document, or none can be used."""
+        sources = [open_source(config) for config in configs]
+        check_usable(sources)
+        return cls(sources, seed=seed, rows=rows)
 
     def read(self, row: int, ordinal: int) -> Document | Dropped:
         """Reads the document number `ordinal` of row `row`, counted over all epochs."""

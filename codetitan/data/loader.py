@@ -81,7 +81,6 @@ class CodeDataLoader(BaseDataLoader):
         self._states = [RowState()] * self._local_rows
         self._cached: dict[int, tuple[int, TokenArray]] = {}
         self.dropped: Counter[str] = Counter()
-        self._unusable: set[str] | None = set()  # None once a document could be used
 
     def place(self, batch_mesh: DeviceMesh | None) -> None:
         """Sets the mesh over which `state_dict` shards the rows; None where there is one data-parallel rank."""
@@ -117,7 +116,6 @@ class CodeDataLoader(BaseDataLoader):
             self._drop(document)
             tokens = _NOTHING
         else:
-            self._unusable = None
             tokens = self._tokenizer.encode_document(document.text)
         self._cached[row] = (ordinal, tokens)
         return tokens
@@ -126,10 +124,6 @@ class CodeDataLoader(BaseDataLoader):
         if self.dropped[document.reason] == 0:
             logger.warning('data: skipped "%s": %s (more of these are counted)', document.path, document.reason)
         self.dropped[document.reason] += 1
-        if self._unusable is not None:
-            self._unusable.add(f"{document.source}\0{document.path}")
-            if len(self._unusable) == self.corpus.n_documents:
-                raise ConfigError(f"dataloader.sources: every document is {document.reason}; {self.corpus.summary()}")
 
     def state_dict(self) -> dict[str, Any]:
         """Returns `rows`: int64 (G, 2) of (ordinal, offset), sharded over the batch mesh; and what it belongs to."""
@@ -137,21 +131,29 @@ class CodeDataLoader(BaseDataLoader):
         table = local if self._mesh is None else DTensor.from_local(local, self._mesh, [Shard(0)], run_check=False)
         return {"rows": table, "identity": json.dumps(self._identity)}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on from a saved state, saved at any data-parallel degree.
+    def check_identity(self, saved_identity: str) -> None:
+        """Compares what a state was saved for with what there is now.
 
         Raises:
-            ConfigError: the corpus, the seed, the tokenizer or the global batch is not the saved one.
+            ConfigError: the corpus, the seed, the tokenizer or the global batch has changed.
         """
-        saved = json.loads(state_dict["identity"])
+        saved = json.loads(saved_identity)
         changed = [
             f"{name} was {saved.get(name)}, is {now}" for name, now in self._identity.items() if saved.get(name) != now
         ]
         if changed:
             raise ConfigError(
                 f"the checkpoint's data can't be continued: {'; '.join(changed)}; restore it, set another dump_folder, "
-                "or start the data from its beginning with --checkpoint.exclude_from_loading dataloader"
+                "or start the data from its beginning, this once, with --checkpoint.exclude_from_loading dataloader"
             )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from a saved state, saved at any data-parallel degree.
+
+        Raises:
+            ConfigError: the corpus, the seed, the tokenizer or the global batch is not the saved one.
+        """
+        self.check_identity(state_dict["identity"])
         table = state_dict["rows"]
         local = table.to_local() if isinstance(table, DTensor) else table
         self._states = [RowState(ordinal, offset) for ordinal, offset in local.tolist()]

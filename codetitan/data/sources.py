@@ -7,10 +7,11 @@ import fnmatch
 import hashlib
 import os
 import sysconfig
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from codetitan.data.document import Document, Dropped
 from codetitan.errors import ConfigError
@@ -79,31 +80,53 @@ class Source:
         return len(self._paths)
 
     def read(self, index: int) -> Document | Dropped:
-        """Reads document `index`: UTF-8 with any line ends, as it lies on disk but for a byte order mark."""
+        """Reads document `index`: UTF-8 with any line ends, as it lies on disk but for a byte order mark.
+
+        Raises:
+            ConfigError: the file can't be read any more. It is not skipped: that would change the tokens of a run.
+        """
         path = self._paths[index]
         try:
-            content = (self._root / path).read_bytes()
-        except OSError:  # taken away or locked since it was listed: no reason to end a run
-            return Dropped(self.name, path, "unreadable")
-        try:
-            text = content.decode("utf-8-sig")
+            text = _read_patiently(self._root / path).decode("utf-8-sig")
         except UnicodeDecodeError:
             return Dropped(self.name, path, "not UTF-8")
+        except OSError as error:
+            raise ConfigError(
+                f'dataloader.sources: "{self._root / path}" can\'t be read any more: {error.strerror}; restore it and '
+                "start the same command again"
+            ) from error
         return Document(self.name, path, text) if text else Dropped(self.name, path, "empty")
 
 
-def _walk(root: Path, exclude: list[str]) -> Iterator[tuple[str, str, int]]:
+def _read_patiently(path: Path) -> bytes:
+    """Reads a file; a failure, as a network disk has at night, is tried again for half a minute."""
+    for wait_s in (1, 5, 25):
+        try:
+            return path.read_bytes()
+        except OSError:
+            time.sleep(wait_s if path.parent.exists() else 0)
+    return path.read_bytes()
+
+
+def _walk(root: Path, exclude: list[str], dropped: Counter[str]) -> Iterator[tuple[str, str, int]]:
     """Yields (path below root with forward slashes, file name, bytes) of regular files; links are not followed."""
-
-    def left_out(name: str) -> bool:
-        return name.startswith(".") or any(fnmatch.fnmatch(name, pattern) for pattern in exclude)
-
-    for folder, subfolders, names in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not left_out(name)]
-        for name in names:
-            file = Path(folder) / name
-            if not left_out(name) and file.is_file() and not file.is_symlink():
-                yield PurePosixPath(file.relative_to(root)).as_posix(), name, file.stat().st_size
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = list(os.scandir(root / folder))
+        except OSError:
+            dropped["unreadable folder"] += 1
+            continue
+        for entry in entries:
+            name = entry.name
+            if name.startswith(".") or any(fnmatch.fnmatch(name, pattern) for pattern in exclude):
+                continue
+            path = f"{folder}/{name}" if folder else name
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(path)
+            elif entry.is_file(follow_symlinks=False):
+                yield path, name, entry.stat(follow_symlinks=False).st_size
 
 
 def open_source(config: SourceConfig) -> Source:
@@ -125,13 +148,17 @@ def open_source(config: SourceConfig) -> Source:
             )
     files: list[tuple[str, int]] = []
     dropped: Counter[str] = Counter()
-    for path, file_name, size in _walk(root, exclude):
+    for path, file_name, size in _walk(root, exclude, dropped):
         if not any(fnmatch.fnmatch(file_name, pattern) for pattern in include):
             dropped["other file type"] += 1
         elif size == 0:
             dropped["empty"] += 1
         elif size > config.max_file_bytes:
             dropped["too large"] += 1
+        elif not path.isprintable():  # bytes that are no UTF-8, or control characters that a terminal would obey
+            dropped["unprintable name"] += 1
+        elif not os.access(root / path, os.R_OK):
+            dropped["unreadable"] += 1
         else:
             files.append((path, size))
     if not files:
@@ -141,3 +168,21 @@ def open_source(config: SourceConfig) -> Source:
             '"max_file_bytes" of the source'
         )
     return Source(name, root, sorted(files), dropped)
+
+
+def check_usable(sources: list[Source]) -> None:
+    """Reads until a document can be used; in an ordinary corpus that is the first.
+
+    Raises:
+        ConfigError: none can.
+    """
+    reasons: Counter[str] = Counter()
+    for source in sources:
+        for index in range(len(source)):
+            document = source.read(index)
+            if isinstance(document, Document):
+                return
+            reasons[document.reason] += 1
+    counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+    names = ", ".join(source.name for source in sources)
+    raise ConfigError(f"dataloader.sources: no document of {names} can be used: {counts}")

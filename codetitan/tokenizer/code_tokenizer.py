@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from codetitan.errors import ConfigError
 from codetitan.titan import BaseTokenizer
-from codetitan.tokenizer.encoding import END_OF_TEXT, check_conversion, load_encoding, tokenizer_folder
+from codetitan.tokenizer.encoding import END_OF_TEXT, open_encoding
 
 
 class CodeTokenizer(BaseTokenizer):
@@ -29,14 +28,10 @@ class CodeTokenizer(BaseTokenizer):
 
     def __init__(self, config: Config, *, tokenizer_path: str) -> None:
         super().__init__()
-        folder = tokenizer_folder(tokenizer_path)
-        self.encoding = load_encoding(folder)
-        if END_OF_TEXT not in self.encoding.special_tokens_set:
-            raise ConfigError(f'{folder}/tokenizer.json has no special token "{END_OF_TEXT}" to end a document with')
+        folder, self.encoding = open_encoding(tokenizer_path)
         self.eos_id: int = self.encoding.encode_single_token(END_OF_TEXT)
         digest = hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
         self.fingerprint = f"{folder.name} ({digest[:12]})"
-        check_conversion(self.encoding, folder)
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of `text`; special tokens in it are plain text."""

@@ -48,6 +48,17 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"activation_checkpoint.name": "memory-budget"}, 1,
      "the configuration: Memory budget activation checkpointing requires the model to be compiled: set --compile.enable "
      "and include 'model' in --compile.components."),
+    ({"activation_checkpoint.name": "memory-budget", "activation_checkpoint.memory_budget": 7, "compile.enable": "true"}, 1,
+     "activation_checkpoint.memory_budget = 7.0 must lie between 0 and 1"),
+    ({"optimizer.param_groups": '[{pattern = "tok_embedings", optimizer_name = "AdamW"}]'}, 1,
+     'optimizer.param_groups.0.pattern = "tok_embedings" matches no parameter; there are tok_embeddings.weight, '
+     "layers.0.attention.qkv_linear.wqkv.weight, lm_head.weight, …"),
+    ({"optimizer.param_groups": '[{pattern = "(", optimizer_name = "AdamW"}]'}, 1,
+     'optimizer.param_groups.0.pattern = "(" is no regular expression: missing ), unterminated subpattern at position 0'),
+    ({"optimizer.param_groups": '[{pattern = ".", optimizer_name = "adamw"}]'}, 1,
+     'optimizer.param_groups.0.optimizer_name = "adamw" must be one of AdamW, Adam; did you mean "AdamW"?'),
+    ({"optimizer.param_groups": '[{pattern = ".", optimizer_name = "AdamW", optimizer_kwargs = {weight_dcay = 1}}]'}, 1,
+     'optimizer.param_groups.0.optimizer_kwargs.weight_dcay: unknown key; did you mean "weight_decay"?'),
     ({"loss.name": "mse"}, 1, "loss.name = mse (command line) must be one of chunked-cross-entropy, cross-entropy"),
     # ranges
     ({"training.steps": 0}, 1, "training.steps = 0 must be at least 1"),
@@ -64,6 +75,15 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "checkpoint: We need to maintain at least 2 checkpoint replicas, as the last one may be in the process of being saved."),
     ({"training.global_batch_size": 0}, 1, "training.global_batch_size = 0 must be at least 1, or -1 to have it worked out"),
     ({"debug.seed": "none"}, 1, "debug.seed: must be a whole number: the same TOML gives the same weights"),
+    ({"lr_scheduler.total_steps": 10}, 1, "lr_scheduler.total_steps = 10 must be at least training.steps = 100"),
+    ({"optimizer.lr": "inf"}, 1, "optimizer.lr = inf must be finite"),
+    ({"checkpoint.exclude_from_loading": "datloader"}, 1,
+     'checkpoint.exclude_from_loading: "datloader" must be one of optimizer, lr_scheduler, dataloader, train_state; did '
+     'you mean "dataloader"?'),
+    ({"compile.components": "[\"modle\"]"}, 1,
+     'compile.components: "modle" must be one of model, loss; did you mean "model"?'),
+    ({"parallelism.context_parallel_load_balancer": "foo"}, 1,
+     'parallelism.context_parallel_load_balancer: "foo" must be one of headtail, ptrr, none'),
     # model
     ({"model.flavor": "350M"}, 1, f'model.flavor = "350M" must be one of {FLAVORS}; did you mean "350m"?'),
     ({"model.n_heads": 3}, 1, "model.dim = 128 must be an even multiple of model.n_heads = 3: heads of even width"),
@@ -94,7 +114,16 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "parallelism.pipeline_parallel_degree = 2: debug ties its embeddings, which the first and the last stage can't "
      "share; set model.tie_embeddings = false, or use data, tensor or context parallelism"),
     ({"model.tie_embeddings": "false", "parallelism.pipeline_parallel_degree": 8}, 8,
-     "parallelism.pipeline_parallel_degree = 8 must not exceed the 4 layers of debug"),
+     "parallelism.pipeline_parallel_degree = 8 with 1F1B makes 8 stages of the 6 layers of debug (embedding and head "
+     "counted): too many; fitting: 2, 3, 4, 5, 6"),
+    ({"parallelism.pipeline_parallel_degree": 4, "parallelism.pipeline_parallel_schedule": "Interleaved1F1B"}, 4,
+     "parallelism.pipeline_parallel_degree = 4 with Interleaved1F1B makes 8 stages of the 6 layers of debug (embedding "
+     "and head counted): too many; fitting: 2, 3"),
+    ({"parallelism.pipeline_parallel_degree": 2, "parallelism.pipeline_parallel_layers_per_stage": 2}, 2,
+     "parallelism.pipeline_parallel_layers_per_stage = 2 makes 3 stages of the 6 layers of debug (embedding and head "
+     "counted); 1F1B needs 2"),
+    ({"parallelism.pipeline_parallel_degree": 2, "training.local_batch_size": 1}, 2,
+     "training.local_batch_size = 1 makes fewer pipeline microbatches of 1 than the 2 stages of 1F1B; set it to 2 or more"),
     ({"parallelism.pipeline_parallel_schedule": "1F2B"}, 1,
      'parallelism.pipeline_parallel_schedule = "1F2B" must be one of 1F1B, GPipe, Interleaved1F1B, '
      'InterleavedZeroBubble, LoopedBFS, ZBVZeroBubble, DualPipeV; did you mean "1F1B"?'),
@@ -155,8 +184,8 @@ def test_command_line(overrides: dict[str, Any], world_size: int, line: str) -> 
 def test_a_disk_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10**9))
     assert message(DEBUG, {"model.flavor": "350m", "dump_folder": tmp_path}) == (
-        f'dump_folder = "{tmp_path}" has 1.0 GB free; two checkpoints of 350m need 8.2 GB: free some, choose another '
-        "with --dump_folder DIR, or set checkpoint.enable = false"
+        f'dump_folder = "{tmp_path}" has 1.0 GB free; 4 more checkpoints of 350m need 16.4 GB: free some, choose another '
+        "with --dump_folder DIR, lower checkpoint.keep_latest_k, or set checkpoint.enable = false"
     )
 
 
@@ -177,6 +206,13 @@ IN_A_FILE = [
     ("[[dataloader.sources]]\ntype = 'directory'\npath = 3", "dataloader.sources.0.path = 3 (run.toml) must be a string"),
     ("[[dataloader.sources]]\ntype = 'directory'\npaht = 'x'",
      'dataloader.sources.0.paht (run.toml): unknown key; did you mean "dataloader.sources.0.path"?'),
+    ("[dataloader.sources]\ntype = 'directory'",
+     "dataloader.sources: must be a list of tables; write [[dataloader.sources]]"),
+    ("[[dataloader.sources]]\ntype = ['directory']",
+     "dataloader.sources.0.type = ['directory'] (run.toml) must be one of directory, python-stdlib; did you mean "
+     '"directory"?'),
+    ("[activation_checkpoint]\nname = ['full']",
+     "activation_checkpoint.name = ['full'] (run.toml) must be one of full, memory-budget, none, selective; did you mean \"full\"?"),
     ("[dataloader]\nsources = 3", "dataloader.sources = 3 (run.toml) must be a list of tables"),
     ("[model]\nflavour = '20m'", 'model.flavour (run.toml): unknown key; did you mean "model.flavor"?'),
     ("[[optimizer.param_groups]]\npattern = 'x'", "optimizer.param_groups.0.optimizer_name: missing; must be a string"),

@@ -1,5 +1,6 @@
 """Contracts 1 (rows), 3 (resharded state) and 5 (sentinels are ids), on real code."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +131,23 @@ def test_undecodable_files_are_counted(tokenizer: CodeTokenizer, tmp_path: Path)
 def test_nothing_but_undecodable_files(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
     for i in range(3):
         (tmp_path / f"{i}.py").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(
-        ConfigError, match=r"^dataloader.sources: every document is not UTF-8; directory:.*: 3 documents, 0.0 MB$"
-    ):
-        steps([loader(tokenizer, rows=1, source=Directory(path=str(tmp_path)))], 1)
+    (tmp_path / "bom.py").write_bytes(b"\xef\xbb\xbf")
+    message = r"^dataloader.sources: no document of directory:.* can be used: 1 empty, 3 not UTF-8$"
+    with pytest.raises(ConfigError, match=message):
+        loader(tokenizer, rows=1, source=Directory(path=str(tmp_path)))
+
+
+def test_a_file_that_vanishes_ends_the_run_with_its_name(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
+    """It is not skipped: the tokens of a run do not depend on what a disk does at night."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for i in range(50):
+        (folder / f"{i}.py").write_text(f"x = {i}\n" * 10)
+    one = loader(tokenizer, rows=1, source=Directory(path=str(folder)))
+    steps([one], 1)
+    shutil.rmtree(folder)
+    with pytest.raises(ConfigError, match=r"corpus/\d+.py\" can't be read any more: No such file or directory"):
+        steps([one], 100)
 
 
 @pytest.mark.parametrize(
