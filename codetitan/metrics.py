@@ -137,7 +137,7 @@ class CodeMetrics(MetricsProcessor):
         flop_per_s = self.num_flops_per_token * tok_per_s_per_device
         mfu = None if self.peak_flops is None or self.has_quantization else flop_per_s / self.peak_flops
         memory = self.device_memory_monitor.get_peak_stats()
-        lr = max(value for name, value in extra.items() if name.startswith("lr/"))
+        *_, lr = (value for name, value in extra.items() if name.startswith("lr/"))  # the last group is the general one
         left_s = elapsed_s / steps * (self._steps - step)
         record = {
             "step": step,

@@ -160,4 +160,4 @@ def _set_in_list(node: Tree, name: str, below: Setting, path: list[str], setting
         items[index][path[1]] = setting
     else:
         raise ConfigError(f"{key}: no table of that depth")
-    node[name] = Setting(items, COMMAND_LINE, setting.layer)
+    node[name] = Setting(items, below.origin, setting.layer)

@@ -1,7 +1,7 @@
 """The sizes of the code family, as numbers: no torch here, so that the command line can read them at once.
 
 A flavor's name states its parameter count within 5 % (tests/models/test_flavors.py). Widths are multiples of 128 and
-heads 128 wide from 350m on, which Hopper's attention kernels prefer; layers from 200m on divide by 2, 3 (or 4) and 8.
+heads 128 wide from 350m on, which Hopper's attention kernels prefer.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """Initial values that do not depend on the mesh (contract 6): a function of (seed, the parameter's name).
 
 torch's distributed random numbers do not work on a CPU and give other values on other meshes. Here each parameter is
-drawn whole, by a generator of its own, and then sharded: one full parameter exists at a time.
+drawn whole, by a generator of its own on its own device, and then sharded: one full parameter exists at a time. CPU
+and CUDA draw different values.
 """
 
 import math
