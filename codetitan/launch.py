@@ -176,7 +176,10 @@ def torchrun(launch: Launch, config: Path, overrides: Sequence[str]) -> int:
         arguments = [*options, "-m", "codetitan.train", str(config), *overrides]
         run(parse_args(arguments))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
-        rank, failure = min(error.failures.items(), key=lambda item: item[1].timestamp)
+        # A rank that knows what the user can do about it speaks before those that only saw their peers go.
+        rank, failure = min(
+            error.failures.items(), key=lambda item: (item[1].exitcode != EXIT_USER_ERROR, item[1].timestamp)
+        )
         return _report(rank, failure)
     except SignalException as error:
         print(
@@ -216,7 +219,10 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     cpu = device.device_type() == "cpu"
     set_environment(os.environ, launch.nproc, len(os.sched_getaffinity(0)), cpu=cpu)
-    return torchrun(launch, config, overrides)
+    try:
+        return torchrun(launch, config, overrides)
+    except KeyboardInterrupt:  # before torchrun took over the signals
+        return 130
 
 
 if __name__ == "__main__":

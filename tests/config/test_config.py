@@ -95,8 +95,10 @@ def test_sources(tmp_path: Path) -> None:
     )
     sources = resolve(run, [], world_size=1).config.dataloader.sources
     assert sources == [Directory(path="a", include=["*.rs"]), PythonStdlib()]
-    sources = resolve(run, ["--dataloader.sources.0.path", "b"], world_size=1).config.dataloader.sources
-    assert sources == [Directory(path="b", include=["*.rs"]), PythonStdlib()]
+    changed = resolve(run, ["--dataloader.sources.0.path", "b"], world_size=1)
+    assert changed.config.dataloader.sources == [Directory(path="b", include=["*.rs"]), PythonStdlib()]
+    lines = {" ".join(line.split()) for line in render(changed).splitlines()}
+    assert {'path = "b" # command line', f'include = ["*.rs"] # {run}'} <= lines
     sources = resolve(
         run, ["--dataloader.sources", "directory:c,python-stdlib"], world_size=1
     ).config.dataloader.sources
