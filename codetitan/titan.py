@@ -13,6 +13,7 @@ device.install()
 # torchao 0.18 registers two enums in a way that torch 2.14 warns about on every start; no fault of the user's.
 logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 
+import torch
 import torchtitan.distributed.utils as dist_utils
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
@@ -47,6 +48,7 @@ from torchtitan.trainer import Trainer
 
 if device.device_type() == "cpu":
     dist_utils.set_pg_timeouts = device.set_pg_timeouts
+    torch.nn.utils.get_total_norm = device.get_total_norm  # where torchtitan's clip_grad_norm_ looks it up
 
 logger = logging.getLogger("codetitan")
 
