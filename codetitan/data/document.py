@@ -5,17 +5,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file of source code.
+    """One file of source code, or one record of a dataset.
 
     Attributes:
         source: name of the source that it comes from.
-        path: path inside the source, with forward slashes.
-        text: the whole content.
+        path: path inside the repository, with forward slashes; where the store has none, its place in the store.
+        text: the whole content, without surrogates.
+        repo: the repository, as `owner/name` where that is known; None where nothing is.
+        language: one of `codetitan.data.language.LANGUAGES`; "other" where it is not known.
+        licence: SPDX identifier, or the words of the store; None where it is not known.
+        stars: stars of the repository; None where they are not known.
     """
 
     source: str
     path: str
     text: str
+    repo: str | None = None
+    language: str = "other"
+    licence: str | None = None
+    stars: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
