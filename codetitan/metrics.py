@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch.distributed as dist
 from torch.utils.tensorboard import SummaryWriter
 
 from codetitan import device
+from codetitan.data.loader import Served
 from codetitan.titan import MetricsProcessor, _get_metrics_rank, get_peak_flops
 
 _A100_BF16 = 312e12  # what torchtitan assumes of a device that it does not know
@@ -88,6 +90,7 @@ class CodeMetrics(MetricsProcessor):
         self._file: MetricsFile | None = None
         self._tensorboard: SummaryWriter | None = None
         self.first_step: int | None = None  # of this process's life; None before the first
+        self.served: Callable[[], Served] | None = None  # a collective over the data-parallel ranks; set by the trainer
         self._last_step = 0
 
     def _build_metric_logger(self, **kwargs: Any) -> Any:
@@ -126,6 +129,8 @@ class CodeMetrics(MetricsProcessor):
         extra_metrics: dict[str, Any] | None = None,
     ) -> None:
         """Writes one step everywhere. `extra_metrics` holds the learning rates."""
+        assert self.served is not None, "the trainer sets it"
+        served = self.served()
         if not self._writes:
             self._reset_clock()
             return
@@ -153,6 +158,9 @@ class CodeMetrics(MetricsProcessor):
             "memory_gib": round(memory.max_reserved_gib, 3),
             "step_s": round(elapsed_s / steps, 4),
             "data_share": round(sum(self.data_loading_times) / elapsed_s, 4),
+            "padding": served.padding,
+            **{f"sources/{name}": tokens for name, tokens in served.sources.items()},
+            **{f"languages/{name}": tokens for name, tokens in served.languages.items()},
         }
         assert self._file is not None, "start() comes before the first step"
         self._file.write(record)

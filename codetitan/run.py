@@ -10,6 +10,7 @@ import codetitan
 from codetitan import device
 from codetitan.config.render import render
 from codetitan.config.resolve import Resolved
+from codetitan.data.loader import Served
 from codetitan.titan import logger, structured_logger
 from codetitan.trainer import CodeTrainer
 
@@ -44,12 +45,20 @@ def _describe(trainer: CodeTrainer, resolved: Resolved) -> None:
     logger.info("codetitan %s on %d × %s (%s)", codetitan.__version__, resolved.world_size, name, device.device_type())
     logger.info("model  %s: %.1fM parameters, seed %s", config.model.flavor, shape.n_params / 1e6, config.debug.seed)
     logger.info("mesh   %s; %s gradient accumulation steps", mesh, trainer.gradient_accumulation_steps)
-    logger.info("data   %s", trainer.dataloader.corpus.summary())
+    logger.info("data   %s", trainer.dataloader.summary())
     logger.info(
         "plan   %s steps × %s × %s = %s tokens a step, %.1fM tokens in all",
         f"{training.steps:,}", rows, training.seq_len, f"{tokens:,}", training.steps * tokens / 1e6,
     )  # fmt: skip
     logger.info("output %s", config.dump_folder)
+
+
+def describe_served(served: Served) -> str:
+    """Returns e.g. `0.39M tokens (python 97 %, json 3 %) and 2.1 % padding`, by source where there are several."""
+    total = sum(served.sources.values())
+    by = served.sources if len(served.sources) > 1 else served.languages
+    shares = ", ".join(f"{name} {100 * tokens / max(1, total):.1f} %" for name, tokens in by.items())
+    return f"{total / 1e6:.1f}M tokens ({shares}) and {100 * served.padding / max(1, total + served.padding):.1f} % padding"
 
 
 def run(resolved: Resolved) -> None:
@@ -72,6 +81,9 @@ def run(resolved: Resolved) -> None:
         if dist.get_rank() == 0:
             _describe(trainer, resolved)
         trainer.train()
+        served = trainer.served()
+        if dist.get_rank() == 0:
+            logger.info("served %s", describe_served(served))
     finally:
         trainer.close()
     dist.barrier()

@@ -24,7 +24,7 @@ from torchtitan.components.checkpoint import CheckpointManager
 from torchtitan.components.checkpointer.dcp import AsyncMode
 from torchtitan.components.checkpointer.utils import canonical_fqn  # a parameter's name without wrappers
 from torchtitan.components.dataloader import BaseDataLoader
-from torchtitan.components.loss import BaseLoss, ChunkedLossWrapper, CrossEntropyLoss
+from torchtitan.components.loss import IGNORE_INDEX, BaseLoss, ChunkedLossWrapper, CrossEntropyLoss
 from torchtitan.components.metrics import MetricsProcessor, _get_metrics_rank  # the rank that knows the loss
 from torchtitan.components.optimizer import LRSchedulersContainer, OptimizersContainer, ParamGroupConfig
 from torchtitan.components.tokenizer import BaseTokenizer
@@ -53,6 +53,7 @@ if device.device_type() == "cpu":
 logger = logging.getLogger("codetitan")
 
 __all__ = [
+    "IGNORE_INDEX",
     "AsyncMode",
     "BaseDataLoader",
     "BaseLoss",

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+import torch.distributed as dist
+
 from codetitan.checkpoint import CodeCheckpoints
 from codetitan.config.choice import Choice
 from codetitan.config.schema import HIDDEN
-from codetitan.data.loader import CodeDataLoader
+from codetitan.data.loader import CodeDataLoader, Served
 from codetitan.metrics import CodeMetrics
 from codetitan.models.code.flavors import FLAVORS, Flavor
 from codetitan.optimizer import CodeLRSchedulers, CodeOptimizers
@@ -122,6 +124,16 @@ class CodeTrainer(Trainer):
         super().__init__(config)
         self.before_first_step = before_first_step
         self.dataloader.place(self.parallel_dims.get_optional_mesh("batch"))
+        self.metrics_processor.served = self.served
+
+    def served(self) -> Served:
+        """Returns what all data-parallel ranks have served so far; a collective over them."""
+        counts = self.dataloader.served_counts()
+        mesh = self.parallel_dims.get_optional_mesh("batch")
+        if mesh is not None:
+            counts = counts.to(self.device)
+            dist.all_reduce(counts, group=mesh.get_group())
+        return self.dataloader.served(counts)
 
     def batch_generator(self, data_iterable: Iterable[Any]) -> Iterator[Any]:
         """torchtitan's, which starts when the checkpoint is loaded: so the clock and the metrics start here."""
@@ -142,7 +154,7 @@ class CodeTrainer(Trainer):
         return goes_on
 
 
-HIDDEN[CodeTrainer.Config] = frozenset({"model_spec", "override", "validator", "tokenizer"})
+HIDDEN[CodeTrainer.Config] = frozenset({"model_spec", "override", "validator"})
 HIDDEN[CodeDataLoader.Config] = frozenset({"dataset", "dataset_path", "rows"})
 HIDDEN[CodeCheckpoints.Config] = frozenset({"create_seed_checkpoint"})  # initial values need none: init.py
 HIDDEN[CodeMetrics.Config] = frozenset(

@@ -44,8 +44,8 @@ def _without_upstream_warnings() -> Iterator[None]:
         root.disabled = before
 
 
-def resolve(file: Path, overrides: Sequence[str], *, world_size: int) -> Resolved:
-    """Reads, checks and completes a configuration for `world_size` processes.
+def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None) -> Resolved:
+    """Reads, checks and completes a configuration for `world_size` processes; None: for as few as its degrees allow.
 
     Raises:
         ConfigError: whatever is wrong with it, in one line.
@@ -54,6 +54,7 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int) -> Resolve
     adapted: dict[str, str] = {}
     with _without_upstream_warnings():
         config: CodeTrainer.Config = schema.build(CodeTrainer.Config, tree, "", CodeTrainer.Config)
+    world_size = rules.smallest_world_size(config) if world_size is None else world_size
     rules.check(config, world_size)
     dp = rules.data_parallel_degree(config, world_size)
     if config.training.global_batch_size == -1:

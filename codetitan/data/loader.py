@@ -1,34 +1,53 @@
-"""Composes sources, order, tokens and packing into batches; owns the state and its resharding.
+"""Composes sources, mixture, pieces, packing and rows into batches; owns the state and its resharding.
 
 Contract 1: a global batch has G rows, each its own endless stream; data-parallel rank r of R serves rows
 [r·G/R, (r+1)·G/R), microbatch by microbatch. Contract 3: the state is one int64 table, a line a row, sharded by row,
-so that the distributed checkpoint reshards it like a parameter.
-
-What is to come has its place in `_tokens`: metadata and fill-in-the-middle between reading and packing.
+so that the distributed checkpoint reshards it like a parameter. It travels with the batch that it follows, so preparing
+batches in the background changes nothing.
 """
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 
 from codetitan.config.choice import Choice
-from codetitan.data.corpus import Corpus
-from codetitan.data.document import Document, Dropped
-from codetitan.data.packing import RowState, TokenArray, fill
-from codetitan.data.sources import SOURCE_TYPES, SourceConfig, source_from_text
+from codetitan.data.background import in_background
+from codetitan.data.fim import FimConfig
+from codetitan.data.language import LANGUAGES
+from codetitan.data.metadata import MetadataConfig
+from codetitan.data.mixture import Mixture, open_components
+from codetitan.data.packing import Arrays, Sample, render
+from codetitan.data.pieces import PieceMaker
+from codetitan.data.rows import Packing, Row, RowState
+from codetitan.data.sources import SOURCE_TYPES, Source, SourceConfig, source_from_text
 from codetitan.errors import ConfigError
-from codetitan.titan import BaseDataLoader, DeviceMesh, DTensor, Shard, logger
+from codetitan.titan import BaseDataLoader, DeviceMesh, DTensor, Shard
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
-from codetitan.tokenizer.encoding import can_encode
 
-_NOTHING = np.empty(0, np.int64)
+
+@dataclass(frozen=True)
+class Served:
+    """Tokens served so far.
+
+    Attributes:
+        sources: source (with the language where it is one of several) → tokens.
+        languages: language → tokens, without those that had none.
+        padding: positions without a token.
+    """
+
+    sources: dict[str, int]
+    languages: dict[str, int]
+    padding: int
+
+
+Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
 
 
 class CodeDataLoader(BaseDataLoader):
@@ -38,10 +57,13 @@ class CodeDataLoader(BaseDataLoader):
         config: what to serve.
         dp_world_size: R, the data-parallel degree.
         dp_rank: r.
-        tokenizer: text to ids.
+        tokenizer: text to ids, and the dialect.
         seq_len: L, tokens a sample.
         local_batch_size: B, rows a microbatch.
         snapshot_every_n_steps: torchtitan passes it; the state here is always at hand.
+
+    Raises:
+        ConfigError: there is no corpus, or none of it can be used.
     """
 
     @dataclass(kw_only=True, slots=True)
@@ -52,7 +74,22 @@ class CodeDataLoader(BaseDataLoader):
         """The corpus: tables with a `type`, or words such as "python-stdlib" and "directory:PATH"."""
 
         seed: int = 0
-        """Selects the order of the documents in each epoch."""
+        """Selects the order of the documents in each epoch, and every other draw of the data."""
+
+        packing: Packing = "best-fit"
+        """best-fit keeps documents whole and pads what is left; concatenate cuts where a sample is full."""
+
+        block: int = 32
+        """Samples that best-fit packs together, about: more leave less padding and take more memory."""
+
+        metadata: MetadataConfig = field(default_factory=MetadataConfig)
+        fim: FimConfig = field(default_factory=FimConfig)
+
+        workers: int = 1
+        """Threads that prepare batches in the background; 0 prepares each when it is asked for."""
+
+        prefetch: int = 4
+        """Microbatches prepared ahead, where there are workers."""
 
         rows: int | None = None
         """G, the rows of the global batch; filled in from `training.global_batch_size`."""
@@ -68,66 +105,106 @@ class CodeDataLoader(BaseDataLoader):
         local_batch_size: int,
         snapshot_every_n_steps: int | None = None,
     ) -> None:
+        self.config = config
+        self.tokenizer = tokenizer
         self.rows = local_batch_size * dp_world_size if config.rows is None else config.rows
         assert self.rows % (local_batch_size * dp_world_size) == 0, "checked by codetitan.config.rules"
+        self.microbatches = self.rows // (local_batch_size * dp_world_size)  # of a step, on this rank
         self._first_row = dp_rank * (self.rows // dp_world_size)
-        self._local_rows = self.rows // dp_world_size
         self._batch_size = local_batch_size
         self._seq_len = seq_len
-        self._tokenizer = tokenizer
+        self._pad = tokenizer.sentinels.pad
         self._mesh: DeviceMesh | None = None
-        self.corpus = Corpus.open(config.sources, seed=config.seed, rows=self.rows)
-        self._identity = _identity(self.corpus, tokenizer)
-        self._states = [RowState()] * self._local_rows
-        self._cached: dict[int, tuple[int, TokenArray]] = {}
-        self.dropped: Counter[str] = Counter()
+        together = config.metadata.files_per_repository if config.metadata.repository_level else 1
+        components = open_components(config.sources, together=together)
+        self.mixture = Mixture(
+            components,
+            PieceMaker(
+                tokenizer.encoding, tokenizer.sentinels, config.metadata, config.fim, seq_len=seq_len, seed=config.seed
+            ),
+            seed=config.seed,
+            rows=self.rows,
+            repository_level=config.metadata.repository_level,
+        )
+        self._identity = self._describe(tokenizer)
+        self._states = [RowState.start(len(components))] * (self.rows // dp_world_size)
+
+    @property
+    def sources(self) -> list[Source]:
+        """The opened sources, in the order of the configuration."""
+        return list({id(component.source): component.source for component in self.mixture.components}.values())
 
     def place(self, batch_mesh: DeviceMesh | None) -> None:
         """Sets the mesh over which `state_dict` shards the rows; None where there is one data-parallel rank."""
         self._mesh = batch_mesh
 
-    def __iter__(self) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor]]:
-        while True:
-            for first in range(0, self._local_rows, self._batch_size):
-                samples = []
-                for row in range(first, first + self._batch_size):
-                    sample, self._states[row] = fill(
-                        self._states[row], self._seq_len, partial(self._tokens, self._first_row + row)
-                    )
-                    samples.append(sample)
-                input_BL = torch.from_numpy(np.stack([sample.input_L for sample in samples]))
-                labels_BL = torch.from_numpy(np.stack([sample.labels_L for sample in samples]))
-                positions_BL = torch.from_numpy(np.stack([sample.positions_L for sample in samples]))
-                yield {"input": input_BL, "positions": positions_BL}, labels_BL
+    def __iter__(self) -> Iterator[Batch]:
+        batches = self._batches()
+        if self.config.workers:
+            batches = in_background(batches, self.config.prefetch)
+        for first, samples, states in batches:
+            self._states[first : first + len(states)] = states
+            yield self._collate([render_ for _, render_ in samples])
 
-    def _tokens(self, row: int, ordinal: int) -> TokenArray:
-        """Returns the token ids of a row's document, its end token included; empty where it is dropped.
+    def samples(self) -> Iterator[list[Sample]]:
+        """Yields what each microbatch is made of, in the foreground; moves the state like `__iter__`."""
+        for first, samples, states in self._batches():
+            self._states[first : first + len(states)] = states
+            yield [sample for sample, _ in samples]
 
-        Sentinels are ids (contract 5): the text is encoded with special tokens disabled, so a file that contains
-        `<|endoftext|>` cannot inject one.
-        """
-        cached = self._cached.get(row)
-        if cached is not None and cached[0] == ordinal:
-            return cached[1]
-        document = self.corpus.read(row, ordinal)
-        if isinstance(document, Document) and not can_encode(document.text):
-            document = Dropped(document.source, document.path, "whitespace without end")
-        if isinstance(document, Dropped):
-            self._drop(document)
-            tokens = _NOTHING
-        else:
-            tokens = self._tokenizer.encode_document(document.text)
-        self._cached[row] = (ordinal, tokens)
-        return tokens
+    def _batches(self) -> Iterator[tuple[int, list[tuple[Sample, Arrays]], list[RowState]]]:
+        """Yields microbatches for ever: the first of its rows, their samples, and their states after it."""
+        config = self.config
+        rows = [
+            Row(
+                self.mixture,
+                self._first_row + i,
+                config.packing,
+                seq_len=self._seq_len,
+                block=config.block,
+                rows=self.rows,
+                seed=config.seed,
+                state=state,
+            )
+            for i, state in enumerate(self._states)
+        ]
 
-    def _drop(self, document: Dropped) -> None:
-        if self.dropped[document.reason] == 0:
-            logger.warning('data: skipped "%s": %s (more of these are counted)', document.path, document.reason)
-        self.dropped[document.reason] += 1
+        def advance(row: Row) -> tuple[tuple[Sample, Arrays], RowState]:
+            sample = row.next()
+            return (sample, render(sample, self._seq_len, pad=self._pad, loss=config.fim.loss)), row.state
+
+        # Rows do not depend on each other, so threads change nothing but the time it takes.
+        with ThreadPoolExecutor(config.workers, "data") if config.workers > 1 else nullcontext() as pool:
+            many = map if pool is None else pool.map
+            while True:
+                for first in range(0, len(rows), self._batch_size):
+                    served = list(many(advance, rows[first : first + self._batch_size]))
+                    yield first, [sample for sample, _ in served], [state for _, state in served]
+
+    @staticmethod
+    def _collate(rows: list[Arrays]) -> Batch:
+        input_BL = torch.from_numpy(np.stack([row.input_L for row in rows]))
+        labels_BL = torch.from_numpy(np.stack([row.labels_L for row in rows]))
+        positions_BL = torch.from_numpy(np.stack([row.positions_L for row in rows]))
+        return {"input": input_BL, "positions": positions_BL}, labels_BL
+
+    def served_counts(self) -> torch.Tensor:
+        """Returns int64 (n,): what this rank's rows have served, to be added up over the ranks for `served`."""
+        return torch.tensor([state.served for state in self._states], dtype=torch.int64).sum(0)
+
+    def served(self, counts: torch.Tensor) -> Served:
+        """Names the counts of `served_counts`."""
+        numbers = counts.tolist()
+        names = [component.name for component in self.mixture.components]
+        languages = zip(LANGUAGES, numbers[len(names) : -1], strict=True)
+        sources: dict[str, int] = {}
+        for name, tokens in zip(names, numbers, strict=False):
+            sources[name] = sources.get(name, 0) + tokens
+        return Served(sources, {language: tokens for language, tokens in languages if tokens}, numbers[-1])
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns `rows`: int64 (G, 2) of (ordinal, offset), sharded over the batch mesh; and what it belongs to."""
-        local = torch.tensor([(state.ordinal, state.offset) for state in self._states], dtype=torch.int64)
+        """Returns `rows`: int64 (G, n), a RowState a line, sharded over the batch mesh; and what it belongs to."""
+        local = torch.tensor([state.to_list() for state in self._states], dtype=torch.int64)
         table = local if self._mesh is None else DTensor.from_local(local, self._mesh, [Shard(0)], run_check=False)
         return {"rows": table, "identity": json.dumps(self._identity)}
 
@@ -135,11 +212,13 @@ class CodeDataLoader(BaseDataLoader):
         """Compares what a state was saved for with what there is now.
 
         Raises:
-            ConfigError: the corpus, the seed, the tokenizer or the global batch has changed.
+            ConfigError: something has changed that would change the tokens; names it.
         """
         saved = json.loads(saved_identity)
         changed = [
-            f"{name} was {saved.get(name)}, is {now}" for name, now in self._identity.items() if saved.get(name) != now
+            f"{name} was {saved.get(name)}, is {self._identity.get(name)}"
+            for name in {**saved, **self._identity}
+            if saved.get(name) != self._identity.get(name)
         ]
         if changed:
             raise ConfigError(
@@ -151,21 +230,54 @@ class CodeDataLoader(BaseDataLoader):
         """Goes on from a saved state, saved at any data-parallel degree.
 
         Raises:
-            ConfigError: the corpus, the seed, the tokenizer or the global batch is not the saved one.
+            ConfigError: the corpus, the seed, the tokenizer or another part of what makes the tokens is not the saved.
         """
         self.check_identity(state_dict["identity"])
         table = state_dict["rows"]
         local = table.to_local() if isinstance(table, DTensor) else table
-        self._states = [RowState(ordinal, offset) for ordinal, offset in local.tolist()]
-        self._cached.clear()
+        n = len(self.mixture.components)
+        self._states = [RowState.from_list(line, n) for line in local.tolist()]
+
+    def summary(self) -> str:
+        """Returns e.g. `python-stdlib: 704 documents, 11.2 MB (left out: 3 empty)`, sources joined with `; `."""
+        return "; ".join(
+            f"{source.name}: {'a stream' if source.streamed else f'{len(source):,} documents'}, "
+            f"{source.n_bytes / 1e6:.1f} MB{_left_out(source.dropped)}"
+            for source in self.sources
+        )
+
+    def _describe(self, tokenizer: CodeTokenizer) -> dict[str, Any]:
+        """What the row states belong to: changing any of it between save and resume would serve other tokens."""
+        digest = hashlib.sha256("".join(source.fingerprint for source in self.sources).encode()).hexdigest()
+        count = sum(component.n_documents or 0 for component in self.mixture.components)
+        shares = [
+            [component.name, component.weight, component.epochs, component.n_documents]
+            for component in self.mixture.components
+        ]
+        config = self.config
+        return {
+            "the corpus": f"{count} documents ({digest[:12]})",
+            "the mixture": hashlib.sha256(json.dumps(shares).encode()).hexdigest()[:12],
+            "dataloader.seed": config.seed,
+            "training.global_batch_size": self.rows,
+            "training.seq_len": self._seq_len,
+            "the tokenizer": tokenizer.fingerprint,
+            "tokenizer.dialect": tokenizer.sentinels.dialect.name,
+            "dataloader.packing": config.packing,
+            "dataloader.block": config.block,
+            **_flat("dataloader.metadata", asdict(config.metadata)),
+            **_flat("dataloader.fim", asdict(config.fim)),
+        }
 
 
-def _identity(corpus: Corpus, tokenizer: CodeTokenizer) -> dict[str, str | int]:
-    """What the row states belong to: changing any of it between save and resume would serve other tokens."""
-    digest = hashlib.sha256("".join(source.fingerprint for source in corpus.sources).encode()).hexdigest()
-    return {
-        "the corpus": f"{corpus.n_documents} documents ({digest[:12]})",
-        "dataloader.seed": corpus.seed,
-        "training.global_batch_size": corpus.rows,
-        "the tokenizer": tokenizer.fingerprint,
-    }
+def _flat(prefix: str, table: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        flat |= _flat(f"{prefix}.{name}", value) if isinstance(value, dict) else {f"{prefix}.{name}": value}
+    return flat
+
+
+def _left_out(dropped: dict[str, int]) -> str:
+    # Files of other types are no documents: counting them here would only alarm.
+    counted = [f"{count} {reason}" for reason, count in sorted(dropped.items()) if reason != "other file type"]
+    return f" (left out: {', '.join(counted)})" if counted else ""

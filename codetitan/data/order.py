@@ -1,4 +1,4 @@
-"""Which document comes next: a seeded permutation of range(n), computed point by point in O(1) memory.
+"""Counted randomness, and which document comes next: a seeded permutation of range(n), point by point, O(1) memory.
 
 A Feistel network permutes [0, 4^k) for the smallest power of four that holds n; values that fall outside
 range(n) are walked on until they fall inside ("cycle walking"), which keeps it a permutation of range(n).
@@ -22,6 +22,11 @@ def _mix(x: int) -> int:
     x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
     return x ^ (x >> 31)
+
+
+def uniform(draw_key: int, number: int) -> float:
+    """Returns draw `number` of the key: a float in [0, 1), the same whatever else was drawn."""
+    return (_mix((draw_key + (number + 1) * 0x9E3779B97F4A7C15) & _MASK) >> 11) * 2.0**-53
 
 
 def permute(index: int, n: int, permutation_key: int) -> int:

@@ -1,72 +1,112 @@
-"""Plain concatenation: documents one after the other, cut where a sample is full.
+"""Pieces to samples of seq_len tokens. Nothing is lost: what a sample has no room for, a later one holds.
 
-Nothing is lost: a document that is cut goes on in the row's next sample. Labels are shifted inside a document, so
-no document predicts the next one's first token, and `positions` restart at 0 at each document and at each sample,
-so nothing attends across documents.
+`best_fit` keeps pieces whole and pads what is left of a sample; `concatenate` lays them one after the other and cuts
+where a sample is full. In both, labels are shifted inside a piece, so that no piece predicts the next one's first token,
+and positions restart at each piece, so that nothing attends across pieces.
+
+Source: arXiv 2404.10830 (best-fit decreasing; fewer truncations make better code).
 """
 
-from collections.abc import Callable
+from bisect import bisect_left, insort
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-TokenArray = npt.NDArray[np.int64]
+from codetitan.data.pieces import Piece, Role
+
+IGNORE_INDEX = -100  # torchtitan's and torch's; a test compares them
+Int64s = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Part:
+    """Pairs [start, stop) of a piece: pair j is token j and its label, token j + 1."""
+
+    piece: Piece
+    start: int
+    stop: int
+
+
+Sample = tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays:
     """One row's share of a step: L = seq_len tokens.
 
     Attributes:
         input_L: int64 (L,) token ids.
-        labels_L: int64 (L,) the next token of the same document.
-        positions_L: int64 (L,) position inside the document, 0 at the start of each document or sample.
+        labels_L: int64 (L,) the next token of the same piece; IGNORE_INDEX where nothing is learnt.
+        positions_L: int64 (L,) position inside the piece, 0 at the start of each piece and sample.
     """
 
-    input_L: TokenArray
-    labels_L: TokenArray
-    positions_L: TokenArray
+    input_L: Int64s
+    labels_L: Int64s
+    positions_L: Int64s
 
 
-@dataclass(frozen=True, slots=True)
-class RowState:
-    """Where a row stands: two integers, from which everything pending is recomputed.
-
-    Attributes:
-        ordinal: how many documents the row has finished, over all epochs.
-        offset: how many (input, label) pairs of the current document are served.
-    """
-
-    ordinal: int = 0
-    offset: int = 0
-
-
-def fill(state: RowState, seq_len: int, tokens_of: Callable[[int], TokenArray]) -> tuple[Sample, RowState]:
-    """Takes the row's next sample.
+def best_fit(sizes: Sequence[int], room: int) -> list[list[int]]:
+    """Packs by best-fit decreasing: the largest first, each where it leaves the least room.
 
     Args:
-        state: where the row stands.
-        seq_len: L, tokens a sample.
-        tokens_of: the tokens of the row's document number `ordinal`, int64 (n,), its end token included; n < 2 means
-            that the document has nothing to train on.
+        sizes: at most `room` each.
+        room: of a bin.
 
     Returns:
-        The sample, and where the row stands after it.
+        The bins, each the indices of its sizes in ascending order.
+    """
+    bins: list[list[int]] = []
+    open_bins: list[tuple[int, int]] = []  # (room left, bin), ascending
+    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        at = bisect_left(open_bins, (sizes[i], -1))
+        if at < len(open_bins):
+            left, b = open_bins.pop(at)
+            bins[b].append(i)
+        else:
+            left, b = room, len(bins)
+            bins.append([i])
+        if left > sizes[i]:
+            insort(open_bins, (left - sizes[i], b))
+    return [sorted(b) for b in bins]
+
+
+def render(sample: Sample, seq_len: int, *, pad: int, loss: Literal["all", "middle"]) -> Arrays:
+    """Lays a sample out; what it leaves free is padded with the id `pad`, which is never learnt.
+
+    Args:
+        sample: at most `seq_len` pairs.
+        seq_len: L.
+        pad: an id.
+        loss: "middle": of pieces with a hole, only the middle and what ends it is learnt.
     """
     input_L = np.empty(seq_len, np.int64)
     labels_L = np.empty(seq_len, np.int64)
     positions_L = np.empty(seq_len, np.int64)
-    ordinal, offset, filled = state.ordinal, state.offset, 0
-    while filled < seq_len:
-        tokens = tokens_of(ordinal)
-        n = min(len(tokens) - 1 - offset, seq_len - filled)
-        if n > 0:
-            part = slice(filled, filled + n)
-            input_L[part] = tokens[offset : offset + n]
-            labels_L[part] = tokens[offset + 1 : offset + n + 1]
-            positions_L[part] = np.arange(n)
-            filled, offset = filled + n, offset + n
-        if offset >= len(tokens) - 1:
-            ordinal, offset = ordinal + 1, 0
-    return Sample(input_L, labels_L, positions_L), RowState(ordinal, offset)
+    counting = np.arange(seq_len)
+    at = 0
+    for part in sample:
+        n = part.stop - part.start
+        here = slice(at, at + n)
+        input_L[here] = part.piece.ids[part.start : part.stop]
+        labels_L[here] = part.piece.ids[part.start + 1 : part.stop + 1]
+        positions_L[here] = counting[:n]
+        if loss == "middle":
+            labels_L[here][~of_middle(part.piece)[part.start : part.stop]] = IGNORE_INDEX
+        at += n
+    input_L[at:] = pad
+    labels_L[at:] = IGNORE_INDEX
+    positions_L[at:] = counting[: seq_len - at]
+    return Arrays(input_L, labels_L, positions_L)
+
+
+def of_middle(piece: Piece) -> npt.NDArray[np.bool_]:
+    """Returns bool (size,): of a piece with a hole, whether each pair's label is in a middle (or in a file without a
+    hole beside it), or ends one; of other pieces, True."""
+    if not any(role == Role.MIDDLE or role == Role.PREFIX or role == Role.SUFFIX for role, _ in piece.roles):
+        return np.ones(piece.size, np.bool_)
+    roles = piece.role_of_each()
+    text = (roles == Role.MIDDLE) | (roles == Role.CODE)
+    return np.asarray(text[1:] | text[:-1])

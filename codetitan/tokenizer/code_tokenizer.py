@@ -1,50 +1,60 @@
-"""torchtitan's tokenizer interface over `codetitan.tokenizer.encoding`."""
+"""torchtitan's tokenizer interface over `codetitan.tokenizer.encoding`, with the sentinels of a dialect."""
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
+from codetitan.data.dialects import DIALECTS, dialect_of, resolve
+from codetitan.errors import ConfigError, did_you_mean
 from codetitan.titan import BaseTokenizer
-from codetitan.tokenizer.encoding import END_OF_TEXT, open_encoding
+from codetitan.tokenizer.encoding import open_encoding
 
 
 class CodeTokenizer(BaseTokenizer):
-    """torchtitan's tokenizer interface over tiktoken.
+    """A tokenizer and its dialect.
 
     Args:
-        config: no options yet.
-        tokenizer_path: a folder with a tokenizer.json, or the name of a shipped one.
+        config: the dialect.
+        tokenizer_path: as `open_encoding` takes it.
 
     Attributes:
+        encoding: text to ids.
+        sentinels: the dialect in ids.
         eos_id: id of the token that ends a document.
         fingerprint: name and digest of the tokenizer, kept with the loader's state.
+
+    Raises:
+        ConfigError: there is no such tokenizer or dialect, or they do not fit each other.
     """
 
     @dataclass(kw_only=True, slots=True)
     class Config(BaseTokenizer.Config):
-        pass
+        dialect: str | None = None
+        """Token family: starcoder, starcoder2, qwen2.5-coder, deepseek-coder or codellama; None: the one whose
+        sentinels the tokenizer has, else starcoder, appended."""
 
     def __init__(self, config: Config, *, tokenizer_path: str) -> None:
         super().__init__()
-        folder, self.encoding = open_encoding(tokenizer_path)
-        self.eos_id: int = self.encoding.encode_single_token(END_OF_TEXT)
-        digest = hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
-        self.fingerprint = f"{folder.name} ({digest[:12]})"
+        self.encoding = open_encoding(tokenizer_path)
+        if config.dialect is not None and config.dialect not in DIALECTS:
+            raise ConfigError(
+                f'tokenizer.dialect = "{config.dialect}" must be one of {", ".join(DIALECTS)}'
+                f"{did_you_mean(config.dialect, DIALECTS)}"
+            )
+        dialect = dialect_of(self.encoding) if config.dialect is None else DIALECTS[config.dialect]
+        self.sentinels = resolve(dialect, self.encoding)
+        self.eos_id = self.sentinels.end
+        self.fingerprint = self.encoding.fingerprint
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of `text`; special tokens in it are plain text."""
-        return self.encoding.encode_ordinary(text)
+        return self.encoding.encode(self.encoding.normalize(text)).tolist()
 
-    def encode_document(self, text: str) -> npt.NDArray[np.int64]:
-        """Returns int64 (n + 1,): the ids of `text`, special tokens in it as plain text, then `eos_id`."""
-        return np.array([*self.encoding.encode_ordinary(text), self.eos_id], np.int64)
-
-    def decode(self, ids: list[int]) -> str:
-        """Returns the text of `ids`; bytes that are no UTF-8 are shown as U+FFFD."""
-        return self.encoding.decode(ids)
+    def decode(self, ids: Sequence[int]) -> str:
+        """Returns the text of `ids`, sentinels by their names; bytes that are no UTF-8 are shown as U+FFFD."""
+        names = {self.sentinels.ids[name]: name.encode() for name in self.sentinels.appended}
+        pieces = [names[i] if i in names else self.encoding.decode_bytes([i]) for i in ids]
+        return b"".join(pieces).decode(errors="replace")
 
     def get_vocab_size(self) -> int:
-        """Returns the number of ids."""
-        return self.encoding.n_vocab
+        """Returns the number of ids, appended sentinels included, rounded up to a multiple of 128."""
+        return self.sentinels.vocab_size
