@@ -194,12 +194,12 @@ def _resolve_data(config: Path, overrides: Sequence[str]) -> "Resolved":
     """Resolves a configuration for as many processes as its degrees need at least: data commands start none."""
     import logging
 
-    from codetitan.config import rules
+    from codetitan.config import data
     from codetitan.config.resolve import resolve
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     resolved = resolve(config, overrides, world_size=None)
-    rules.check_sources(resolved.config)
+    data.check_sources(resolved.config)
     return resolved
 
 

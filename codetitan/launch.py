@@ -204,12 +204,12 @@ def main(arguments: Sequence[str]) -> int:
         from codetitan import device
 
         launch = Launch(processes(os.environ, device.visible_gpus()), nnodes, rendezvous)
-        from codetitan.config import rules
+        from codetitan.config import data, machine
         from codetitan.config.resolve import resolve
 
         resolved = resolve(config, overrides, world_size=launch.world_size)
-        rules.check_data(resolved.config)
-        rules.check_dump_folder(resolved.config)
+        data.check_sources(resolved.config)
+        machine.check_dump_folder(resolved.config)
     except ConfigError as error:
         return fail(error)
     except ModuleNotFoundError as error:

@@ -63,8 +63,7 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None) -> 
     rows = config.training.local_batch_size * dp if rows == -1 else rows
     shape = config.model.shape()
     seed = config.debug.seed
-    if seed is None:
-        raise ConfigError("debug.seed: must be a whole number: the same TOML gives the same weights")
+    assert seed is not None, "checked by codetitan.config.rules"
     cross_entropy = CrossEntropyLoss.Config(global_vocab_size=shape.vocab_size)
     loss = (
         dataclasses.replace(config.loss, loss_fn=cross_entropy)

@@ -1,4 +1,5 @@
-"""What depends on several keys, on the machine or on the number of processes: a rule a function.
+"""What depends on several keys or on the number of processes: a rule a function. `data` has those of the data,
+`machine` those of the machine.
 
 Each raises ConfigError with the key, its value, the rule and a fix. They run before a process group starts, on a
 configuration whose types are right.
@@ -6,17 +7,13 @@ configuration whose types are right.
 
 import inspect
 import math
-import os
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.util import find_spec
 from math import gcd, lcm, prod
 from pathlib import Path
 
-from codetitan import device
-from codetitan.data.sources import check_usable, open_source
+from codetitan.config import data, machine
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.flavors import FLAVORS
 from codetitan.models.code.spec import model_config
@@ -27,7 +24,6 @@ from codetitan.titan import (
     canonical_fqn,
     get_schedule_class,
 )
-from codetitan.tokenizer.encoding import open_encoding
 from codetitan.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
@@ -95,6 +91,8 @@ def check_ranges(config: Config) -> None:
     total, steps = config.lr_scheduler.total_steps, config.training.steps
     if total is not None and total < steps:
         raise ConfigError(f"lr_scheduler.total_steps = {total} must be at least training.steps = {steps}")
+    if config.debug.seed is None:
+        raise ConfigError("debug.seed: must be a whole number: the same TOML gives the same weights")
     if not math.isfinite(config.optimizer.lr):
         raise ConfigError(f"optimizer.lr = {config.optimizer.lr} must be finite")
     budget = config.activation_checkpoint
@@ -141,15 +139,17 @@ def check_model(config: Config) -> None:
         )
 
 
-def check_tokenizer(config: Config) -> None:
-    """The tokenizer exists and its ids fit the model's vocabulary."""
-    _, encoding = open_encoding(config.hf_assets_path)
-    n_ids, vocab_size = encoding.n_vocab, config.model.shape().vocab_size
-    if n_ids > vocab_size:
-        raise ConfigError(
-            f"model.vocab_size = {vocab_size} must hold the {n_ids} ids of the tokenizer {config.hf_assets_path}; "
-            f"set it to {-(-n_ids // 128) * 128}"
-        )
+def smallest_world_size(config: Config) -> int:
+    """Returns the fewest processes that the degrees allow."""
+    p = config.parallelism
+    degrees = (
+        p.data_parallel_replicate_degree,
+        max(1, p.data_parallel_shard_degree),
+        p.context_parallel_degree,
+        p.tensor_parallel_degree,
+        p.pipeline_parallel_degree,
+    )
+    return prod(max(1, degree) for degree in degrees)
 
 
 def data_parallel_degree(config: Config, world_size: int) -> int:
@@ -290,38 +290,6 @@ def check_pipeline_parallel(config: Config) -> None:
         )
 
 
-def check_attention(config: Config) -> None:
-    """The attention kernel runs on this device and under this plan."""
-    name, p = config.model.attention, config.parallelism
-    if name == "varlen" and p.context_parallel_degree > 1:
-        raise ConfigError('model.attention = "varlen" does not work under context parallelism; use "flex"')
-    if name == "flex" or device.device_type() == "cpu":
-        return  # a CPU has a dense equivalent of all of them
-    import torch
-
-    capability = torch.cuda.get_device_capability()
-    if name == "flex_flash" and capability < (9, 0):
-        raise ConfigError(
-            f'model.attention = "flex_flash" needs a Hopper GPU or newer, not {torch.cuda.get_device_name()}; '
-            'use "flex"'
-        )
-    # What torch.nn.attention imports for FlashAttention 4 and 3; 2 is its own.
-    package = "flash_attn" if name == "flex_flash" or capability >= (10, 0) else "flash_attn_interface"
-    if capability >= (9, 0) and find_spec(package) is None:
-        raise ConfigError(
-            f'model.attention = "{name}" needs the package {package} on this GPU; install it, or use "flex"'
-        )
-
-
-# key → the value that only a GPU can serve
-_NEEDS_GPU = {
-    "training.enable_cpu_offload": True,
-    "optimizer.implementation": "fused_opt_states_bf16",
-    "profiler.enable_memory_snapshot": True,
-    "compile.enable_async_tensor_parallel": True,
-}
-
-
 def check_optimizer(config: Config) -> None:
     """The user's own parameter groups match parameters, and have options that the optimizer knows."""
     groups = config.optimizer.param_groups
@@ -354,108 +322,16 @@ def check_optimizer(config: Config) -> None:
                 raise ConfigError(f"{key}.optimizer_kwargs.{name}: unknown key{did_you_mean(name, known)}")
 
 
-def check_device(config: Config) -> None:
-    """Nothing is asked for that this machine can't do."""
-    for key, value in _NEEDS_GPU.items():
-        section, name = key.split(".")
-        if device.device_type() == "cpu" and getattr(getattr(config, section), name) == value:
-            shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
-            raise ConfigError(f"{key} = {shown} needs a GPU, and there is none")
-    if config.comm.mode not in ("default", "torchcomms"):
-        raise ConfigError(
-            f'comm.mode = "{config.comm.mode}" is for torchtitan\'s own dry runs; must be one of default, torchcomms'
-        )
-
-
-def check_checkpoint(config: Config) -> None:
-    """What is to be loaded is there, and what is to be saved can be saved."""
-    checkpoint = config.checkpoint
-    if checkpoint.last_save_in_hf or checkpoint.initial_load_in_hf:
-        key = "last_save_in_hf" if checkpoint.last_save_in_hf else "initial_load_in_hf"
-        raise ConfigError(f"checkpoint.{key} = true: there is no Hugging Face form yet; set it to false")
-    folder = Path(config.dump_folder) / checkpoint.folder
-    if checkpoint.enable and checkpoint.load_step != -1:
-        steps = complete_steps(config)
-        if checkpoint.load_step not in steps:
-            there = ", ".join(map(str, steps)) or "none"
-            raise ConfigError(
-                f"checkpoint.load_step = {checkpoint.load_step}: no complete checkpoint of that step in {folder}; "
-                f"there are: {there}; -1 takes the last"
-            )
-    path = checkpoint.initial_load_path
-    if checkpoint.enable and path and "://" not in path and not (Path(path) / ".metadata").is_file():
-        raise ConfigError(
-            f'checkpoint.initial_load_path = "{path}" is no complete checkpoint: a folder such as '
-            "…/checkpoint/step-1000, with a file .metadata"
-        )
-
-
-def check_data(config: Config) -> None:
-    """There is a corpus."""
-    if not config.dataloader.sources:
-        raise ConfigError(
-            "dataloader.sources: missing; name a corpus, for example --dataloader.sources python-stdlib or "
-            "--dataloader.sources directory:PATH"
-        )
-    check_usable([open_source(source) for source in config.dataloader.sources])
-
-
-def checkpoint_bytes(config: Config) -> int:
-    """Returns the size of a full checkpoint: fp32 weights and AdamW's two moments."""
-    return 12 * config.model.shape().n_params
-
-
-def complete_steps(config: Config) -> list[int]:
-    """Returns the steps of the complete checkpoints in the run's folder, in order."""
-    folder = Path(config.dump_folder) / config.checkpoint.folder
-    names = [path.parent.name for path in folder.glob("step-*/.metadata")]
-    return sorted(int(name[5:]) for name in names if re.fullmatch(r"step-\d+", name))
-
-
-def checkpoints_to_come(config: Config) -> int:
-    """Returns how many more checkpoints the disk must hold at once: the oldest goes when the next is written."""
-    checkpoint, steps = config.checkpoint, config.training.steps
-    there = complete_steps(config)
-    done = there[-1] if there else 0
-    to_write = max(0, -(-steps // checkpoint.interval) - done // checkpoint.interval) if done < steps else 0
-    at_once = checkpoint.keep_latest_k + 1 - len(there) if checkpoint.keep_latest_k else to_write
-    return max(0, min(to_write, at_once))
-
-
-def check_dump_folder(config: Config) -> None:
-    """The folder can be written, and its disk has room for two checkpoints: the last one and the one being written."""
-    folder = Path(config.dump_folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".write-test-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(
-            f'dump_folder = "{config.dump_folder}" can\'t be written: {error.strerror}; choose another with '
-            "--dump_folder DIR"
-        ) from None
-    if config.checkpoint.enable and not config.checkpoint.load_only:
-        n, free = checkpoints_to_come(config), shutil.disk_usage(folder).free
-        need = n * checkpoint_bytes(config)
-        if need > free:
-            raise ConfigError(
-                f'dump_folder = "{config.dump_folder}" has {free / 1e9:.1f} GB free; {n} more checkpoints of '
-                f"{config.model.flavor} need {need / 1e9:.1f} GB: free some, choose another with --dump_folder DIR, "
-                "lower checkpoint.keep_latest_k, or set checkpoint.enable = false"
-            )
-
-
 def check(config: Config, world_size: int) -> None:
     """Runs every rule that needs nothing but the configuration and the number of processes."""
     check_ranges(config)
     check_model(config)
-    check_tokenizer(config)
+    data.check(config)
     check_batch(config, world_size)
     check_sequence(config)
     check_tensor_parallel(config)
     check_pipeline_parallel(config)
-    check_attention(config)
     check_optimizer(config)
-    check_device(config)
-    check_checkpoint(config)
+    machine.check_attention(config)
+    machine.check_device(config)
+    machine.check_checkpoint(config)

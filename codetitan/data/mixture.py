@@ -13,11 +13,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from codetitan.data.document import Document, Dropped
+from codetitan.data.document import Document, Dropped, EndOfStream
 from codetitan.data.language import LANGUAGES
 from codetitan.data.order import key, permute, uniform
 from codetitan.data.pieces import Piece, PieceMaker
-from codetitan.data.sources import EndOfStream, Source, SourceConfig, check_usable, open_source
+from codetitan.data.sources import Source, SourceConfig, check_usable, open_source
 from codetitan.errors import ConfigError
 from codetitan.titan import logger
 
@@ -153,8 +153,8 @@ class Mixture:
     def _read(self, component: Component, index: int) -> Document | None:
         try:
             document = component.source.read(index)
-        except EndOfStream as end:
-            component.ends_after(end.n_documents)
+        except EndOfStream:
+            component.ends_after(index)
             return None
         if isinstance(document, Document) and not self._maker.can_encode(document.text):
             document = Dropped(document.source, document.path, "whitespace without end")

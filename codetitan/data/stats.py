@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
-from codetitan.data.document import Document
+from codetitan.data.document import Document, EndOfStream
 from codetitan.data.inspect import visible
 from codetitan.data.loader import CodeDataLoader, Served
-from codetitan.data.mixture import EndOfStream
+
 from codetitan.data.sources import Source
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 

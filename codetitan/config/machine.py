@@ -1,0 +1,130 @@
+"""What a configuration asks of the machine and of the run's folder: kernels, devices, checkpoints, disk.
+
+Each rule raises ConfigError with the key, its value, the rule and a fix, before a process group starts.
+"""
+
+import os
+import re
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+from codetitan import device
+from codetitan.errors import ConfigError
+from codetitan.trainer import CodeTrainer
+
+Config = CodeTrainer.Config
+
+
+def check_attention(config: Config) -> None:
+    """The attention kernel runs on this device and under this plan."""
+    name, p = config.model.attention, config.parallelism
+    if name == "varlen" and p.context_parallel_degree > 1:
+        raise ConfigError('model.attention = "varlen" does not work under context parallelism; use "flex"')
+    if name == "flex" or device.device_type() == "cpu":
+        return  # a CPU has a dense equivalent of all of them
+    import torch
+
+    capability = torch.cuda.get_device_capability()
+    if name == "flex_flash" and capability < (9, 0):
+        raise ConfigError(
+            f'model.attention = "flex_flash" needs a Hopper GPU or newer, not {torch.cuda.get_device_name()}; '
+            'use "flex"'
+        )
+    # What torch.nn.attention imports for FlashAttention 4 and 3; 2 is its own.
+    package = "flash_attn" if name == "flex_flash" or capability >= (10, 0) else "flash_attn_interface"
+    if capability >= (9, 0) and find_spec(package) is None:
+        raise ConfigError(
+            f'model.attention = "{name}" needs the package {package} on this GPU; install it, or use "flex"'
+        )
+
+
+# key → the value that only a GPU can serve
+_NEEDS_GPU = {
+    "training.enable_cpu_offload": True,
+    "optimizer.implementation": "fused_opt_states_bf16",
+    "profiler.enable_memory_snapshot": True,
+    "compile.enable_async_tensor_parallel": True,
+}
+
+
+def check_device(config: Config) -> None:
+    """Nothing is asked for that this machine can't do."""
+    for key, value in _NEEDS_GPU.items():
+        section, name = key.split(".")
+        if device.device_type() == "cpu" and getattr(getattr(config, section), name) == value:
+            shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
+            raise ConfigError(f"{key} = {shown} needs a GPU, and there is none")
+    if config.comm.mode not in ("default", "torchcomms"):
+        raise ConfigError(
+            f'comm.mode = "{config.comm.mode}" is for torchtitan\'s own dry runs; must be one of default, torchcomms'
+        )
+
+
+def check_checkpoint(config: Config) -> None:
+    """What is to be loaded is there, and what is to be saved can be saved."""
+    checkpoint = config.checkpoint
+    if checkpoint.last_save_in_hf or checkpoint.initial_load_in_hf:
+        key = "last_save_in_hf" if checkpoint.last_save_in_hf else "initial_load_in_hf"
+        raise ConfigError(f"checkpoint.{key} = true: there is no Hugging Face form yet; set it to false")
+    folder = Path(config.dump_folder) / checkpoint.folder
+    if checkpoint.enable and checkpoint.load_step != -1:
+        steps = complete_steps(config)
+        if checkpoint.load_step not in steps:
+            there = ", ".join(map(str, steps)) or "none"
+            raise ConfigError(
+                f"checkpoint.load_step = {checkpoint.load_step}: no complete checkpoint of that step in {folder}; "
+                f"there are: {there}; -1 takes the last"
+            )
+    path = checkpoint.initial_load_path
+    if checkpoint.enable and path and "://" not in path and not (Path(path) / ".metadata").is_file():
+        raise ConfigError(
+            f'checkpoint.initial_load_path = "{path}" is no complete checkpoint: a folder such as '
+            "…/checkpoint/step-1000, with a file .metadata"
+        )
+
+
+def checkpoint_bytes(config: Config) -> int:
+    """Returns the size of a full checkpoint: fp32 weights and AdamW's two moments."""
+    return 12 * config.model.shape().n_params
+
+
+def complete_steps(config: Config) -> list[int]:
+    """Returns the steps of the complete checkpoints in the run's folder, in order."""
+    folder = Path(config.dump_folder) / config.checkpoint.folder
+    names = [path.parent.name for path in folder.glob("step-*/.metadata")]
+    return sorted(int(name[5:]) for name in names if re.fullmatch(r"step-\d+", name))
+
+
+def checkpoints_to_come(config: Config) -> int:
+    """Returns how many more checkpoints the disk must hold at once: the oldest goes when the next is written."""
+    checkpoint, steps = config.checkpoint, config.training.steps
+    there = complete_steps(config)
+    done = there[-1] if there else 0
+    to_write = max(0, -(-steps // checkpoint.interval) - done // checkpoint.interval) if done < steps else 0
+    at_once = checkpoint.keep_latest_k + 1 - len(there) if checkpoint.keep_latest_k else to_write
+    return max(0, min(to_write, at_once))
+
+
+def check_dump_folder(config: Config) -> None:
+    """The folder can be written, and its disk has room for two checkpoints: the last one and the one being written."""
+    folder = Path(config.dump_folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-test-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f'dump_folder = "{config.dump_folder}" can\'t be written: {error.strerror}; choose another with '
+            "--dump_folder DIR"
+        ) from None
+    if config.checkpoint.enable and not config.checkpoint.load_only:
+        n, free = checkpoints_to_come(config), shutil.disk_usage(folder).free
+        need = n * checkpoint_bytes(config)
+        if need > free:
+            raise ConfigError(
+                f'dump_folder = "{config.dump_folder}" has {free / 1e9:.1f} GB free; {n} more checkpoints of '
+                f"{config.model.flavor} need {need / 1e9:.1f} GB: free some, choose another with --dump_folder DIR, "
+                "lower checkpoint.keep_latest_k, or set checkpoint.enable = false"
+            )
