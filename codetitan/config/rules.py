@@ -143,8 +143,7 @@ def check_model(config: Config) -> None:
 
 def check_tokenizer(config: Config) -> None:
     """The tokenizer exists and its ids fit the model's vocabulary."""
-    _, encoding = open_encoding(config.hf_assets_path)
-    n_ids, vocab_size = encoding.n_vocab, config.model.shape().vocab_size
+    n_ids, vocab_size = open_encoding(config.hf_assets_path).n_ids, config.model.shape().vocab_size
     if n_ids > vocab_size:
         raise ConfigError(
             f"model.vocab_size = {vocab_size} must hold the {n_ids} ids of the tokenizer {config.hf_assets_path}; "

@@ -26,7 +26,6 @@ from codetitan.data.sources import SOURCE_TYPES, SourceConfig, source_from_text
 from codetitan.errors import ConfigError
 from codetitan.titan import BaseDataLoader, DeviceMesh, DTensor, Shard, logger
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
-from codetitan.tokenizer.encoding import can_encode
 
 _NOTHING = np.empty(0, np.int64)
 
@@ -110,7 +109,7 @@ class CodeDataLoader(BaseDataLoader):
         if cached is not None and cached[0] == ordinal:
             return cached[1]
         document = self.corpus.read(row, ordinal)
-        if isinstance(document, Document) and not can_encode(document.text):
+        if isinstance(document, Document) and not self._tokenizer.encoding.can_encode(document.text):
             document = Dropped(document.source, document.path, "whitespace without end")
         if isinstance(document, Dropped):
             self._drop(document)
