@@ -88,7 +88,11 @@ class Encoding:
     def normalize(self, text: str) -> str:
         """Returns what the tokenizer makes of a text before it encodes it: Unicode's NFC, or the text itself."""
         if self._nfc and not text.isascii() and not unicodedata.is_normalized("NFC", text):
-            return unicodedata.normalize("NFC", text)
+            # Of tokenizers, so that the ids are the original's: Python's own has the marks of later Unicode versions.
+            # Text that is normalized by the later version is so by the earlier.
+            from tokenizers.normalizers import NFC
+
+            return str(NFC().normalize_str(text))
         return text
 
     def encode(self, text: str) -> npt.NDArray[np.uint32]:
