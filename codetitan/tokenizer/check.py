@@ -26,9 +26,7 @@ _SCRIPTS = (
     "e\u0301 a\u030a\u0323 \u0301x 1\u0301 \u200b\u200d\ufeff \u00a0 \u2003 \u2028 \u3000 \x85\n"
     "✓ → ∑ ≠ € £ ™ ﬁ ß ẞ İ ı\n"
     "🙂 👩‍👩‍👧‍👦 🇩🇪 👍🏽 1️⃣ 𝒳𝔘 𐍈 \U000e0067 \U0010ffff \ufffd \ue000\n"
-    "<|endoftext|> <fim_prefix> <|fim_middle|> <s> </s> <unk> <0x0A> [INST] <\uff5cfim\u2581hole\uff5c>\n".replace(
-        "▁", "_"
-    )
+    "<|endoftext|> <fim_prefix> <|fim_middle|> <s> </s> <unk> <0x0A> [INST] <\uff5cfim_hole\uff5c>\n"
 )
 # Each lead byte of UTF-8 and each byte that follows one.
 _LEADS = "".join(
@@ -50,7 +48,7 @@ HARD_TEXT = "\n".join([_CODE, _SCRIPTS, _LEADS, _SPACES])
 def check_text(vocabulary: dict[bytes, int] | None = None) -> str:
     """Returns the text to compare on: this module's own source, the hard strings, and words of the vocabulary."""
     words = [] if vocabulary is None else list(vocabulary)
-    # Longest words first are rarest and most odd; then an even sample of all.
+    # The longest, which are the oddest, and an even sample of all.
     sample = sorted(words, key=len)[-200:] + words[:: max(1, len(words) // 1500)]
     text = "\n".join(
         [
@@ -74,12 +72,12 @@ def first_difference(one: Encode, other: Encode, text: str) -> str | None:
 
 def first_loss(encode: Encode, decode_bytes: Callable[[Any], bytes], text: str) -> str | None:
     """Returns the first line that does not come back from its ids, as Python would write it; None where all do."""
-    for part in [text, *text.splitlines(keepends=True)]:
-        if decode_bytes(encode(part)) != part.encode():
-            if part is text:
-                continue
-            return repr(part if len(part) <= 60 else part[:57] + "…")
-    return None if decode_bytes(encode(text)) == text.encode() else "line ends"
+    if decode_bytes(encode(text)) == text.encode():
+        return None
+    for line in text.splitlines(keepends=True):
+        if decode_bytes(encode(line)) != line.encode():
+            return repr(line if len(line) <= 60 else line[:57] + "…")
+    return "line ends"
 
 
 def word_starts(text: str) -> list[int]:

@@ -5,14 +5,11 @@ the conversion checked against the original on real text each time it is loaded;
 `tokenizers`, provided that the text comes back from its ids.
 """
 
-import hashlib
-import json
 import re
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +18,12 @@ import tiktoken
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.tokenizer import check, rank_file
 from codetitan.tokenizer.convert import NotConvertibleError, Ranks, convert, steps
-from codetitan.tokenizer.pattern import UnknownSyntaxError, joined
+from codetitan.tokenizer.engine import Ids, Tiktoken, digest, token_bytes
+from codetitan.tokenizer.pattern import UnknownSyntaxError
 from codetitan.tokenizer.vocabulary import read_spec, special_tokens
+
+if TYPE_CHECKING:
+    from codetitan.tokenizer.original import Original
 
 ASSETS = Path(__file__).parent.parent / "assets"
 END_OF_TEXT = "<|endoftext|>"
@@ -30,8 +31,6 @@ END_OF_TEXT = "<|endoftext|>"
 # tiktoken's regex engine keeps a million places to go back to and fails beyond: `\s+(?!\S)` on a run of whitespace.
 # Runs of 1.5 MB of anything else (a letter, digits, marks, CJK, emoji, NULs) take it at most 1.5 s.
 _TOO_MUCH_WHITESPACE = re.compile(r"\s{900000}")
-
-Ids = Sequence[int] | npt.NDArray[np.integer[Any]]
 
 
 class _Engine(Protocol):
@@ -41,21 +40,6 @@ class _Engine(Protocol):
     def n_ids(self) -> int: ...
     def encode(self, text: str) -> npt.NDArray[np.uint32]: ...
     def decode_bytes(self, ids: Ids) -> bytes: ...
-
-
-class _Tiktoken:
-    def __init__(self, encoding: tiktoken.Encoding) -> None:
-        self._encoding = encoding
-
-    @property
-    def n_ids(self) -> int:
-        return self._encoding.n_vocab
-
-    def encode(self, text: str) -> npt.NDArray[np.uint32]:
-        return self._encoding.encode_to_numpy(text, disallowed_special=())
-
-    def decode_bytes(self, ids: Ids) -> bytes:
-        return self._encoding.decode_bytes(ids.tolist() if isinstance(ids, np.ndarray) else ids)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -168,50 +152,22 @@ def _from_json(path: Path) -> Encoding:
         reason = f"tiktoken and tokenizers give different ids for {difference}"
     except (NotConvertibleError, UnknownSyntaxError) as error:
         reason = str(error)
-    return _on_tokenizers(name, path, spec, reason)
+    return _on_tokenizers(name, path, spec, original, reason)
 
 
 def _with_normalizer(encoding: Encoding) -> check.Encode:
     return lambda text: encoding.encode(encoding.normalize(text))
 
 
-def _regex(splits: list[str]) -> str:
-    """Returns the one regex for tiktoken, which loses what it does not match (`tokenizers` makes words of it)."""
-    regex = joined(splits, rest=False)
-    of_bytes = tiktoken.Encoding(
-        "bytes", pat_str=regex, mergeable_ranks={bytes([i]): i for i in range(256)}, special_tokens={}
-    )
-    lost = len(of_bytes.encode_ordinary(check.HARD_TEXT)) < len(check.HARD_TEXT.encode())
-    return joined(splits, rest=True) if lost else regex  # DeepSeek's loses control characters
-
-
 def _on_tiktoken(name: str, ranks: Ranks) -> Encoding:
-    try:
-        encoding = tiktoken.Encoding(
-            name,
-            pat_str=_regex(ranks.splits),
-            mergeable_ranks=ranks.ranks,
-            special_tokens=ranks.special_tokens,
-        )
-    except ValueError as error:
-        raise UnknownSyntaxError(f"tiktoken can't run its regex ({str(error).splitlines()[-1]})") from None
-    engine = _Tiktoken(encoding)
-    numbers = np.fromiter(ranks.ranks.values(), np.int64, len(ranks.ranks))
-    lengths = np.fromiter(map(len, ranks.ranks), np.int64, len(ranks.ranks))
-    token_bytes = np.zeros(engine.n_ids, np.int64)
-    token_bytes[numbers] = lengths
-    order = np.argsort(numbers)
-    tokens = list(ranks.ranks)
-    digest = hashlib.sha256(numbers[order].tobytes() + lengths[order].tobytes())
-    digest.update(b"".join([tokens[i] for i in order.tolist()]))
-    digest.update(json.dumps([ranks.splits, sorted(ranks.special_tokens.items()), ranks.nfc]).encode())
+    engine = Tiktoken(ranks)
     return Encoding(
         name=name,
-        fingerprint=f"{name} ({digest.hexdigest()[:12]})",
+        fingerprint=f"{name} ({digest(ranks)[:12]})",
         n_ids=engine.n_ids,
         special_tokens=ranks.special_tokens,
         note=None,
-        token_bytes=token_bytes,
+        token_bytes=token_bytes(ranks, engine.n_ids),
         splits=check.splits_at_words(engine.encode, check.check_text()),
         _engine=engine,
         _nfc=ranks.nfc,
@@ -219,22 +175,19 @@ def _on_tiktoken(name: str, ranks: Ranks) -> Encoding:
     )
 
 
-def _on_tokenizers(name: str, path: Path, spec: dict[str, Any], reason: str) -> Encoding:
-    from codetitan.tokenizer.original import Original, puts_a_space_first
+def _on_tokenizers(name: str, path: Path, spec: dict[str, Any], original: "Original", reason: str) -> Encoding:
+    from codetitan.tokenizer.original import puts_a_space_first, spec_digest
 
-    original, specials = Original(spec), special_tokens(spec)
     note = f"the tokenizer {name} runs on tokenizers, which is several times slower than tiktoken: {reason}"
     if puts_a_space_first(spec):
         note += "; it is used without the space that it would put before each text"
     if not original.byte_level:
         note += "; files with the character ▁ (U+2581), which it takes for a space, are left out"
-    decides = {key: spec.get(key) for key in ("normalizer", "pre_tokenizer", "model")} | {"added": specials}
-    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
     encoding = Encoding(
         name=name,
-        fingerprint=f"{name} ({digest[:12]})",
+        fingerprint=f"{name} ({spec_digest(spec)[:12]})",
         n_ids=original.n_ids,
-        special_tokens=specials,
+        special_tokens=special_tokens(spec),
         note=note,
         token_bytes=None,
         splits=check.splits_at_words(original.encode, check.check_text()),

@@ -4,6 +4,7 @@ It encodes pieces of text: added tokens in the text are plain text, and no space
 (Llama 2 puts one before every text), so that pieces encoded apart decode to their text.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from functools import cached_property
@@ -54,6 +55,12 @@ def _plain_spec(spec: dict[str, Any]) -> dict[str, Any]:
         "decoder": None,
         "model": model,
     }
+
+
+def spec_digest(spec: dict[str, Any]) -> str:
+    """Returns a SHA-256 of what decides the ids."""
+    decides = {key: spec.get(key) for key in ("normalizer", "pre_tokenizer", "model")}
+    return hashlib.sha256(json.dumps([decides, special_tokens(spec)], sort_keys=True).encode()).hexdigest()
 
 
 class Original:
