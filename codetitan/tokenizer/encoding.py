@@ -30,7 +30,8 @@ END_OF_TEXT = "<|endoftext|>"
 
 # tiktoken's regex engine keeps a million places to go back to and fails beyond: `\s+(?!\S)` on a run of whitespace.
 # Runs of 1.5 MB of anything else (a letter, digits, marks, CJK, emoji, NULs) take it at most 1.5 s.
-_TOO_MUCH_WHITESPACE = re.compile(r"\s{900000}")
+# Looked for from the start of a run only: from each place in it, a run just too short would take hours.
+_TOO_MUCH_WHITESPACE = re.compile(r"(?<!\s)\s{900000}")
 
 
 class _Engine(Protocol):
