@@ -213,7 +213,7 @@ def _write(file: Path, text: str) -> None:
 
 @dataclass
 class TokenizerTrainCommand:
-    """Train a byte-level BPE tokenizer and write it as a tokenizer.json folder."""
+    """Train a byte-level BPE tokenizer and write it as a folder: tokenizer.json and tokenizer.tiktoken."""
 
     output: Path
     """The folder to write."""

@@ -83,7 +83,7 @@ class CodeTrainer(Trainer):
     class Config(Trainer.Config):
         model: ModelConfig = field(default_factory=ModelConfig)
         hf_assets_path: str = "code-32k"
-        """The tokenizer: a folder with a tokenizer.json, or the name of a shipped one."""
+        """The tokenizer: a folder with a tokenizer.json, a .json or .tiktoken file, a shipped name or tiktoken's."""
 
         dump_folder: str = "outputs"
         """Where the run leaves its checkpoints, logs and metrics."""

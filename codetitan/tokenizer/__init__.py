@@ -1,1 +1,1 @@
-"""Text to token ids: `encoding` runs a tokenizer.json with tiktoken, `code_tokenizer` is its torchtitan side."""
+"""Text to token ids: `encoding` opens a tokenizer of any kind, `code_tokenizer` is its torchtitan side."""

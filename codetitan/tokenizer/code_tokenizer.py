@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from codetitan.data.dialects import DIALECTS, dialect_of, resolve
 from codetitan.errors import ConfigError, did_you_mean
-from codetitan.titan import BaseTokenizer
+from codetitan.titan import BaseTokenizer, logger
 from codetitan.tokenizer.encoding import open_encoding
 
 
@@ -40,6 +40,8 @@ class CodeTokenizer(BaseTokenizer):
                 f'tokenizer.dialect = "{config.dialect}" must be one of {", ".join(DIALECTS)}'
                 f"{did_you_mean(config.dialect, DIALECTS)}"
             )
+        if self.encoding.note is not None:
+            logger.warning(self.encoding.note)
         dialect = dialect_of(self.encoding) if config.dialect is None else DIALECTS[config.dialect]
         self.sentinels = resolve(dialect, self.encoding)
         self.eos_id = self.sentinels.end

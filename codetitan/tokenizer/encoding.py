@@ -1,142 +1,205 @@
-"""Text to token ids, at tiktoken's speed: a byte-level BPE `tokenizer.json`, run by tiktoken.
+"""Text to token ids, at tiktoken's speed wherever tiktoken gives a tokenizer's own ids: `open_encoding`.
 
-tiktoken encodes several times faster than `tokenizers` and gives the same ids (benchmarks/tokenizer.py); the
-conversion is checked on real text each time a tokenizer is loaded.
+tiktoken encodes several times faster than `tokenizers` (benchmarks/tokenizer.py). A tokenizer.json is converted, and
+the conversion checked against the original on real text each time it is loaded; what can't be converted runs on
+`tokenizers`, provided that the text comes back from its ids.
 """
 
-import json
 import re
-from itertools import pairwise
+import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import tiktoken
 
 from codetitan.errors import ConfigError, did_you_mean
+from codetitan.tokenizer import check, rank_file
+from codetitan.tokenizer.convert import NotConvertibleError, Ranks, convert, steps
+from codetitan.tokenizer.engine import Ids, Tiktoken, digest, token_bytes
+from codetitan.tokenizer.pattern import UnknownSyntaxError
+from codetitan.tokenizer.vocabulary import read_spec, special_tokens
+
+if TYPE_CHECKING:
+    from codetitan.tokenizer.original import Original
 
 ASSETS = Path(__file__).parent.parent / "assets"
 END_OF_TEXT = "<|endoftext|>"
 
-# tiktoken's regex engine keeps a million places to go back to and panics beyond: `\s+(?!\S)` on a run of whitespace.
-_TOO_MUCH_WHITESPACE = re.compile(r"\s{900000}")
+# tiktoken's regex engine keeps a million places to go back to and fails beyond: `\s+(?!\S)` on a run of whitespace.
+# Runs of 1.5 MB of anything else (a letter, digits, marks, CJK, emoji, NULs) take it at most 1.5 s.
+# Looked for from the start of a run only: from each place in it, a run just too short would take hours.
+_TOO_MUCH_WHITESPACE = re.compile(r"(?<!\s)\s{900000}")
 
 
-def tokenizer_folder(path: str) -> Path:
-    """Returns the folder of a tokenizer given by path, or by the name of one that ships with codetitan.
+class _Engine(Protocol):
+    """What encodes: tiktoken, or `tokenizers` (`codetitan.tokenizer.original`)."""
+
+    @property
+    def n_ids(self) -> int: ...
+    def encode(self, text: str) -> npt.NDArray[np.uint32]: ...
+    def decode_bytes(self, ids: Ids) -> bytes: ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoding:
+    """A tokenizer: the one interface to all of them. `open_encoding` makes it.
+
+    Attributes:
+        name: of its folder or file, or tiktoken's.
+        fingerprint: the name and a digest of what decides the ids, the same for every form of one tokenizer.
+        n_ids: 1 + the highest id.
+        special_tokens: the ids of all added tokens, flagged special or not; `encode` never gives them.
+        note: why it runs on `tokenizers`, several times slower; None on tiktoken.
+        token_bytes: int64 (n_ids,), the bytes that each ordinary id stands for, 0 for the others; None where the
+            tokenizer runs on `tokenizers`.
+        splits: whether a text may be cut before a single space between two visible ASCII characters: the ids of the
+            parts, one after the other, are the ids of the whole.
+    """
+
+    name: str
+    fingerprint: str
+    n_ids: int
+    special_tokens: dict[str, int]
+    note: str | None
+    token_bytes: npt.NDArray[np.int64] | None
+    splits: bool
+    _engine: _Engine
+    _nfc: bool
+    _unencodable: re.Pattern[str]
+
+    def normalize(self, text: str) -> str:
+        """Returns what the tokenizer makes of a text before it encodes it: Unicode's NFC, or the text itself."""
+        if self._nfc and not text.isascii() and not unicodedata.is_normalized("NFC", text):
+            # Of tokenizers, so that the ids are the original's: Python's own has the marks of later Unicode versions.
+            # Text that is normalized by the later version is so by the earlier.
+            from tokenizers.normalizers import NFC
+
+            return str(NFC().normalize_str(text))
+        return text
+
+    def encode(self, text: str) -> npt.NDArray[np.uint32]:
+        """Returns uint32 (n,), read-only: the ids of a normalized text; special tokens in it are plain text."""
+        return self._engine.encode(text)
+
+    def decode_bytes(self, ids: Ids) -> bytes:
+        """Returns the bytes of the ids, for a special token its own text.
+
+        Raises:
+            KeyError: an id is no token.
+        """
+        return self._engine.decode_bytes(ids)
+
+    def can_encode(self, text: str) -> bool:
+        """Whether the ids of a text exist and give it back.
+
+        They don't where 900,000 or more characters of whitespace stand together (tiktoken), where `▁` occurs (the
+        Llama-2 kind takes it for a space), and for half a surrogate pair, which is no text.
+        """
+        if self._unencodable.search(text) is not None:
+            return False
+        try:
+            return text.isascii() or bool(text.encode())
+        except UnicodeEncodeError:
+            return False
+
+
+def open_encoding(path: str) -> Encoding:
+    """Finds a tokenizer, converts it where that is needed, and checks it.
+
+    Args:
+        path: a folder with a tokenizer.json, such a file itself, the name of a shipped tokenizer, a rank file
+            (NAME.tiktoken), or a name that tiktoken knows, such as cl100k_base.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, it is broken, or text does not come back from its ids.
     """
-    for folder in (Path(path).expanduser(), ASSETS / path):
-        if (folder / "tokenizer.json").is_file():
-            return folder
-    shipped = sorted(folder.name for folder in ASSETS.iterdir())
+    place = Path(path).expanduser()
+    if place.suffix == ".tiktoken":
+        name = place.parent.resolve().name if place.name == rank_file.RANK_FILE else place.stem
+        return _on_tiktoken(name, rank_file.from_rank_file(place))
+    for file in (place, place / "tokenizer.json", ASSETS / path / "tokenizer.json"):
+        if file.is_file() and file.suffix == ".json":
+            return _from_json(file)
+    shipped, known = sorted(folder.name for folder in ASSETS.iterdir()), tiktoken.list_encoding_names()
+    if path in known:
+        return _on_tiktoken(path, rank_file.named(path))
     raise ConfigError(
-        f'hf_assets_path = "{path}" is neither a folder with a tokenizer.json nor a shipped tokenizer '
-        f"({', '.join(shipped)}){did_you_mean(path, shipped)}"
+        f'hf_assets_path = "{path}" is no folder with a tokenizer.json, no .json or .tiktoken file, no shipped '
+        f"tokenizer ({', '.join(shipped)}) and none of tiktoken's ({', '.join(known)})"
+        f"{did_you_mean(path, [*shipped, *known])}"
     )
 
 
-def _unicode_to_byte() -> dict[str, int]:
-    """GPT-2's table of printable characters that stand for bytes in a byte-level BPE's vocabulary.
+def _from_json(path: Path) -> Encoding:
+    """Opens a tokenizer.json, on tiktoken if it can."""
+    from codetitan.tokenizer.original import Original  # tokenizers: 50 ms, and only needed here
 
-    Source: `bytes_to_unicode` in github.com/openai/gpt-2 (src/encoder.py).
-    """
-    printable = [
-        *range(ord("!"), ord("~") + 1),
-        *range(ord("¡"), ord("¬") + 1),
-        *range(ord("®"), ord("ÿ") + 1),
-    ]
-    table = {chr(byte): byte for byte in printable}
-    others = [byte for byte in range(256) if byte not in printable]
-    return table | {chr(256 + i): byte for i, byte in enumerate(others)}
-
-
-def _pattern(pre_tokenizer: dict[str, Any], path: Path) -> str:
-    """Returns the pre-tokenizer's regex: a `Split` on a regex followed by a plain `ByteLevel`."""
-    steps = pre_tokenizer.get("pretokenizers", [pre_tokenizer]) if pre_tokenizer else []
-    match [(step["type"], step) for step in steps]:
-        case [("Split", split), ("ByteLevel", byte_level)] if not byte_level.get("use_regex", True):
-            if "Regex" in split["pattern"] and split["behavior"] == "Isolated" and not split["invert"]:
-                return str(split["pattern"]["Regex"])
-    raise ConfigError(
-        f"{path}: its pre-tokenizer is not a regex split followed by ByteLevel; train one that is with "
-        "`codetitan tokenizer train`"
-    )
-
-
-def can_encode(text: str) -> bool:
-    """Whether tiktoken can encode the text: not where 900,000 or more characters of whitespace stand together."""
-    return len(text) < 900_000 or _TOO_MUCH_WHITESPACE.search(text) is None
-
-
-def open_encoding(path: str) -> tuple[Path, tiktoken.Encoding]:
-    """Finds, converts and checks a tokenizer; returns its folder and encoding.
-
-    Raises:
-        ConfigError: there is none, tiktoken can't run it, or it has no token to end a document with.
-    """
-    folder = tokenizer_folder(path)
-    encoding = load_encoding(folder)
-    if END_OF_TEXT not in encoding.special_tokens_set:
-        raise ConfigError(f'{folder}/tokenizer.json has no special token "{END_OF_TEXT}" to end a document with')
-    check_conversion(encoding, folder)
-    return folder, encoding
-
-
-def load_encoding(folder: Path) -> tiktoken.Encoding:
-    """Converts a byte-level BPE `tokenizer.json` to tiktoken, ids unchanged.
-
-    Raises:
-        ConfigError: the file is no byte-level BPE that tiktoken can run.
-    """
+    spec = read_spec(path)
+    name = path.resolve().parent.name if path.name == "tokenizer.json" else path.stem
     try:
-        return _convert(folder)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(
-            f"{folder}/tokenizer.json: not a byte-level BPE as tokenizers writes it ({type(error).__name__}: {error})"
-        ) from None
+        original = Original(spec)
+    except Exception as error:  # tokenizers raises no other class
+        raise ConfigError(f"{path}: tokenizers can't load it ({type(error).__name__}: {error})") from None
+    try:
+        ranks = convert(spec)
+        text = check.check_text(ranks.ranks)
+        encoding = _on_tiktoken(name, ranks)
+        difference = check.first_difference(original.encode, _with_normalizer(encoding), text)
+        if difference is None:
+            return encoding
+        reason = f"tiktoken and tokenizers give different ids for {difference}"
+    except (NotConvertibleError, UnknownSyntaxError) as error:
+        reason = str(error)
+    return _on_tokenizers(name, path, spec, original, reason)
 
 
-def _convert(folder: Path) -> tiktoken.Encoding:
-    path = folder / "tokenizer.json"
-    spec = json.loads(path.read_text(encoding="utf-8"))
-    model = spec["model"]
-    if model.get("type") != "BPE" or spec.get("normalizer"):
-        raise ConfigError(f"{path}: not a byte-level BPE without a normalizer; codetitan runs no other kind")
-    specials = {token["content"]: int(token["id"]) for token in spec["added_tokens"]}
-    table = _unicode_to_byte()
-    ranks = {
-        bytes(table[character] for character in token): int(number)
-        for token, number in model["vocab"].items()
-        if token not in specials
-    }
-    # tiktoken merges the pair with the lowest id first: ids must rise in the order of the merges.
-    merged = [
-        model["vocab"]["".join(merge if isinstance(merge, list) else merge.split(" "))] for merge in model["merges"]
-    ]
-    if any(a >= b for a, b in pairwise(merged)):
-        raise ConfigError(f"{path}: its ids do not follow the order of its merges; tiktoken can't run it")
-    return tiktoken.Encoding(
-        folder.name,
-        pat_str=_pattern(spec["pre_tokenizer"], path),
-        mergeable_ranks=ranks,
-        special_tokens=specials,
+def _with_normalizer(encoding: Encoding) -> check.Encode:
+    return lambda text: encoding.encode(encoding.normalize(text))
+
+
+def _on_tiktoken(name: str, ranks: Ranks) -> Encoding:
+    engine = Tiktoken(ranks)
+    return Encoding(
+        name=name,
+        fingerprint=f"{name} ({digest(ranks)[:12]})",
+        n_ids=engine.n_ids,
+        special_tokens=ranks.special_tokens,
+        note=None,
+        token_bytes=token_bytes(ranks, engine.n_ids),
+        splits=check.splits_at_words(engine.encode, check.check_text()),
+        _engine=engine,
+        _nfc=ranks.nfc,
+        _unencodable=_TOO_MUCH_WHITESPACE,
     )
 
 
-def check_conversion(encoding: tiktoken.Encoding, folder: Path) -> None:
-    """Compares tiktoken's ids with the original's on real text: this file, which has code, prose and non-ASCII.
+def _on_tokenizers(name: str, path: Path, spec: dict[str, Any], original: "Original", reason: str) -> Encoding:
+    from codetitan.tokenizer.original import puts_a_space_first, spec_digest
 
-    Raises:
-        ConfigError: they differ.
-    """
-    import tokenizers  # 50 ms, and only needed here
-
-    text = Path(__file__).read_text(encoding="utf-8")
-    original = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    original.encode_special_tokens = True  # as plain text, as encode_ordinary does
-    if encoding.encode_ordinary(text) != original.encode(text, add_special_tokens=False).ids:
-        raise ConfigError(f"{folder}/tokenizer.json: tiktoken and tokenizers give different ids; it can't be used")
+    note = f"the tokenizer {name} runs on tokenizers, which is several times slower than tiktoken: {reason}"
+    if puts_a_space_first(spec):
+        note += "; it is used without the space that it would put before each text"
+    if not original.byte_level:
+        note += "; files with the character ▁ (U+2581), which it takes for a space, are left out"
+    encoding = Encoding(
+        name=name,
+        fingerprint=f"{name} ({spec_digest(spec)[:12]})",
+        n_ids=original.n_ids,
+        special_tokens=special_tokens(spec),
+        note=note,
+        token_bytes=None,
+        splits=check.splits_at_words(original.encode, check.check_text()),
+        _engine=original,
+        _nfc=[step["type"] for step in steps(spec.get("normalizer"), "normalizers")] == ["NFC"],
+        _unencodable=re.compile("(?!)" if original.byte_level else "▁"),
+    )
+    lost = check.first_loss(encoding.encode, encoding.decode_bytes, encoding.normalize(check.check_text()))
+    if lost is not None:
+        raise ConfigError(
+            f"{path}: text does not come back from its ids, for example {lost}, so it can't be used for code; take a "
+            "byte-level BPE, or train one with `codetitan tokenizer train`"
+        )
+    return encoding

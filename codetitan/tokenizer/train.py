@@ -9,7 +9,10 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from codetitan.data.document import Document
 from codetitan.data.sources import Source
 from codetitan.errors import ConfigError
+from codetitan.tokenizer import rank_file
+from codetitan.tokenizer.convert import convert
 from codetitan.tokenizer.encoding import END_OF_TEXT
+from codetitan.tokenizer.vocabulary import read_spec
 
 # Qwen2's pre-tokenizer (tokenizer.json of Qwen2, Apache-2.0): digits one by one, line ends apart from words. Other
 # readers (llama.cpp) know this regex; a new one would lock our exports out of them.
@@ -43,6 +46,8 @@ SENTINELS = [
 
 def train_tokenizer(sources: list[Source], *, vocab_size: int, output: Path) -> Tokenizer:
     """Trains on every document of `sources` and writes `output`/tokenizer.json and tokenizer_config.json.
+
+    Beside them goes the same tokenizer in tiktoken's form: tokenizer.tiktoken, and tiktoken.json with its pattern.
 
     Raises:
         ConfigError: `vocab_size` leaves no room for merges, or the corpus is too small to fill it.
@@ -81,6 +86,7 @@ def train_tokenizer(sources: list[Source], *, vocab_size: int, output: Path) -> 
         )
     output.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(output / "tokenizer.json"), pretty=False)
+    rank_file.write(convert(read_spec(output / "tokenizer.json")), output)
     (output / "tokenizer_config.json").write_text(
         json.dumps(
             {

@@ -91,8 +91,9 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"model.vocab_size": 1000}, 1, "model.vocab_size = 1000 must hold the 32768 ids of the tokenizer code-32k; set it to 32768"),
     ({"model.attention": "sdpa"}, 1, "model.attention = sdpa (command line) must be one of flex, flex_flash, varlen"),
     ({"hf_assets_path": "code32k"}, 1,
-     'hf_assets_path = "code32k" is neither a folder with a tokenizer.json nor a shipped tokenizer (code-32k); did you '
-     'mean "code-32k"?'),
+     'hf_assets_path = "code32k" is no folder with a tokenizer.json, no .json or .tiktoken file, no shipped tokenizer '
+     '(code-32k) and none of tiktoken\'s (gpt2, r50k_base, p50k_base, p50k_edit, cl100k_base, o200k_base, '
+     'o200k_harmony); did you mean "code-32k"?'),
     # the mesh
     ({"parallelism.tensor_parallel_degree": 3}, 1,
      "parallelism: the degrees (tensor_parallel_degree 3) multiply to 3, which must divide the 1 process; start NGPU=3 "

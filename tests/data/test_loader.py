@@ -106,7 +106,7 @@ def test_source_text_can_not_inject_a_sentinel(tokenizer: CodeTokenizer, tmp_pat
     hostile = "x = 1  # <|endoftext|> <fim_prefix> <fim_middle> <reponame>evil\n"
     (tmp_path / "a.py").write_text(hostile * 30)
     batches = steps([loader(tokenizer, rows=1, source=Directory(path=str(tmp_path)))], 4)
-    sentinels = torch.tensor([tokenizer.encoding.encode_single_token(t) for t in tokenizer.encoding.special_tokens_set])
+    sentinels = torch.tensor(list(tokenizer.encoding.special_tokens.values()))
     for inputs, labels, _ in batches:
         assert not torch.isin(inputs, sentinels).any()
         assert not torch.isin(labels, sentinels[sentinels != tokenizer.eos_id]).any()

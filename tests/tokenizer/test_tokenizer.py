@@ -1,76 +1,114 @@
-import json
-import random
+"""The shipped tokenizer on real code, what no tokenizer can encode, and training."""
+
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tiktoken
 import tokenizers
 
 from codetitan.data.document import Document
 from codetitan.data.sources import PythonStdlib, open_source
 from codetitan.errors import ConfigError
-from codetitan.tokenizer.encoding import (
-    ASSETS,
-    can_encode,
-    check_conversion,
-    load_encoding,
-    tokenizer_folder,
-)
+from codetitan.tokenizer.code_tokenizer import CodeTokenizer
+from codetitan.tokenizer.encoding import ASSETS, Encoding, open_encoding
 from codetitan.tokenizer.train import SENTINELS, train_tokenizer
+from tests.tokenizer.small import written
 
 FOLDER = ASSETS / "code-32k"
 
 
 @pytest.fixture(scope="module")
-def original() -> tokenizers.Tokenizer:
-    tokenizer = tokenizers.Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
-    tokenizer.encode_special_tokens = True
-    return tokenizer
+def encoding() -> Encoding:
+    return open_encoding("code-32k")
 
 
-def test_shipped_tokenizer() -> None:
-    encoding = load_encoding(FOLDER)
-    assert encoding.n_vocab == 32768
-    assert [encoding.encode_single_token(sentinel) for sentinel in SENTINELS] == list(range(19))
+def test_shipped_tokenizer(encoding: Encoding) -> None:
+    assert encoding.n_ids == 32768
+    assert encoding.fingerprint == "code-32k (e325449af5a4)"
+    assert encoding.note is None
+    assert encoding.splits
+    assert [encoding.special_tokens[sentinel] for sentinel in SENTINELS] == list(range(19))
+    assert encoding.token_bytes is not None
+    assert encoding.token_bytes.dtype == np.int64
+    assert np.flatnonzero(encoding.token_bytes == 0).tolist() == list(range(19))
 
 
-def test_equals_the_original_on_real_code(original: tokenizers.Tokenizer) -> None:
-    encoding, source = load_encoding(FOLDER), open_source(PythonStdlib())
-    for index in range(0, len(source), 3):
+def test_equals_the_original_on_real_code(encoding: Encoding) -> None:
+    original = tokenizers.Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
+    original.encode_special_tokens = True
+    source = open_source(PythonStdlib())
+    for index in range(0, len(source), 8):
         document = source.read(index)
         assert isinstance(document, Document)
-        ids = encoding.encode_ordinary(document.text)
-        assert ids == original.encode(document.text, add_special_tokens=False).ids, document.path
-        assert encoding.decode(ids) == document.text
+        ids = encoding.encode(document.text)
+        assert ids.tolist() == original.encode(document.text, add_special_tokens=False).ids, document.path
+        assert encoding.decode_bytes(ids) == document.text.encode()
 
 
-def test_equals_the_original_on_random_text(original: tokenizers.Tokenizer) -> None:
-    encoding, draw = load_encoding(FOLDER), random.Random(0)
-    alphabet = "  \t\n\r\nabcXYZ019_'\"(){}é中🙂\u0301\u200b<|endoftext|>fim_prefix\x00\x1b"
-    for _ in range(300):
-        text = "".join(draw.choice(alphabet) for _ in range(draw.randint(0, 200)))
-        ids = encoding.encode_ordinary(text)
-        assert ids == original.encode(text, add_special_tokens=False).ids
-        assert encoding.decode(ids) == text
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            " " * 899_999,
+            " " * 899_999 + "x" * 1_000_000,
+            "a" * 1_000_000,
+            "\n" * 899_999,
+            "ab " * 400_000,
+            "0" * 1_000_000,
+        ),
+        *("=" * 1_000_000, "中" * 400_000, "🙂" * 300_000, "e" + "\u0301" * 500_000, "\0" * 1_000_000),
+    ],
+    ids=lambda text: repr(text[:3]),
+)
+def test_long_runs_end(encoding: Encoding, text: str) -> None:
+    assert encoding.can_encode(text)
+    assert encoding.decode_bytes(encoding.encode(text)) == text.encode()
 
 
-@pytest.mark.parametrize("text", [" " * 899_999, " " * 899_999 + "x", "a" * 1_000_000, "\n" * 899_999, "ab " * 400_000])
-def test_long_runs_end(text: str) -> None:
-    encoding = load_encoding(FOLDER)
-    assert can_encode(text)
-    assert encoding.decode(encoding.encode_ordinary(text)) == text
+@pytest.mark.parametrize("run", [" ", "\t", "\n", " \t", "\u00a0"])
+def test_whitespace_that_tiktoken_fails_on_is_known_before(encoding: Encoding, run: str) -> None:
+    text = "x" + run * (2_000_000 // len(run)) + "x"
+    assert not encoding.can_encode(text)
+    if run != "\n":  # `\s*[\r\n]+` takes a run of line ends whole
+        with pytest.raises(ValueError, match="Regex error while tokenizing"):
+            encoding.encode(text)
 
 
-def test_whitespace_that_makes_tiktoken_panic_is_known_before() -> None:
-    assert not can_encode("x" + " " * 1_000_000 + "x")
+def test_half_a_surrogate_pair_is_no_text(encoding: Encoding) -> None:
+    assert not encoding.can_encode("a\ud800b")
+    assert encoding.can_encode("")
 
 
-def test_training_gives_the_same_file_again(tmp_path: Path) -> None:
+def test_torchtitans_interface(tmp_path: Path) -> None:
+    tokenizer = CodeTokenizer(CodeTokenizer.Config(), tokenizer_path="code-32k")
+    assert tokenizer.fingerprint == "code-32k (e325449af5a4)"
+    assert tokenizer.get_vocab_size() == 32768
+    ids = tokenizer.encode("def é(): <|endoftext|>")
+    assert tokenizer.decode(ids) == "def é(): <|endoftext|>"
+    document = tokenizer.encode_document("def é(): <|endoftext|>")
+    assert document.dtype == np.int64
+    assert document.tolist() == [*ids, tokenizer.eos_id] == [*ids, 0]
+    assert tokenizer.decode([tokenizer.encoding.encode("é").tolist()[0]]) in ("é", "\ufffd")
+    folder = written("qwen", tmp_path, added_tokens=[])
+    with pytest.raises(
+        ConfigError, match=r'hf_assets_path = ".*" has no special token "<\|endoftext\|>" to end a document'
+    ):
+        CodeTokenizer(CodeTokenizer.Config(), tokenizer_path=str(folder))
+
+
+def test_training_gives_the_same_files_again(tmp_path: Path) -> None:
     for name in ("one", "two"):
         train_tokenizer([open_source(PythonStdlib(max_file_bytes=20_000))], vocab_size=2048, output=tmp_path / name)
-    one, two = ((tmp_path / name / "tokenizer.json").read_bytes() for name in ("one", "two"))
-    assert one == two
-    assert load_encoding(tmp_path / "one").n_vocab == 2048
-    check_conversion(load_encoding(tmp_path / "one"), tmp_path / "one")
+    for file in ("tokenizer.json", "tokenizer.tiktoken", "tiktoken.json", "tokenizer_config.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    one, other = (open_encoding(str(tmp_path / "one" / file)) for file in ("tokenizer.json", "tokenizer.tiktoken"))
+    assert one.n_ids == other.n_ids == 2048
+    assert one.fingerprint == other.fingerprint
+    assert one.note is None
+    # As anyone else reads it.
+    ranks = tiktoken.load.load_tiktoken_bpe(str(tmp_path / "one" / "tokenizer.tiktoken"))
+    assert len(ranks) == 2048 - len(SENTINELS)
 
 
 @pytest.mark.parametrize("size", [10, 275])
@@ -86,40 +124,10 @@ def test_corpus_too_small(tmp_path: Path) -> None:
 
 
 def test_unknown_tokenizer() -> None:
-    with pytest.raises(ConfigError, match=r'hf_assets_path = "code-32" is neither .*; did you mean "code-32k"\?'):
-        tokenizer_folder("code-32")
-
-
-def changed(tmp_path: Path, change: str) -> Path:
-    spec = json.loads((FOLDER / "tokenizer.json").read_text())
-    if change == "kind":
-        spec["model"]["type"] = "WordPiece"
-    elif change == "pre-tokenizer":
-        spec["pre_tokenizer"] = {"type": "Whitespace"}
-    elif change == "merges":
-        spec["model"]["merges"][0], spec["model"]["merges"][99] = (
-            spec["model"]["merges"][99],
-            spec["model"]["merges"][0],
-        )
-    elif change == "regex":
-        spec["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\S+|\s+"
-    (tmp_path / "tokenizer.json").write_text(json.dumps(spec))
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("kind", "not a byte-level BPE without a normalizer"),
-        ("pre-tokenizer", "its pre-tokenizer is not a regex split followed by ByteLevel"),
-        ("merges", "its ids do not follow the order of its merges"),
-    ],
-)
-def test_what_tiktoken_can_not_run(tmp_path: Path, change: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        load_encoding(changed(tmp_path, change))
-
-
-def test_a_wrong_conversion_is_found(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="tiktoken and tokenizers give different ids"):
-        check_conversion(load_encoding(FOLDER), changed(tmp_path, "regex"))
+    with pytest.raises(ConfigError) as caught:
+        open_encoding("code-32")
+    assert str(caught.value) == (
+        'hf_assets_path = "code-32" is no folder with a tokenizer.json, no .json or .tiktoken file, no shipped '
+        "tokenizer (code-32k) and none of tiktoken's (gpt2, r50k_base, p50k_base, p50k_edit, cl100k_base, o200k_base, "
+        'o200k_harmony); did you mean "code-32k"?'
+    )
