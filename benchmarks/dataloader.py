@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,19 +71,10 @@ def torchtitan_loader(corpus: list[str], seq_len: int) -> Any:
 
 def raw(corpus: list[str]) -> Iterator[int]:
     """tiktoken's encode_ordinary alone, text by text: tokens of each."""
-    import tiktoken
-
-    from codetitan.tokenizer import rank_file  # noqa: F401  (the encoding below is the loader's own)
-
-    encode: Callable[[str], list[int]] = _tiktoken().encode_ordinary
-    assert isinstance(_tiktoken(), tiktoken.Encoding)
+    encode = TOKENIZER.encoding._engine._encoding.encode_ordinary  # tiktoken's own object, from the loader's tokenizer
     while True:
         for text in corpus:
             yield len(encode(text))
-
-
-def _tiktoken() -> Any:
-    return TOKENIZER.encoding.tiktoken
 
 
 def of_batches(batches: Iterator[Any]) -> Iterator[int]:
