@@ -41,7 +41,7 @@ def test_directory(tmp_path: Path) -> None:
     source = open_source(Directory(path=str(tmp_path), max_file_bytes=1000))
     documents = [source.read(i) for i in range(len(source))]
     assert [document.path for document in documents] == ["a.go", "b.py", "bom.py", "latin.py", "pkg/ok.py"]
-    assert documents[1] == Document(f"directory:{tmp_path}", "b.py", "x = 'é'\r\n")
+    assert documents[1] == Document(f"directory:{tmp_path}", "b.py", "x = 'é'\r\n", tmp_path.name, "python")
     assert isinstance(documents[2], Document) and documents[2].text == "pass\n"
     assert documents[3] == Dropped(f"directory:{tmp_path}", "latin.py", "not UTF-8")
     assert source.dropped == {"other file type": 1, "empty": 1, "too large": 1}
