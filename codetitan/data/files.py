@@ -45,10 +45,10 @@ class FileSource:
         self._root = root
         self._files = sorted(files, key=lambda file: file.path)
         self.n_bytes = sum(file.n_bytes for file in files)
-        digest = hashlib.sha256()
+        digest, own_name = hashlib.sha256(), root.resolve().name
         for file in self._files:
             # The repository at the top takes its folder's name where it has no other: a copy may have another.
-            repo = "" if file.origin.top == 0 and not file.origin.checkout else file.origin.repo
+            repo = "" if file.origin.top == 0 and file.origin.repo == own_name else file.origin.repo
             digest.update(f"{file.path}\0{file.n_bytes}\0{repo}\0{file.origin.licence}\n".encode())
         self.fingerprint = digest.hexdigest()
 

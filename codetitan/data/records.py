@@ -7,7 +7,6 @@ CodeSearchNet keeps a function and its documentation apart. Where the documentat
 docstring is), it is put in front as a comment, as it stood in the file: the code with its documentation is one text.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -162,9 +161,10 @@ def _licence(value: object) -> str | None:
 
 
 def _stars(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-        return None
-    return int(value)
+    # Where some rows have none, a store makes floats of whole numbers.
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None
 
 
 def with_documentation(code: str, documentation: object, language: str) -> str:

@@ -68,6 +68,10 @@ class Directory(SourceOptions):
     max_file_bytes: int = 1_000_000
     """Larger files are left out, counted as "too large"."""
 
+    def __post_init__(self) -> None:
+        if self.repo_depth < 0:
+            raise ValueError(f"repo_depth = {self.repo_depth} must be 0 or more")
+
 
 @dataclass(kw_only=True, slots=True)
 class RecordOptions(SourceOptions):
