@@ -4,6 +4,7 @@ import hashlib
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -66,7 +67,8 @@ class ArrowSource:
         digest.update("\n".join(f"{name}\0{table.column(name).type}" for name in self._chunks).encode())
         for i in range(_SAMPLES):
             row = (self._n - 1) * i // (_SAMPLES - 1)
-            digest.update(repr(self.read(row)).encode("utf-8", "backslashreplace"))
+            document = replace(self.read(row), source="")  # the name is where the data lies
+            digest.update(repr(document).encode("utf-8", "backslashreplace"))
         self.fingerprint = digest.hexdigest()
 
     def __len__(self) -> int:

@@ -53,9 +53,11 @@ def open_parquet(path: str, *, fields: Mapping[str, str], max_bytes: int) -> Arr
     label = f'dataloader.sources: parquet "{path}"'
     shards = find_shards("parquet", path, ".parquet")
     present: list[str] = []
+    files: list[str] = []
     for shard in shards:
         try:
-            names = pq.read_schema(shard.path).names
+            footer = pq.read_metadata(shard.path)
+            names = footer.schema.to_arrow_schema().names
         except (OSError, pa.ArrowException) as error:
             raise ConfigError(
                 f'{label}: "{shard.path}" is no whole Parquet file: {one_line(error)}; fetch it again'
@@ -66,8 +68,11 @@ def open_parquet(path: str, *, fields: Mapping[str, str], max_bytes: int) -> Arr
                 f'{label}: "{shard.path}" lacks {", ".join(sorted(set(present) - set(names)))}, which '
                 f'"{shards[0].path}" has; make their columns the same, or give each its own source'
             )
+        if footer.num_rows:  # datasets stumbles over a file without rows
+            files.append(str(shard.path))
+    if not files:
+        raise ConfigError(f"{label} has no row")
     columns = find_columns(label, present, fields)
-    files = [str(shard.path) for shard in shards]
     dataset = load(label, "see the file", "parquet", data_files=files, columns=columns.names(), split="train")
     return ArrowSource(f"parquet:{path}", label, _table(dataset), fields=fields, max_bytes=max_bytes)
 
