@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -48,6 +48,9 @@ class FlavorsCommand:
         from codetitan.models.code.flavors import table
 
         print(table(self.seq_len))
+
+
+_SOURCES = "python-stdlib, directory:PATH, jsonl:PATH, parquet:PATH or huggingface:NAME"
 
 
 @dataclass
@@ -219,25 +222,23 @@ class TokenizerTrainCommand:
     """The folder to write."""
 
     source: tuple[str, ...] = ("python-stdlib",)
-    """What to train on: python-stdlib, or directory:PATH; several are joined."""
+    """What to train on: python-stdlib, directory:PATH, jsonl:PATH, parquet:PATH or huggingface:NAME; several are
+    joined."""
 
     vocab_size: int = 32768
     """Number of ids, sentinels included."""
 
     def run(self, overrides: Sequence[str]) -> None:
-        from codetitan.data.sources import Directory, PythonStdlib, open_source
+        from codetitan.data.sources import SOURCE_TYPES, open_source, source_from_text
         from codetitan.tokenizer.train import train_tokenizer
 
         opened = []
         for text in self.source:
-            kind, _, path = text.partition(":")
-            if kind == "directory" and path:
-                opened.append(open_source(Directory(path=path)))
-            elif text == "python-stdlib":
-                opened.append(open_source(PythonStdlib()))
-            else:
-                hint = did_you_mean(kind, ["python-stdlib", "directory"])
-                raise ConfigError(f'--source "{text}" must be python-stdlib or directory:PATH{hint}')
+            options: dict[str, Any] = dict(source_from_text(text))
+            kind = options.pop("type")
+            if kind not in SOURCE_TYPES or (kind == "python-stdlib") == bool(options):
+                raise ConfigError(f'--source "{text}" must be {_SOURCES}{did_you_mean(kind, SOURCE_TYPES)}')
+            opened.append(open_source(SOURCE_TYPES[kind](**options)))
         tokenizer = train_tokenizer(opened, vocab_size=self.vocab_size, output=self.output)
         print(f"{self.output}/tokenizer.json: {tokenizer.get_vocab_size():,} ids")
 

@@ -33,3 +33,7 @@ class Dropped:
     source: str
     path: str
     reason: str
+
+
+class EndOfStream(Exception):
+    """A streamed source has no document of that index: its one epoch is over."""

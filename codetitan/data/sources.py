@@ -1,31 +1,44 @@
-"""Where documents come from. A source is a fixed list of files, read by index.
+"""Where documents come from: what a configuration says of a source, and how it is opened.
 
-To add a source: a dataclass of its options here, an entry in `SOURCE_TYPES`, and a branch in `open_source`.
+To add a source: a dataclass of its options here, an entry in `SOURCE_TYPES`, a branch in `open_source`, and a class
+that is a `Source`.
 """
 
-import fnmatch
-import hashlib
-import os
-import sysconfig
-import time
+import contextlib
+import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Protocol
 
-from codetitan.data.document import Document, Dropped
+import numpy as np
+import numpy.typing as npt
+
+from codetitan.data.document import Document, Dropped, EndOfStream
+from codetitan.data.files import open_directory, open_stdlib
+from codetitan.data.listing import EXCLUDE, INCLUDE
 from codetitan.errors import ConfigError
-
-# The languages that code models are usually trained on, and the prose and data files that live beside code.
-INCLUDE = [
-    "*.c", "*.cc", "*.cpp", "*.cs", "*.css", "*.cu", "*.go", "*.h", "*.hpp", "*.html", "*.java", "*.jl", "*.js",
-    "*.json", "*.jsx", "*.kt", "*.lua", "*.md", "*.php", "*.pl", "*.proto", "*.ps1", "*.py", "*.r", "*.rb", "*.rs",
-    "*.rst", "*.scala", "*.sh", "*.sql", "*.swift", "*.tex", "*.toml", "*.ts", "*.tsx", "*.yaml", "*.yml", "*.zig",
-]  # fmt: skip
 
 
 @dataclass(kw_only=True, slots=True)
-class PythonStdlib:
+class SourceOptions:
+    """What every source has, beside its own options."""
+
+    weight: float | None = None
+    """Share of the tokens, relative to the other sources' weights; None everywhere: as their sizes."""
+
+    epochs: int | None = None
+    """How often a document may be served; None: without end."""
+
+    max_documents: int | None = None
+    """How many of the documents are served, from the first; None: all."""
+
+    languages: dict[str, float] = field(default_factory=dict)
+    """Language → share of the source's tokens; empty: as they come."""
+
+
+@dataclass(kw_only=True, slots=True)
+class PythonStdlib(SourceOptions):
     """`type = "python-stdlib"`: the standard library of the Python that runs: real code on every machine."""
 
     max_file_bytes: int = 1_000_000
@@ -33,156 +46,185 @@ class PythonStdlib:
 
 
 @dataclass(kw_only=True, slots=True)
-class Directory:
+class Directory(SourceOptions):
     """`type = "directory"`: the source files under a folder."""
 
     path: str
     """The folder, absolute or relative to the working directory."""
 
     include: list[str] = field(default_factory=lambda: list(INCLUDE))
-    """Patterns (fnmatch) of file names to serve."""
+    """Patterns (fnmatch) of file names to serve; "#!" for executable scripts without an extension."""
 
-    exclude: list[str] = field(default_factory=lambda: ["node_modules", "third_party", "vendor", "test", "tests"])
+    exclude: list[str] = field(default_factory=lambda: list(EXCLUDE))
     """Patterns (fnmatch) of file and folder names to leave out, below `path`. Hidden ones always are."""
+
+    respect_gitignore: bool = True
+    """Leave out what the .gitignore files in the folder name, counted as "ignored by .gitignore"."""
+
+    repo_depth: int = 0
+    """Leading folders below `path` that name the repository: 0: `path` is one, 1: path/NAME, 2: path/OWNER/NAME. A
+    folder with a .git is a repository at any depth, named by its origin."""
 
     max_file_bytes: int = 1_000_000
     """Larger files are left out, counted as "too large"."""
 
+    def __post_init__(self) -> None:
+        if self.repo_depth < 0:
+            raise ValueError(f"repo_depth = {self.repo_depth} must be 0 or more")
 
-SourceConfig = PythonStdlib | Directory
-SOURCE_TYPES: dict[str, type[SourceConfig]] = {"python-stdlib": PythonStdlib, "directory": Directory}
+
+@dataclass(kw_only=True, slots=True)
+class RecordOptions(SourceOptions):
+    """What every source of records has."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    """Part of a document (text, path, repo, language, licence, stars) → column; those left out are found by name."""
+
+    max_bytes: int = 1_000_000
+    """Longer texts, in UTF-8, are not served, counted as "too large"."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Jsonl(RecordOptions):
+    """`type = "jsonl"`: JSON Lines, uncompressed."""
+
+    path: str
+    """A file, a folder (every *.jsonl below), or a glob pattern."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Parquet(RecordOptions):
+    """`type = "parquet"`: Parquet files."""
+
+    path: str
+    """A file, a folder (every *.parquet below), or a glob pattern."""
+
+
+@dataclass(kw_only=True, slots=True)
+class HuggingFace(RecordOptions):
+    """`type = "huggingface"`: a dataset of the Hugging Face hub."""
+
+    name: str
+    """OWNER/NAME, or a local folder in the form of a dataset."""
+
+    config: str | None = None
+    """The dataset's configuration, where it has several."""
+
+    split: str = "train"
+    """The split, such as "train" or "train[:10%]"."""
+
+    data_dir: str | None = None
+    """A folder in the dataset, such as "data/python"."""
+
+    revision: str | None = None
+    """A commit, tag or branch; name a commit to be sure of the data."""
+
+    streaming: bool = False
+    """Read it over the network, in its order, once: no shuffling, no second epoch, a resumed run reads it again."""
+
+
+SourceConfig = PythonStdlib | Directory | Jsonl | Parquet | HuggingFace
+SOURCE_TYPES: dict[str, type[SourceConfig]] = {
+    "python-stdlib": PythonStdlib,
+    "directory": Directory,
+    "jsonl": Jsonl,
+    "parquet": Parquet,
+    "huggingface": HuggingFace,
+}
 
 
 def source_from_text(text: str) -> dict[str, str]:
-    """Expands a source written as one word: `python-stdlib`, or `directory:PATH`."""
-    kind, _, path = text.partition(":")
-    return {"type": kind, "path": path} if path else {"type": kind}
+    """Expands a source written as one word: `python-stdlib`, `directory:PATH`, `jsonl:PATH`, `huggingface:NAME`, …"""
+    kind, _, place = text.partition(":")
+    if not place:
+        return {"type": kind}
+    return {"type": kind, "name" if kind == "huggingface" else "path": place}
 
 
-class Source:
-    """An opened source: files in a fixed order (by path), read and decoded on demand.
+class Source(Protocol):
+    """An opened source: documents in a fixed order, read by index.
 
     Attributes:
         name: for people and for counts.
-        dropped: reason → number of files left out when the source was listed (empty, too large).
-        fingerprint: changes when a file is added, removed, renamed or resized.
+        n_bytes: bytes of text or on disk, for people and for default weights; 0 where they are not known.
+        dropped: reason → number of documents left out when the source was opened.
+        fingerprint: changes when the data does, not when it lies elsewhere.
+        streamed: documents come in ascending order only, and `len` raises TypeError: their number is not known.
     """
 
-    def __init__(self, name: str, root: Path, files: list[tuple[str, int]], dropped: Counter[str]) -> None:
-        self.name = name
-        self.dropped = dropped
-        self._root = root
-        self._paths = [path for path, _ in files]
-        self.n_bytes = sum(size for _, size in files)
-        self.fingerprint = hashlib.sha256("\n".join(f"{path}\0{size}" for path, size in files).encode()).hexdigest()
+    name: str
+    n_bytes: int
+    dropped: Counter[str]
+    fingerprint: str
 
-    def __len__(self) -> int:
-        return len(self._paths)
+    @property
+    def streamed(self) -> bool: ...
+
+    def __len__(self) -> int: ...
 
     def read(self, index: int) -> Document | Dropped:
-        """Reads document `index`: UTF-8 with any line ends, as it lies on disk but for a byte order mark.
+        """Reads a document. Raises ConfigError where that is no longer possible; EndOfStream behind a stream's end."""
 
-        Raises:
-            ConfigError: the file can't be read any more. It is not skipped: that would change the tokens of a run.
-        """
-        path = self._paths[index]
-        try:
-            text = _read_patiently(self._root / path).decode("utf-8-sig")
-        except UnicodeDecodeError:
-            return Dropped(self.name, path, "not UTF-8")
-        except OSError as error:
-            raise ConfigError(
-                f'dataloader.sources: "{self._root / path}" can\'t be read any more: {error.strerror}; restore it and '
-                "start the same command again"
-            ) from error
-        return Document(self.name, path, text) if text else Dropped(self.name, path, "empty")
-
-
-def _read_patiently(path: Path) -> bytes:
-    """Reads a file; a failure, as a network disk has at night, is tried again for half a minute."""
-    for wait_s in (1, 5, 25):
-        try:
-            return path.read_bytes()
-        except OSError:
-            time.sleep(wait_s if path.parent.exists() else 0)
-    return path.read_bytes()
-
-
-def _walk(root: Path, exclude: list[str], dropped: Counter[str]) -> Iterator[tuple[str, str, int]]:
-    """Yields (path below root with forward slashes, file name, bytes) of regular files; links are not followed."""
-    folders = [""]
-    while folders:
-        folder = folders.pop()
-        try:
-            entries = list(os.scandir(root / folder))
-        except OSError:
-            dropped["unreadable folder"] += 1
-            continue
-        for entry in entries:
-            name = entry.name
-            if name.startswith(".") or any(fnmatch.fnmatch(name, pattern) for pattern in exclude):
-                continue
-            path = f"{folder}/{name}" if folder else name
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(path)
-            elif entry.is_file(follow_symlinks=False):
-                yield path, name, entry.stat(follow_symlinks=False).st_size
+    def languages(self) -> npt.NDArray[np.uint8]:
+        """Returns uint8 (n,): each document's index into LANGUAGES. Raises ConfigError where it is streamed."""
 
 
 def open_source(config: SourceConfig) -> Source:
-    """Lists a source's files.
+    """Opens a source.
 
     Raises:
-        ConfigError: the folder does not exist, or holds no file to serve.
+        ConfigError: it does not exist, has no document, or no text.
     """
     if isinstance(config, PythonStdlib):
-        name, root = "python-stdlib", Path(sysconfig.get_path("stdlib"))
-        include, exclude = ["*.py"], ["site-packages", "dist-packages", "__pycache__", "test", "tests", "idle_test"]
-    else:
-        name, root = f"directory:{config.path}", Path(config.path).expanduser()
-        include, exclude = config.include, config.exclude
-        if not root.is_dir():
-            raise ConfigError(
-                f'dataloader.sources: directory "{config.path}" does not exist; create it, or train on the Python '
-                "standard library with --dataloader.sources python-stdlib"
-            )
-    files: list[tuple[str, int]] = []
-    dropped: Counter[str] = Counter()
-    for path, file_name, size in _walk(root, exclude, dropped):
-        if not any(fnmatch.fnmatch(file_name, pattern) for pattern in include):
-            dropped["other file type"] += 1
-        elif size == 0:
-            dropped["empty"] += 1
-        elif size > config.max_file_bytes:
-            dropped["too large"] += 1
-        elif not path.isprintable():  # bytes that are no UTF-8, or control characters that a terminal would obey
-            dropped["unprintable name"] += 1
-        elif not os.access(root / path, os.R_OK):
-            dropped["unreadable"] += 1
-        else:
-            files.append((path, size))
-    if not files:
-        seen = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items())) or "no file at all"
-        raise ConfigError(
-            f'dataloader.sources: "{name}" has no document ({seen}); see the keys "include", "exclude" and '
-            '"max_file_bytes" of the source'
+        return open_stdlib(config.max_file_bytes)
+    if isinstance(config, Directory):
+        return open_directory(
+            config.path,
+            include=config.include,
+            exclude=config.exclude,
+            max_file_bytes=config.max_file_bytes,
+            repo_depth=config.repo_depth,
+            gitignore=config.respect_gitignore,
         )
-    return Source(name, root, sorted(files), dropped)
+    # datasets takes a second to import: only where it is used.
+    if isinstance(config, Jsonl):
+        from codetitan.data.jsonl import JsonlSource
+
+        return JsonlSource(config.path, fields=config.fields, max_bytes=config.max_bytes)
+    from codetitan.data.hub import open_hub, open_parquet
+
+    if isinstance(config, Parquet):
+        return open_parquet(config.path, fields=config.fields, max_bytes=config.max_bytes)
+    return open_hub(
+        config.name,
+        config=config.config,
+        split=config.split,
+        data_dir=config.data_dir,
+        revision=config.revision,
+        fields=config.fields,
+        streaming=config.streaming,
+        max_bytes=config.max_bytes,
+    )
 
 
-def check_usable(sources: list[Source]) -> None:
-    """Reads until a document can be used; in an ordinary corpus that is the first.
+def check_usable(sources: Sequence[Source]) -> None:
+    """Reads each source until one document of it can be used; in an ordinary corpus that is the first.
 
     Raises:
-        ConfigError: none can.
+        ConfigError: a source has none.
     """
-    reasons: Counter[str] = Counter()
     for source in sources:
-        for index in range(len(source)):
+        reasons: Counter[str] = Counter()
+        if not any(isinstance(document, Document) for document in _counted(source, reasons)):
+            counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "it is empty"
+            raise ConfigError(f"dataloader.sources: no document of {source.name} can be used: {counts}")
+
+
+def _counted(source: Source, reasons: Counter[str]) -> Iterator[Document | Dropped]:
+    """Yields what a source hands out, counting why it does not."""
+    with contextlib.suppress(EndOfStream):
+        for index in itertools.count() if source.streamed else range(len(source)):
             document = source.read(index)
-            if isinstance(document, Document):
-                return
-            reasons[document.reason] += 1
-    counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-    names = ", ".join(source.name for source in sources)
-    raise ConfigError(f"dataloader.sources: no document of {names} can be used: {counts}")
+            if isinstance(document, Dropped):
+                reasons[document.reason] += 1
+            yield document

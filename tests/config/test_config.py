@@ -155,7 +155,7 @@ def test_codetitan_config_prints_origins(tmp_path: Path) -> None:
         (["confg"], '"confg": no such command; there are config, flavors, tokenizer train; did you mean "config"?'),
         (["flavors", "--seqlen", "3"], '"--seqlen": unknown option; see codetitan --help'),
         (["tokenizer", "train", "--output", "x", "--source", "stdlib"],
-         '--source "stdlib" must be python-stdlib or directory:PATH; did you mean "python-stdlib"?'),
+         '--source "stdlib" must be python-stdlib, directory:PATH, jsonl:PATH, parquet:PATH or huggingface:NAME; did you mean "python-stdlib"?'),
         (["config", "--config", "no.toml"], "no.toml: no such file"),
         (["config", "--config", "x.toml", "oops"], '"oops": expected --section.key VALUE, for example --training.steps 100'),
     ],

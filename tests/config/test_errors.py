@@ -153,7 +153,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "load_only, async_mode"),
     # data and folders
     ({"dataloader.sources": "python_stdlib"}, 1,
-     "dataloader.sources.0.type = python_stdlib (command line) must be one of directory, python-stdlib; did you mean "
+     "dataloader.sources.0.type = python_stdlib (command line) must be one of directory, huggingface, jsonl, parquet, python-stdlib; did you mean "
      '"python-stdlib"?'),
     ({"dataloader.sources": "directory"}, 1, "dataloader.sources.0.path: missing; must be a string"),
     ({"dataloader.sources": "[]"}, 1,
@@ -203,14 +203,14 @@ IN_A_FILE = [
     ("[training]\nsteps = {a = 1}", "training.steps: must be a whole number, not a table"),
     ("[optimizer]\nbetas = 0.9", "optimizer.betas = 0.9 (run.toml) must be a list of numbers"),
     ("[optimizer]\nbetas = ['a', 'b']", 'optimizer.betas.0 = "a" (run.toml) must be a number'),
-    ("[[dataloader.sources]]\npath = 'x'", "dataloader.sources.0.type: missing; must be one of directory, python-stdlib"),
+    ("[[dataloader.sources]]\npath = 'x'", "dataloader.sources.0.type: missing; must be one of directory, huggingface, jsonl, parquet, python-stdlib"),
     ("[[dataloader.sources]]\ntype = 'directory'\npath = 3", "dataloader.sources.0.path = 3 (run.toml) must be a string"),
     ("[[dataloader.sources]]\ntype = 'directory'\npaht = 'x'",
      'dataloader.sources.0.paht (run.toml): unknown key; did you mean "dataloader.sources.0.path"?'),
     ("[dataloader.sources]\ntype = 'directory'",
      "dataloader.sources: must be a list of tables; write [[dataloader.sources]]"),
     ("[[dataloader.sources]]\ntype = ['directory']",
-     "dataloader.sources.0.type = ['directory'] (run.toml) must be one of directory, python-stdlib; did you mean "
+     "dataloader.sources.0.type = ['directory'] (run.toml) must be one of directory, huggingface, jsonl, parquet, python-stdlib; did you mean "
      '"directory"?'),
     ("[activation_checkpoint]\nname = ['full']",
      "activation_checkpoint.name = ['full'] (run.toml) must be one of full, memory-budget, none, selective; did you mean \"full\"?"),

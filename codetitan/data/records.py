@@ -1,0 +1,183 @@
+"""From a record of a dataset to a document: which column is what, and what can't be served.
+
+Without `fields`, each part of a document is the first column present of a table that covers The Stack (v1, smol),
+codeparrot-clean, CodeSearchNet and plain `{text | content | code, path, repo, …}`.
+
+CodeSearchNet keeps a function and its documentation apart. Where the documentation is not in the code already (a Python
+docstring is), it is put in front as a comment, as it stood in the file: the code with its documentation is one text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from codetitan.data.document import Document, Dropped
+from codetitan.data.language import canonical_language, language_of
+from codetitan.errors import ConfigError, did_you_mean
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "text": ("text", "content", "whole_func_string", "original_string", "code", "func_code_string"),
+    "path": (
+        "path",
+        "max_stars_repo_path",
+        "func_path_in_repository",
+        "file_path",
+        "filepath",
+        "filename",
+        "file_name",
+    ),
+    "repo": ("repo", "repo_name", "repository_name", "repository", "max_stars_repo_name"),
+    "language": ("language", "lang", "programming_language"),
+    "licence": ("licence", "license", "licenses", "licences", "max_stars_repo_licenses", "detected_licenses"),
+    "stars": ("stars", "star_count", "stars_count", "max_stars_count", "stargazers_count", "repo_stars"),
+}
+"""Part of a document → columns that may hold it, the first present wins."""
+
+_FUNCTIONS = ("whole_func_string", "original_string", "code", "func_code_string")
+_DOCUMENTATION = ("func_documentation_string", "docstring")
+_BLOCK, _SLASHES, _HASHES = ("/**", " * ", " */"), ("", "// ", ""), ("", "# ", "")
+_COMMENTS = {
+    "python": _HASHES, "ruby": _HASHES, "shell": _HASHES, "perl": _HASHES, "r": _HASHES, "go": _SLASHES,
+    "rust": _SLASHES, "c#": _SLASHES, "swift": _SLASHES, "java": _BLOCK, "javascript": _BLOCK, "typescript": _BLOCK,
+    "php": _BLOCK, "c": _BLOCK, "c++": _BLOCK, "kotlin": _BLOCK, "scala": _BLOCK,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns that hold the parts of a document; None where a store has none for it."""
+
+    text: str
+    path: str | None = None
+    repo: str | None = None
+    language: str | None = None
+    licence: str | None = None
+    stars: str | None = None
+    documentation: str | None = None
+
+    def names(self) -> list[str]:
+        """Returns the columns that are read."""
+        parts = (self.text, self.path, self.repo, self.language, self.licence, self.stars, self.documentation)
+        return list(dict.fromkeys(name for name in parts if name is not None))
+
+
+def find_columns(label: str, present: list[str], fields: Mapping[str, str]) -> Columns:
+    """Returns which column is what.
+
+    Args:
+        label: the source in an error, such as `dataloader.sources: jsonl "x.jsonl"`.
+        present: the columns that there are.
+        fields: part → column, where a person named it.
+
+    Raises:
+        ConfigError: `fields` names a part or a column that does not exist, or there is no column of text.
+    """
+    there = ", ".join(present) or "none"
+    for part, column in fields.items():
+        if part not in COLUMNS:
+            hint = did_you_mean(part, COLUMNS) or f"; there are {', '.join(COLUMNS)}"
+            raise ConfigError(f"{label}: fields.{part}: unknown key{hint}")
+        if not isinstance(column, str) or column not in present:
+            hint = did_you_mean(str(column), present)
+            raise ConfigError(f'{label}: fields.{part} = "{column}" is no column; there are {there}{hint}')
+    found = {part: next((name for name in names if name in present), None) for part, names in COLUMNS.items()}
+    found.update(fields)
+    text = found.pop("text")
+    if text is None:
+        close = (did_you_mean(name, present) for name in COLUMNS["text"])
+        hint = next((hint for hint in close if hint), "")
+        raise ConfigError(
+            f"{label} has no column of text ({', '.join(COLUMNS['text'])}); there are {there}; name it with "
+            f'fields = {{text = "COLUMN"}}{hint}'
+        )
+    documentation = None
+    if text in _FUNCTIONS and "text" not in fields:
+        documentation = next((name for name in _DOCUMENTATION if name in present), None)
+    return Columns(text, documentation=documentation, **found)
+
+
+def language_of_record(word: object, path: str | None, text: str) -> str:
+    """Returns the language that a store names, where we know its name, else what path and text tell."""
+    named = canonical_language(word) if isinstance(word, str) else "other"
+    return named if named != "other" else language_of(path or "", text)
+
+
+def to_document(
+    source: str, place: str, record: Mapping[str, Any], columns: Columns, max_bytes: int
+) -> Document | Dropped:
+    """Returns the document of a record.
+
+    Args:
+        source: name of the source.
+        place: of the record in the store, for people, and the path of a document that has none.
+        record: column → value.
+        columns: which is what.
+        max_bytes: a text of more UTF-8 bytes is "too large".
+    """
+    text = record.get(columns.text)
+    if text is None:
+        return Dropped(source, place, "no text")
+    if not isinstance(text, str):
+        return Dropped(source, place, "text is no string")
+    if not text:
+        return Dropped(source, place, "empty")
+    n_bytes = _utf8_bytes(text)
+    if n_bytes is None:
+        return Dropped(source, place, "lone surrogates")
+    if n_bytes > max_bytes:
+        return Dropped(source, place, "too large")
+    path = word(record.get(columns.path)) if columns.path else None
+    language = language_of_record(record.get(columns.language) if columns.language else None, path, text)
+    if columns.documentation:
+        text = with_documentation(text, record.get(columns.documentation), language)
+    return Document(
+        source,
+        path or place,
+        text,
+        word(record.get(columns.repo)) if columns.repo else None,
+        language,
+        _licence(record.get(columns.licence)) if columns.licence else None,
+        _stars(record.get(columns.stars)) if columns.stars else None,
+    )
+
+
+def _utf8_bytes(text: str) -> int | None:
+    """Returns the length in UTF-8; None for a text with a surrogate, which has none."""
+    try:
+        return len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError:
+        return None
+
+
+def word(value: object) -> str | None:
+    """Returns a name as a store writes it; None where it is none, or holds what a terminal would obey."""
+    return value if isinstance(value, str) and value and value.isprintable() else None
+
+
+def _licence(value: object) -> str | None:
+    if isinstance(value, (list, tuple)):
+        return " OR ".join(name for name in map(word, value) if name) or None
+    return word(value)
+
+
+def _stars(value: object) -> int | None:
+    # Where some rows have none, a store makes floats of whole numbers.
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+def with_documentation(code: str, documentation: object, language: str) -> str:
+    """Returns a function with its documentation: as it is where that is in it, else with a comment in front."""
+    style = _COMMENTS.get(language)
+    if style is None or not isinstance(documentation, str):
+        return code
+    lines = [line.rstrip() for line in documentation.strip().splitlines()]
+    # The first line is enough to tell: stores strip and dedent the rest.
+    if not lines or lines[0] in code:
+        return code
+    begin, each, end = style
+    if (end and "*/" in documentation) or _utf8_bytes(documentation) is None:
+        return code
+    comment = [begin, *((each + line).rstrip() for line in lines), end]
+    return "".join(f"{line}\n" for line in comment if line) + code
