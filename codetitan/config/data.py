@@ -22,14 +22,16 @@ def check_tokenizer(config: Config) -> None:
     sentinels, vocab_size = tokenizer.sentinels, config.model.shape().vocab_size
     most = max([*sentinels.ids.values(), tokenizer.encoding.n_ids - 1])
     if most >= vocab_size:
-        appended = f" and the {len(sentinels.appended)} sentinels of {sentinels.dialect.name}" if sentinels.appended else ""
+        appended = (
+            f" and the {len(sentinels.appended)} sentinels of {sentinels.dialect.name}" if sentinels.appended else ""
+        )
         raise ConfigError(
             f"model.vocab_size = {vocab_size} must hold the {tokenizer.encoding.n_ids} ids of the tokenizer "
             f"{config.hf_assets_path}{appended}; set it to {sentinels.vocab_size}"
         )
     if config.dataloader.metadata.repository_level and not sentinels.dialect.repository_level:
         raise ConfigError(
-            f'dataloader.metadata.repository_level = {config.dataloader.metadata.repository_level}: the dialect '
+            f"dataloader.metadata.repository_level = {config.dataloader.metadata.repository_level}: the dialect "
             f'"{sentinels.dialect.name}" has no layout for several files of a repository; set it to 0, or '
             'tokenizer.dialect = "starcoder2"'
         )
@@ -48,7 +50,11 @@ def check_dataloader(config: Config) -> None:
     }
     for key, value in shares.items():
         _require(f"dataloader.{key}", value, 0 <= value <= 1, "must lie between 0 and 1")
-    counts = {"block": data.block, "prefetch": data.prefetch, "metadata.files_per_repository": data.metadata.files_per_repository}
+    counts = {
+        "block": data.block,
+        "prefetch": data.prefetch,
+        "metadata.files_per_repository": data.metadata.files_per_repository,
+    }
     for key, count in counts.items():
         _require(f"dataloader.{key}", count, count >= 1, "must be at least 1")
     _require("dataloader.workers", data.workers, data.workers >= 0, "must not be negative")

@@ -196,7 +196,5 @@ def open_components(configs: Sequence[SourceConfig], *, together: int) -> list[C
                 parts.append((f"{source.name}/{language}", indices, weight * share / total))
         for name, indices, share in parts:
             count = n if indices is None else len(indices)
-            components.append(
-                Component(name, len(components), source, indices, count, share, config.epochs, together)
-            )
+            components.append(Component(name, len(components), source, indices, count, share, config.epochs, together))
     return components

@@ -230,7 +230,11 @@ class PieceMaker:
                 made
                 for i, chunk in enumerate(chunks)
                 for made in self._join(
-                    [_Chunk(chunk.file, chunk.span, chunk.header, [(Role.CODE, chunk.file.text.part(*chunk.span))], None)],
+                    [
+                        _Chunk(
+                            chunk.file, chunk.span, chunk.header, [(Role.CODE, chunk.file.text.part(*chunk.span))], None
+                        )
+                    ],
                     last=last or i < len(chunks) - 1,
                 )
             ]

@@ -41,7 +41,9 @@ class Memory:
         return np.array([LANGUAGES.index(d.language) for d in self.documents], np.uint8)
 
 
-def component(source: Memory, number: int = 0, *, weight: float = 1.0, epochs: int | None = None, together: int = 1) -> Component:
+def component(
+    source: Memory, number: int = 0, *, weight: float = 1.0, epochs: int | None = None, together: int = 1
+) -> Component:
     return Component(source.name, number, source, None, len(source), weight, epochs, together)
 
 
@@ -69,7 +71,9 @@ def make_rows(
     ]
 
 
-def runs(input_L: npt.NDArray[np.int64], labels_L: npt.NDArray[np.int64], positions_L: npt.NDArray[np.int64]) -> list[list[int]]:
+def runs(
+    input_L: npt.NDArray[np.int64], labels_L: npt.NDArray[np.int64], positions_L: npt.NDArray[np.int64]
+) -> list[list[int]]:
     """Takes a row of a batch apart: the tokens of each stretch that attends to itself, with its last label; no padding."""
     starts = [*np.flatnonzero(positions_L == 0).tolist(), len(input_L)]
     found = []

@@ -70,7 +70,9 @@ def test_missing_sentinels_are_appended(tokenizer: CodeTokenizer, name: str) -> 
 
 def test_a_sentinel_that_is_an_ordinary_token_is_refused(tokenizer: CodeTokenizer) -> None:
     dialect = replace(DIALECTS["starcoder2"], repo="import{}", fim_prefix="import")
-    with pytest.raises(ConfigError, match=r'tokenizer.dialect = "starcoder2": its sentinel import is the ordinary token'):
+    with pytest.raises(
+        ConfigError, match=r'tokenizer.dialect = "starcoder2": its sentinel import is the ordinary token'
+    ):
         resolve(dialect, tokenizer.encoding)
 
 

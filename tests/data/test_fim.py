@@ -77,7 +77,9 @@ def test_syntax_spans_are_nodes_of_the_tree() -> None:
 def test_syntax_in_several_languages(language: str, code: str) -> None:
     data = code.encode()
     spans = {syntax_span(data, language, counted(i)(0), counted(i)(1)) for i in range(200)}
-    assert None not in spans and any(data[a:b] == b"x + 1" or data[a:b] == b"a + b" or data[a:b] == b"a.x" for a, b in spans)
+    assert None not in spans and any(
+        data[a:b] == b"x + 1" or data[a:b] == b"a + b" or data[a:b] == b"a.x" for a, b in spans
+    )
 
 
 def test_what_does_not_parse_is_cut_anywhere() -> None:
