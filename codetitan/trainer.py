@@ -133,7 +133,8 @@ class CodeTrainer(Trainer):
         if mesh is not None:
             counts = counts.to(self.device)
             dist.all_reduce(counts, group=mesh.get_group())
-        return self.dataloader.served(counts)
+        served: Served = self.dataloader.served(counts)
+        return served
 
     def batch_generator(self, data_iterable: Iterable[Any]) -> Iterator[Any]:
         """torchtitan's, which starts when the checkpoint is loaded: so the clock and the metrics start here."""

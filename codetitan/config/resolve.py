@@ -10,7 +10,6 @@ from pathlib import Path
 from codetitan import device
 from codetitan.config import rules, schema
 from codetitan.config.load import Tree, load
-from codetitan.errors import ConfigError
 from codetitan.models.code.spec import model_spec
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss
 from codetitan.trainer import CodeTrainer

@@ -153,7 +153,7 @@ def resolve(dialect: Dialect, encoding: Encoding) -> Sentinels:
         ConfigError: a sentinel is an ordinary token of the vocabulary: any source file could inject it.
     """
     ids: dict[str, int] = {}
-    appended = []
+    appended: list[str] = []
     for sentinel in dialect.sentinels():
         if sentinel in encoding.special_tokens:
             ids[sentinel] = encoding.special_tokens[sentinel]

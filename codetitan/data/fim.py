@@ -144,8 +144,9 @@ def syntax_span(data: bytes, language: str, a: float, b: float) -> Span | None:
     position = min(int(a * len(data)), len(data) - 1)
     node = root.named_descendant_for_byte_range(position, position)
     if node == root:  # between two statements: the next one, or the last
-        after = [child for child in root.named_children if child.end_byte > position]
-        node = (after or root.named_children or [None])[0 if after else -1]
+        children = root.named_children
+        after = (child for child in children if child.end_byte > position)
+        node = next(after, children[-1] if children else None)
     around = []
     while node is not None and node.parent is not None:  # the root is the whole text: nothing would be around the hole
         if not node.has_error and not node.is_missing and node.end_byte > node.start_byte:

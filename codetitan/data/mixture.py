@@ -157,7 +157,7 @@ class Mixture:
             component.ends_after(index)
             return None
         if isinstance(document, Document) and not self._maker.can_encode(document.text):
-            document = Dropped(document.source, document.path, "whitespace without end")
+            document = Dropped(document.source, document.path, "the tokenizer can't encode it")
         if isinstance(document, Document):
             return document
         if (component.number, index) not in self._dropped:
@@ -187,7 +187,7 @@ def open_components(configs: Sequence[SourceConfig], *, together: int) -> list[C
             total = sum(config.languages.values())
             parts = []
             for language, share in config.languages.items():
-                indices = np.flatnonzero(numbers == LANGUAGES.index(language))
+                indices = np.flatnonzero(numbers == LANGUAGES.index(language)).astype(np.int64)
                 if not len(indices):
                     there = ", ".join(LANGUAGES[number] for number in np.unique(numbers))
                     raise ConfigError(

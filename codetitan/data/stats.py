@@ -14,7 +14,6 @@ from tqdm import tqdm
 from codetitan.data.document import Document, EndOfStream
 from codetitan.data.inspect import visible
 from codetitan.data.loader import CodeDataLoader, Served
-
 from codetitan.data.sources import Source
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
@@ -76,7 +75,7 @@ def read_through(source: Source, tokenizer: CodeTokenizer, *, at_most: int | Non
             found.dropped[document.reason] += 1
             continue
         if not tokenizer.encoding.can_encode(document.text):
-            found.dropped["whitespace without end"] += 1
+            found.dropped["the tokenizer can't encode it"] += 1
             continue
         n_tokens = len(tokenizer.encode(document.text))
         found.documents += 1

@@ -49,7 +49,8 @@ class CodeTokenizer(BaseTokenizer):
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of `text`; special tokens in it are plain text."""
-        return self.encoding.encode(self.encoding.normalize(text)).tolist()
+        ids: list[int] = self.encoding.encode(self.encoding.normalize(text)).tolist()
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of `ids`, sentinels by their names; bytes that are no UTF-8 are shown as U+FFFD."""

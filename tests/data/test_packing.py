@@ -49,7 +49,8 @@ FIM = ((Role.METADATA, 1), (Role.SENTINEL, 1), (Role.PREFIX, 2), (Role.SENTINEL,
         (((Role.METADATA, 2), (Role.CODE, 7), (Role.SENTINEL, 1)), [True] * 9),
         # a repository: a file with a hole, whose middle is ended by the next file's header; a file without
         (((Role.SENTINEL, 1), (Role.PREFIX, 1), (Role.SENTINEL, 1), (Role.SENTINEL, 1), (Role.MIDDLE, 2),
-          (Role.METADATA, 2), (Role.CODE, 1), (Role.SENTINEL, 1)), [False, False, False, True, True, True, False, True, True]),
+          (Role.METADATA, 2), (Role.CODE, 1), (Role.SENTINEL, 1)),
+         [False, False, False, True, True, True, False, True, True]),
     ],
 )  # fmt: skip
 def test_loss_on_the_middle_only(roles: tuple[tuple[Role, int], ...], learnt: list[bool]) -> None:

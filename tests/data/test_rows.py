@@ -18,10 +18,12 @@ from .helpers import Memory, component, make_rows
 
 def documents(n: int, *, language: str = "python", mean: int = 60, name: str = "d") -> list[Document]:
     """Documents of very different lengths: 1 to some hundreds of lines."""
-    return [
-        Document("memory", f"{name}{i}.py", "".join(f"{name}_{i}_{j} = {j}\n" for j in range(1 + int(mean * uniform(key(name, i), 0) ** 3))), language=language)
-        for i in range(n)
-    ]  # fmt: skip
+    found = []
+    for i in range(n):
+        lines = 1 + int(mean * uniform(key(name, i), 0) ** 3)
+        text = "".join(f"{name}_{i}_{j} = {j}\n" for j in range(lines))
+        found.append(Document("memory", f"{name}{i}.py", text, language=language))
+    return found
 
 
 def shown(sample: Sample) -> list[tuple[str, list[int], int, int]]:
