@@ -2,7 +2,7 @@
 HuggingFaceTextDataLoader, and tiktoken alone, with the same vocabulary, in turns in one process.
 
     python benchmarks/dataloader.py                      the table
-    python benchmarks/dataloader.py --startup 10000000   the time to open that many small documents (needs 1.2 GB of disk)
+    python benchmarks/dataloader.py --startup 10000000   the time to open that many small documents (1.2 GB of disk)
     python benchmarks/dataloader.py --epochs 20          resident memory after each epoch
 """
 

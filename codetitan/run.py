@@ -58,7 +58,8 @@ def describe_served(served: Served) -> str:
     total = sum(served.sources.values())
     by = served.sources if len(served.sources) > 1 else served.languages
     shares = ", ".join(f"{name} {100 * tokens / max(1, total):.1f} %" for name, tokens in by.items())
-    return f"{total / 1e6:.1f}M tokens ({shares}) and {100 * served.padding / max(1, total + served.padding):.1f} % padding"
+    padding = 100 * served.padding / max(1, total + served.padding)
+    return f"{total / 1e6:.1f}M tokens ({shares}) and {padding:.1f} % padding"
 
 
 def run(resolved: Resolved) -> None:

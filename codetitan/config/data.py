@@ -97,8 +97,8 @@ def check_mixture(config: Config) -> None:
             set_ = [name for name in ("epochs", "max_documents", "languages") if getattr(source, name)]
             if set_:
                 raise ConfigError(
-                    f"{key}.{set_[0]}: not possible with streaming = true, which reads a corpus once, in its own order; "
-                    "set streaming = false"
+                    f"{key}.{set_[0]}: not possible with streaming = true, which reads a corpus once, in its own "
+                    "order; set streaming = false"
                 )
             if len(sources) > 1 and source.weight is None:
                 raise ConfigError(f"{key}.weight: missing; the size of a stream is not known, so give every source one")

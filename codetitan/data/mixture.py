@@ -1,8 +1,8 @@
 """Which document a row serves next: shares of tokens among sources and languages, and each one's own seeded order.
 
-A component is a source, or one language of a source. The documents of all its epochs are one endless sequence, dealt like
-cards to the G rows of the global batch: row i gets elements i, i + G, i + 2G, … So every document is used exactly once an
-epoch, for any G, and what a row is dealt depends on nothing but (seed, G, its number).
+A component is a source, or one language of a source. The documents of all its epochs are one endless sequence, dealt
+like cards to the G rows of the global batch: row i gets elements i, i + G, i + 2G, … So every document is used exactly
+once an epoch, for any G, and what a row is dealt depends on nothing but (seed, G, its number).
 """
 
 from collections import Counter
@@ -187,11 +187,14 @@ def open_components(configs: Sequence[SourceConfig], *, together: int) -> list[C
             total = sum(config.languages.values())
             parts = []
             for language, share in config.languages.items():
-                indices = np.flatnonzero(numbers == LANGUAGES.index(language)).astype(np.int64)
-                if not len(indices):
+                indices: npt.NDArray[np.int64] | None = np.flatnonzero(numbers == LANGUAGES.index(language)).astype(
+                    np.int64
+                )
+                if indices is None or not len(indices):
                     there = ", ".join(LANGUAGES[number] for number in np.unique(numbers))
                     raise ConfigError(
-                        f"dataloader.sources.{i}.languages.{language}: {source.name} has no such document; it has {there}"
+                        f"dataloader.sources.{i}.languages.{language}: {source.name} has no such document; it has "
+                        f"{there}"
                     )
                 parts.append((f"{source.name}/{language}", indices, weight * share / total))
         for name, indices, share in parts:

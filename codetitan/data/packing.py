@@ -1,8 +1,8 @@
 """Pieces to samples of seq_len tokens. Nothing is lost: what a sample has no room for, a later one holds.
 
 `best_fit` keeps pieces whole and pads what is left of a sample; `concatenate` lays them one after the other and cuts
-where a sample is full. In both, labels are shifted inside a piece, so that no piece predicts the next one's first token,
-and positions restart at each piece, so that nothing attends across pieces.
+where a sample is full. In both, labels are shifted inside a piece, so that no piece predicts the next one's first
+token, and positions restart at each piece, so that nothing attends across pieces.
 
 Source: arXiv 2404.10830 (best-fit decreasing; fewer truncations make better code).
 """

@@ -203,7 +203,8 @@ class Row:
 
     def _draw(self, cursor: _Cursor | None) -> tuple[int, Piece, _Cursor] | None:
         """Draws the piece after `cursor` (None: after the state); returns its component, itself, and the cursor after
-        it; None where every source has served its epochs. A component is chosen by the tokens that it has had, relative to its share."""
+        it; None where every source has served its epochs. A component is chosen by the tokens that it has had,
+        relative to its share."""
         if self._next:
             return self._next.popleft()
         ordinals, pieces, drawn = cursor or (self.state.ordinals, self.state.pieces, self.state.drawn)

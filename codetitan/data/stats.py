@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from codetitan.data.sources import Source
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
 _LENGTHS = (0, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)  # tokens; the last is open
+_QUANTILES = {"5 %": 5, "25 %": 25, "median": 50, "75 %": 75, "95 %": 95, "longest": 100}
 
 
 @dataclass
@@ -118,7 +120,7 @@ def _shares(title: str, counts: dict[str, tuple[int, int]], total: int) -> Table
 def histogram(lengths: list[int]) -> list[tuple[str, int]]:
     """Returns the documents of each class of length in tokens, each twice the one before."""
     counts, _ = np.histogram(lengths, bins=[*_LENGTHS, np.inf])
-    names = [f"{a:,} to {b:,}" for a, b in zip(_LENGTHS, _LENGTHS[1:], strict=False)] + [f"{_LENGTHS[-1]:,} or more"]
+    names = [f"{a:,} to {b:,}" for a, b in pairwise(_LENGTHS)] + [f"{_LENGTHS[-1]:,} or more"]
     return list(zip(names, counts.tolist(), strict=True))
 
 
@@ -132,12 +134,9 @@ def corpus_report(corpus: Corpus) -> RenderableType:
     )
     parts: list[RenderableType] = [head]
     if c.lengths:
-        quartiles = [f"{q:,.0f}" for q in np.percentile(c.lengths, [5, 25, 50, 75, 95, 100])]
-        parts.append(
-            Text("tokens a document: " + ", ".join(
-                f"{name} {value}" for name, value in zip(("5 %", "25 %", "median", "75 %", "95 %", "longest"), quartiles, strict=True)
-            ))
-        )  # fmt: skip
+        quartiles = [f"{q:,.0f}" for q in np.percentile(c.lengths, list(_QUANTILES.values()))]
+        shown = ", ".join(f"{name} {value}" for name, value in zip(_QUANTILES, quartiles, strict=True))
+        parts.append(Text(f"tokens a document: {shown}"))
         table = Table(title="lengths in tokens", title_justify="left")
         table.add_column("")
         table.add_column("documents", justify="right")

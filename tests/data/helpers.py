@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -74,10 +75,10 @@ def make_rows(
 def runs(
     input_L: npt.NDArray[np.int64], labels_L: npt.NDArray[np.int64], positions_L: npt.NDArray[np.int64]
 ) -> list[list[int]]:
-    """Takes a row of a batch apart: the tokens of each stretch that attends to itself, with its last label; no padding."""
+    """Takes a row of a batch apart: the tokens of each stretch that attends to itself, with its last label."""
     starts = [*np.flatnonzero(positions_L == 0).tolist(), len(input_L)]
     found = []
-    for start, stop in zip(starts, starts[1:], strict=False):
+    for start, stop in pairwise(starts):
         if labels_L[start] != IGNORE_INDEX:
             assert (labels_L[start : stop - 1] == input_L[start + 1 : stop]).all()
             assert (positions_L[start:stop] == np.arange(stop - start)).all()
@@ -99,7 +100,7 @@ def text_of(tokens: list[int], tokenizer: CodeTokenizer, dialect: str = "starcod
         parts = [tokens[1:s], tokens[m + 1 :], tokens[s + 1 : m]]
     else:
         parts = [tokens]
-    assert not set(sum(parts, [])) & set(sentinels.ids.values())
+    assert not {token for part in parts for token in part} & set(sentinels.ids.values())
     return b"".join(decode(part) for part in parts)
 
 
