@@ -42,7 +42,7 @@ def open_loaders(resolved: Resolved, dp_degree: int) -> list[CodeDataLoader]:
     ]
 
 
-def _global_batches(loaders: list[CodeDataLoader]) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+def global_batches(loaders: list[CodeDataLoader]) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Yields each step's input, labels and positions, int64 (G, L), rows in order."""
     iterators: list[Iterator[Batch]] = [iter(loader) for loader in loaders]
     while True:
@@ -70,7 +70,7 @@ def digests(
     """Yields the SHA-256 of each step's global batch: inputs, labels and positions as little-endian int64, rows in
     order; stops after step `resume_at` and goes on with `resume_dp_degree` ranks from the saved state."""
     loaders = open_loaders(resolved, dp_degree)
-    batches = _global_batches(loaders)
+    batches = global_batches(loaders)
     for step in range(1, steps + 1):
         digest = hashlib.sha256()
         for tensor in next(batches):
@@ -79,4 +79,4 @@ def digests(
         if step == resume_at:
             others = open_loaders(resolved, resume_dp_degree or dp_degree)
             reshard(loaders, others)
-            loaders, batches = others, _global_batches(others)
+            loaders, batches = others, global_batches(others)

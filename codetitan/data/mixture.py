@@ -113,6 +113,18 @@ class Mixture:
         """Whether a row has an element number `ordinal` of a component."""
         return self.components[component].has(ordinal * self._rows + row)
 
+    def check_patience(self, component: int, in_vain: int) -> None:
+        """Ends a search that finds nothing.
+
+        Raises:
+            ConfigError: so many elements of a component, drawn one after the other, had nothing to serve that none has.
+        """
+        chosen = self.components[component]
+        # Were a single document usable, it would have been met by now but for a chance of e^-20.
+        if chosen.n_documents is not None and in_vain > 64 + 20 * chosen.n_documents:
+            counts = ", ".join(f"{count} {reason}" for reason, count in sorted(self.dropped.items()))
+            raise ConfigError(f"dataloader.sources: no document of {chosen.name} can be used: {counts}")
+
     def pieces(self, component: int, row: int, ordinal: int) -> list[Piece]:
         """Returns the pieces of a row's element number `ordinal` of a component; none where nothing can be served.
 

@@ -209,14 +209,17 @@ class Row:
             return self._next.popleft()
         ordinals, pieces, drawn = cursor or (self.state.ordinals, self.state.pieces, self.state.drawn)
         ordinals, pieces, drawn = list(ordinals), list(pieces), list(drawn)
+        in_vain = 0
         while True:
             left = [c for c in range(len(ordinals)) if self._mixture.has(c, self._number, ordinals[c])]
             if not left:
                 return None
             c = min(left, key=lambda c: (drawn[c] + self._ahead[c]) / self._weights[c])
             element = self._element(c, ordinals[c])
-            if pieces[c] >= len(element):
-                ordinals[c], pieces[c] = ordinals[c] + 1, 0
+            if not element:
+                in_vain += 1
+                self._mixture.check_patience(c, in_vain)
+                ordinals[c] += 1
                 continue
             piece = element[pieces[c]]
             pieces[c] += 1

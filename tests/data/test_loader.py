@@ -1,38 +1,35 @@
-"""Contracts 1 (rows), 3 (resharded state) and 5 (sentinels are ids), on real code."""
+"""Contracts 1 (rows), 3 (resharded state) and 5 (sentinels are ids), on real code, with everything switched on."""
 
 import shutil
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from codetitan.data.document import Document
+from codetitan.data.digest import global_batches, reshard
+from codetitan.data.fim import FimConfig, SpanConfig
 from codetitan.data.loader import CodeDataLoader
+from codetitan.data.metadata import MetadataConfig
 from codetitan.data.sources import Directory, PythonStdlib, SourceConfig
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
 ROWS, SEQ_LEN = 24, 64
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> CodeTokenizer:
-    return CodeTokenizer(CodeTokenizer.Config(), tokenizer_path="code-32k")
+EVERYTHING: dict[str, Any] = {
+    "sources": [PythonStdlib(weight=0.75), PythonStdlib(weight=0.25, max_documents=50)],
+    "metadata": MetadataConfig(repo=0.5, path=0.5, stars=0.5),
+    "fim": FimConfig(rate=0.5, spans=SpanConfig(random=1, line=1, syntax=1)),
+    "block": 4,
+}
 
 
 def loader(
-    tokenizer: CodeTokenizer,
-    *,
-    R: int = 1,
-    rank: int = 0,
-    microbatch: int | None = None,
-    seed: int = 0,
-    rows: int = ROWS,
-    source: SourceConfig | None = None,
+    tokenizer: CodeTokenizer, *, R: int = 1, rank: int = 0, microbatch: int | None = None, rows: int = ROWS, **options: Any
 ) -> CodeDataLoader:
-    config = CodeDataLoader.Config(sources=[source or PythonStdlib()], seed=seed, rows=rows)
+    config = CodeDataLoader.Config(**{**EVERYTHING, "rows": rows, "workers": 0, **options})
     return CodeDataLoader(
         config,
         dp_world_size=R,
@@ -43,89 +40,127 @@ def loader(
     )
 
 
-def steps(loaders: list[CodeDataLoader], n: int, microbatches: int = 1) -> list[Batch]:
-    """The global batches of n steps, rows in order, put together from all ranks and microbatches."""
-    iterators = [iter(one) for one in loaders]
-    batches = []
-    for _ in range(n):
-        parts = [next(iterator) for iterator in iterators for _ in range(microbatches)]
-        inputs = torch.cat([inputs["input"] for inputs, _ in parts])
-        positions = torch.cat([inputs["positions"] for inputs, _ in parts])
-        batches.append((inputs, torch.cat([labels for _, labels in parts]), positions))
-    return batches
+def loaders(tokenizer: CodeTokenizer, R: int, **options: Any) -> list[CodeDataLoader]:
+    return [loader(tokenizer, R=R, rank=r, **options) for r in range(R)]
 
 
-def equal(a: list[Batch], b: list[Batch]) -> bool:
-    return len(a) == len(b) and all(
-        torch.equal(x, y) for p, q in zip(a, b, strict=True) for x, y in zip(p, q, strict=True)
-    )
+def steps(ranks: list[CodeDataLoader], n: int) -> list[torch.Tensor]:
+    """The global batches of n steps, put together from all ranks and microbatches."""
+    batches = global_batches(ranks)
+    return [torch.stack(next(batches)) for _ in range(n)]
+
+
+def equal(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
+    return len(a) == len(b) and all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.fixture(scope="module", params=["best-fit", "concatenate"])
+def packing(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def reference(tokenizer: CodeTokenizer) -> list[Batch]:
-    return steps([loader(tokenizer)], 8)
+def reference(tokenizer: CodeTokenizer, packing: str) -> list[torch.Tensor]:
+    return steps([loader(tokenizer, packing=packing)], 12)
 
 
-@pytest.mark.parametrize(("R", "microbatches"), [(1, 3), (2, 1), (2, 4), (3, 2), (4, 1), (8, 3)])
-def test_the_global_batch_does_not_depend_on_the_mesh(
-    tokenizer: CodeTokenizer, reference: list[Batch], R: int, microbatches: int
+@pytest.mark.parametrize(
+    ("R", "microbatches", "workers"), [(1, 3, 1), (2, 1, 0), (2, 4, 2), (3, 2, 0), (4, 1, 1), (8, 3, 3)]
+)
+def test_the_global_batch_does_not_depend_on_the_mesh_or_the_workers(
+    tokenizer: CodeTokenizer, reference: list[torch.Tensor], packing: str, R: int, microbatches: int, workers: int
 ) -> None:
-    loaders = [loader(tokenizer, R=R, rank=r, microbatch=ROWS // R // microbatches) for r in range(R)]
-    assert equal(steps(loaders, 8, microbatches), reference)
+    ranks = loaders(tokenizer, R, packing=packing, workers=workers, microbatch=ROWS // R // microbatches)
+    assert equal(steps(ranks, 12), reference)
 
 
-@pytest.mark.parametrize("stop", range(8))
-@pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 1), (3, 8)])
+@pytest.mark.parametrize("stop", range(12))
+@pytest.mark.parametrize(("before", "after", "workers"), [(1, 4, 1), (4, 1, 0), (3, 8, 0)])
 def test_resumes_at_any_other_degree(
-    tokenizer: CodeTokenizer, reference: list[Batch], stop: int, before: int, after: int
+    tokenizer: CodeTokenizer,
+    reference: list[torch.Tensor],
+    packing: str,
+    stop: int,
+    before: int,
+    after: int,
+    workers: int,
 ) -> None:
-    first = [loader(tokenizer, R=before, rank=r) for r in range(before)]
+    """With a worker, the state is that of the last batch that was taken, not of the last that was prepared."""
+    first = loaders(tokenizer, before, packing=packing, workers=workers)
     served = steps(first, stop)
-    table = torch.cat([one.state_dict()["rows"] for one in first])
-    assert table.shape == (ROWS, 2) and table.dtype == torch.int64
-    second = [loader(tokenizer, R=after, rank=r) for r in range(after)]
-    for one, rows in zip(second, table.chunk(after), strict=True):
-        one.load_state_dict(one.state_dict() | {"rows": rows})
-    assert equal(served + steps(second, 8 - stop), reference)
+    second = loaders(tokenizer, after, packing=packing)
+    reshard(first, second)
+    assert equal(served + steps(second, 12 - stop), reference)
 
 
-def test_each_document_is_served_once_an_epoch(tokenizer: CodeTokenizer) -> None:
-    corpus = loader(tokenizer, rows=7).corpus
-    n = corpus.n_documents
-    order = [corpus.read(k % 7, k // 7).path for k in range(2 * n)]  # dealt like cards
-    assert len(set(order[:n])) == n and sorted(order[:n]) == sorted(order[n:]) and order[:n] != order[n:]
+def test_the_state_is_an_int64_table(tokenizer: CodeTokenizer) -> None:
+    one = loader(tokenizer)
+    steps([one], 2)
+    table = one.state_dict()["rows"]
+    assert table.shape[0] == ROWS and table.dtype == torch.int64
+    assert table.shape[1] < 100  # "a few integers a row": mostly the counts of languages
+
+
+def test_a_row_does_not_see_the_others(tokenizer: CodeTokenizer, reference: list[torch.Tensor], packing: str) -> None:
+    (last,) = loaders(tokenizer, 24, packing=packing)[23:]
+    assert all(torch.equal(a[:, 0], b[:, 23]) for a, b in zip(steps([last], 12), reference, strict=True))
+
+
+def test_epochs_differ_in_their_draws(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
+    """The same document has another hole in each epoch."""
+    (tmp_path / "a.py").write_text("".join(f"x{i} = {i}\n" for i in range(8)))
+    source = Directory(path=str(tmp_path))
+    one = loader(tokenizer, sources=[source], rows=1, fim=FimConfig(rate=1.0), metadata=MetadataConfig(), block=1)
+    batches = steps([one], 12)
+    assert len({tuple(batch[0, 0].tolist()) for batch in batches}) > 8
 
 
 def test_more_rows_than_documents(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("import os\nprint(os.getcwd())\n" * 20)
-    ((inputs, _, _),) = steps([loader(tokenizer, source=Directory(path=str(tmp_path)))], 1)
-    assert inputs.shape == (ROWS, SEQ_LEN) and (inputs == inputs[0]).all()
+    (tmp_path / "a.py").write_text("import os\nprint(os.getcwd())\n" * 5)
+    plain = {"fim": FimConfig(), "metadata": MetadataConfig()}
+    (batch,) = steps([loader(tokenizer, sources=[Directory(path=str(tmp_path))], **plain)], 1)
+    assert (batch == batch[:, :1]).all()
 
 
 def test_source_text_can_not_inject_a_sentinel(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
     hostile = "x = 1  # <|endoftext|> <fim_prefix> <fim_middle> <reponame>evil\n"
-    (tmp_path / "a.py").write_text(hostile * 30)
-    batches = steps([loader(tokenizer, rows=1, source=Directory(path=str(tmp_path)))], 4)
-    sentinels = torch.tensor(list(tokenizer.encoding.special_tokens.values()))
-    for inputs, labels, _ in batches:
-        assert not torch.isin(inputs, sentinels).any()
-        assert not torch.isin(labels, sentinels[sentinels != tokenizer.eos_id]).any()
-    assert tokenizer.decode(batches[0][0][0].tolist()).startswith(hostile)
+    (tmp_path / "<fim_suffix>.py").write_text(hostile * 30)
+    options = {"fim": FimConfig(), "metadata": MetadataConfig(path=1.0), "sources": [Directory(path=str(tmp_path))]}
+    sentinels = torch.tensor(sorted(tokenizer.encoding.special_tokens.values()))
+    allowed = {tokenizer.sentinels.ids["<filename>"], tokenizer.eos_id, tokenizer.sentinels.pad}
+    seen: set[int] = set()
+    for inputs, labels, _ in steps([loader(tokenizer, rows=1, **options)], 80):
+        seen |= set(inputs[torch.isin(inputs, sentinels)].tolist()) | set(labels[torch.isin(labels, sentinels)].tolist())
+    assert seen == allowed
 
 
-def test_labels_are_the_next_token_of_the_same_document(reference: list[Batch]) -> None:
+def test_labels_are_the_next_token_of_the_same_document(reference: list[torch.Tensor]) -> None:
     for inputs, labels, positions in reference:
-        goes_on = positions[:, 1:] > 0
+        goes_on = (positions[:, 1:] > 0) & (labels[:, :-1] != -100)
         assert torch.equal(labels[:, :-1][goes_on], inputs[:, 1:][goes_on])
-        assert (positions[:, 0] == 0).all() and (positions[:, 1:][goes_on] == positions[:, :-1][goes_on] + 1).all()
+        counts = positions[:, 1:] > 0
+        assert (positions[:, 0] == 0).all() and (positions[:, 1:][counts] == positions[:, :-1][counts] + 1).all()
+
+
+def test_what_was_served_is_counted_and_saved(tokenizer: CodeTokenizer) -> None:
+    ranks = loaders(tokenizer, 3)
+    batches = steps(ranks, 30)
+    tokens = sum(int((labels != -100).sum()) for _, labels, _ in batches)
+    counts = torch.stack([rank.served_counts() for rank in ranks]).sum(0)
+    served = ranks[0].served(counts)
+    assert sum(served.sources.values()) == tokens == served.languages["python"]
+    assert served.padding == 30 * ROWS * SEQ_LEN - tokens
+    others = loaders(tokenizer, 2)
+    reshard(ranks, others)
+    assert torch.equal(sum(other.served_counts() for other in others), counts)
 
 
 def test_undecodable_files_are_counted(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
     (tmp_path / "good.py").write_text("print('hello')\n" * 50)
     (tmp_path / "bad.py").write_bytes(b"\xff\xfe\x00")
-    one = loader(tokenizer, rows=2, source=Directory(path=str(tmp_path)))
-    steps([one], 6)
-    assert one.dropped["not UTF-8"] >= 1
+    one = loader(tokenizer, rows=2, sources=[Directory(path=str(tmp_path))])
+    steps([one], 12)
+    assert one.mixture.dropped == {"not UTF-8": 1}  # once, however often it is met
 
 
 def test_nothing_but_undecodable_files(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
@@ -134,20 +169,32 @@ def test_nothing_but_undecodable_files(tokenizer: CodeTokenizer, tmp_path: Path)
     (tmp_path / "bom.py").write_bytes(b"\xef\xbb\xbf")
     message = r"^dataloader.sources: no document of directory:.* can be used: 1 empty, 3 not UTF-8$"
     with pytest.raises(ConfigError, match=message):
-        loader(tokenizer, rows=1, source=Directory(path=str(tmp_path)))
+        loader(tokenizer, rows=1, sources=[Directory(path=str(tmp_path))])
 
 
-def test_a_file_that_vanishes_ends_the_run_with_its_name(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_file_that_vanishes_ends_the_run_with_its_name(
+    tokenizer: CodeTokenizer, tmp_path: Path, workers: int
+) -> None:
     """It is not skipped: the tokens of a run do not depend on what a disk does at night."""
     folder = tmp_path / "corpus"
     folder.mkdir()
-    for i in range(50):
+    for i in range(500):
         (folder / f"{i}.py").write_text(f"x = {i}\n" * 10)
-    one = loader(tokenizer, rows=1, source=Directory(path=str(folder)))
+    one = loader(tokenizer, rows=1, sources=[Directory(path=str(folder))], workers=workers)
     steps([one], 1)
     shutil.rmtree(folder)
     with pytest.raises(ConfigError, match=r"corpus/\d+.py\" can't be read any more: No such file or directory"):
-        steps([one], 100)
+        steps([one], 500)
+
+
+def test_the_background_ends_with_its_consumer(tokenizer: CodeTokenizer) -> None:
+    before = threading.active_count()
+    batches = iter(loader(tokenizer, workers=2))
+    next(batches)
+    assert threading.active_count() > before
+    batches.close()
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize(
@@ -155,20 +202,39 @@ def test_a_file_that_vanishes_ends_the_run_with_its_name(tokenizer: CodeTokenize
     [
         ({"seed": 1}, "dataloader.seed was 0, is 1"),
         ({"rows": 12}, "training.global_batch_size was 24, is 12"),
-        ({"source": "other"}, "the corpus was "),
+        ({"sources": [PythonStdlib()]}, "the corpus was "),
+        ({"sources": [PythonStdlib(weight=0.5), PythonStdlib(weight=0.5, max_documents=50)]}, "the mixture was "),
+        ({"packing": "concatenate"}, "dataloader.packing was best-fit, is concatenate"),
+        ({"fim": replace(EVERYTHING["fim"], rate=0.4)}, "dataloader.fim.rate was 0.5, is 0.4"),
+        ({"metadata": MetadataConfig()}, "dataloader.metadata.repo was 0.5, is 0.0"),
     ],
 )
-def test_a_changed_run_is_refused(tokenizer: CodeTokenizer, tmp_path: Path, change: dict[str, Any], named: str) -> None:
+def test_a_changed_run_is_refused(tokenizer: CodeTokenizer, change: dict[str, Any], named: str) -> None:
     saved = loader(tokenizer).state_dict()
-    if "source" in change:
-        (tmp_path / "a.py").write_text("pass\n")
-        change = {"source": Directory(path=str(tmp_path))}
     with pytest.raises(ConfigError) as error:
         loader(tokenizer, **change).load_state_dict(saved)
     assert named in str(error.value) and "--checkpoint.exclude_from_loading dataloader" in str(error.value)
 
 
-def test_corpus_reads_what_it_lists(tokenizer: CodeTokenizer) -> None:
-    corpus = loader(tokenizer).corpus
-    assert all(isinstance(corpus.read(row, 0), Document) for row in range(ROWS))
-    assert corpus.summary().startswith("python-stdlib: ")
+def test_a_changed_dialect_or_tokenizer_is_refused(tokenizer: CodeTokenizer) -> None:
+    saved = loader(tokenizer).state_dict()
+    other = CodeTokenizer(CodeTokenizer.Config(dialect="qwen2.5-coder"), tokenizer_path="code-32k")
+    with pytest.raises(ConfigError, match=r"tokenizer.dialect was starcoder, is qwen2.5-coder"):
+        loader(other).load_state_dict(saved)
+    tokenizer_changed = CodeTokenizer(CodeTokenizer.Config(), tokenizer_path="code-32k")
+    tokenizer_changed.fingerprint = "other (0123)"
+    with pytest.raises(ConfigError, match=r"the tokenizer was code-32k \(\w+\), is other \(0123\)"):
+        loader(tokenizer_changed).load_state_dict(saved)
+
+
+def test_a_changed_corpus_is_refused(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("pass\n" * 100)
+    source: SourceConfig = Directory(path=str(tmp_path))
+    saved = loader(tokenizer, sources=[source]).state_dict()
+    (tmp_path / "b.py").write_text("pass\n")
+    with pytest.raises(ConfigError, match=r"the corpus was 1 documents \(\w+\), is 2 documents"):
+        loader(tokenizer, sources=[source]).load_state_dict(saved)
+
+
+def test_summary(tokenizer: CodeTokenizer) -> None:
+    assert loader(tokenizer).summary().startswith("python-stdlib: ")

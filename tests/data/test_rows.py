@@ -121,6 +121,14 @@ def test_neighbours_of_a_repository_share_samples(tokenizer: CodeTokenizer) -> N
 
 
 def test_an_error_names_its_document(tokenizer: CodeTokenizer) -> None:
-    (row,) = make_rows(tokenizer, [component(Memory([Document("memory", "bad.py", "x = '\ud800'\n")]))], n=1)
-    with pytest.raises(DataError, match=r'^memory: "bad.py": UnicodeEncodeError: '):
+    bad = Document("memory", "bad.py", "x = 1\n", language="klingon")
+    (row,) = make_rows(tokenizer, [component(Memory([bad]))], n=1)
+    with pytest.raises(DataError, match=r'^memory: "bad.py": KeyError: .klingon'):
+        row.next()
+
+
+def test_a_search_in_vain_ends(tokenizer: CodeTokenizer) -> None:
+    bad = [Document("memory", f"{i}.py", "x = '\ud800'\n") for i in range(5)]
+    (row,) = make_rows(tokenizer, [component(Memory(bad))], n=1)
+    with pytest.raises(ConfigError, match=r"no document of memory can be used: 5 the tokenizer can't encode it$"):
         row.next()
