@@ -26,8 +26,8 @@ from codetitan.data.document import Document
 from codetitan.data.fim import FimConfig, SpanConfig
 from codetitan.data.loader import CodeDataLoader
 from codetitan.data.metadata import MetadataConfig
-from codetitan.data.packing import IGNORE_INDEX
 from codetitan.data.sources import Jsonl, PythonStdlib, SourceConfig, open_source
+from codetitan.titan import IGNORE_INDEX
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.tokenizer.encoding import ASSETS
 

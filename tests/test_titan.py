@@ -72,7 +72,9 @@ DATACLASS_FIELDS: dict[str, set[str]] = {
     "DebugConfig": {"seed", "enable_structured_logging"},
 }  # fmt: skip
 
-USED_AS_THEY_ARE = {"BlockMask", "DeviceMesh", "PipelineScheduleSingle", "Replicate", "Shard", "and_masks", "logger"}
+USED_AS_THEY_ARE = {
+    "IGNORE_INDEX", "BlockMask", "DeviceMesh", "PipelineScheduleSingle", "Replicate", "Shard", "and_masks", "logger",
+}  # fmt: skip
 
 
 def test_version() -> None:

@@ -87,10 +87,8 @@ def check_mixture(config: Config) -> None:
                 _require(f"{key}.{name}", value, holds(value), rule)
         for language, share in source.languages.items():
             if language not in LANGUAGES:
-                raise ConfigError(
-                    f"{key}.languages.{language}: unknown language{did_you_mean(language, LANGUAGES)}; there are "
-                    f"{', '.join(LANGUAGES)}"
-                )
+                hint = did_you_mean(language, LANGUAGES) or f"; there are {', '.join(LANGUAGES)}"
+                raise ConfigError(f"{key}.languages.{language}: unknown language{hint}")
             is_number = isinstance(share, (int, float)) and not isinstance(share, bool)
             _require(f"{key}.languages.{language}", share, is_number and share > 0, "must be a number above 0")
         if isinstance(source, HuggingFace) and source.streaming:

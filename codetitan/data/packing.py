@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from codetitan.data.pieces import Piece, Role
+from codetitan.titan import IGNORE_INDEX
 
-IGNORE_INDEX = -100  # torchtitan's and torch's; a test compares them
 Int64s = npt.NDArray[np.int64]
 
 

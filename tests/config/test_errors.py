@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from codetitan.config.resolve import resolve
-from codetitan.config.rules import check_data, check_dump_folder
+from codetitan.config.data import check_sources
+from codetitan.config.machine import check_dump_folder
 from codetitan.errors import ConfigError
 from tests.conftest import REPOSITORY, as_arguments, run_train
 
@@ -23,7 +24,8 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"lr": 3}, 1, 'lr (command line): unknown key; did you mean "optimizer.lr"?'),
     ({"optimizer.foo": 1}, 1, "optimizer.foo (command line): unknown key; optimizer has param_groups, implementation, "
      "optimizer_factory_kwargs_by_name, name, lr, betas, eps, weight_decay"),
-    ({"dataloader.rows": 8}, 1, "dataloader.rows (command line): unknown key; dataloader has sources, seed"),
+    ({"dataloader.rows": 8}, 1, "dataloader.rows (command line): unknown key; dataloader has sources, seed, "
+     "packing, block, metadata, fim, workers, prefetch"),
     # types
     ({"training.steps": "many"}, 1, "training.steps = many (command line) must be a whole number"),
     ({"training.steps": "1e3"}, 1, "training.steps = 1e3 (command line) must be a whole number; write 1000"),
@@ -164,6 +166,24 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "--dataloader.sources python-stdlib"),
     ({"dataloader.sources.0.pth": "x"}, 1,
      "dataloader.sources.0.pth: no table of that depth"),
+    ({"dataloader.packing": "bestfit"}, 1,
+     'dataloader.packing = bestfit (command line) must be one of best-fit, concatenate; did you mean "best-fit"?'),
+    ({"dataloader.fim.rte": 0.5}, 1, 'dataloader.fim.rte (command line): unknown key; did you mean "dataloader.fim.rate"?'),
+    ({"dataloader.fim.rate": 1.5}, 1, "dataloader.fim.rate = 1.5 must lie between 0 and 1"),
+    ({"dataloader.fim.spans.syntax": -1}, 1, "dataloader.fim.spans.syntax = -1.0 must not be negative"),
+    ({"dataloader.fim.spans.random": 0}, 1, "dataloader.fim.spans: one of random, line, syntax must be above 0"),
+    ({"dataloader.metadata.path": -0.1}, 1, "dataloader.metadata.path = -0.1 must lie between 0 and 1"),
+    ({"dataloader.metadata.repository_level": 0.5}, 1,
+     'dataloader.metadata.repository_level = 0.5: the dialect "starcoder" has no layout for several files of a repository; '
+     'set it to 0, or tokenizer.dialect = "starcoder2"'),
+    ({"dataloader.workers": -1}, 1, "dataloader.workers = -1 must not be negative"),
+    ({"dataloader.block": 0}, 1, "dataloader.block = 0 must be at least 1"),
+    ({"tokenizer.dialect": "qwen2.5"}, 1,
+     'tokenizer.dialect = "qwen2.5" must be one of starcoder, starcoder2, qwen2.5-coder, deepseek-coder, codellama; did you '
+     'mean "qwen2.5-coder"?'),
+    ({"tokenizer.dialect": "starcoder2"}, 1,
+     "model.vocab_size = 32768 must hold the 32768 ids of the tokenizer code-32k and the 2 sentinels of starcoder2; set it "
+     "to 32896"),
     ({"dump_folder": "/proc/nowhere"}, 1,
      'dump_folder = "/proc/nowhere" can\'t be written: No such file or directory; choose another with --dump_folder DIR'),
 ]  # fmt: skip
@@ -172,7 +192,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
 def message(config: Path, overrides: dict[str, Any], world_size: int = 1) -> str:
     with pytest.raises(ConfigError) as error:
         resolved = resolve(config, as_arguments(overrides), world_size=world_size)
-        check_data(resolved.config)
+        check_sources(resolved.config)
         check_dump_folder(resolved.config)
     return str(error.value)
 
@@ -207,6 +227,17 @@ IN_A_FILE = [
     ("[[dataloader.sources]]\ntype = 'directory'\npath = 3", "dataloader.sources.0.path = 3 (run.toml) must be a string"),
     ("[[dataloader.sources]]\ntype = 'directory'\npaht = 'x'",
      'dataloader.sources.0.paht (run.toml): unknown key; did you mean "dataloader.sources.0.path"?'),
+    ("[[dataloader.sources]]\ntype = 'python-stdlib'\nweight = 1\n[[dataloader.sources]]\ntype = 'python-stdlib'",
+     "dataloader.sources.1.weight: missing, but others have one; give every source a weight (its share of the tokens), or "
+     "none (shares as the sources' sizes)"),
+    ("[[dataloader.sources]]\ntype = 'python-stdlib'\nepochs = 0", "dataloader.sources.0.epochs = 0 must be at least 1"),
+    ("[[dataloader.sources]]\ntype = 'python-stdlib'\nlanguages = { pyton = 1 }",
+     'dataloader.sources.0.languages.pyton: unknown language; did you mean "python"?'),
+    ("[[dataloader.sources]]\ntype = 'python-stdlib'\nlanguages = { python = 'all' }",
+     "dataloader.sources.0.languages.python = all must be a number above 0"),
+    ("[[dataloader.sources]]\ntype = 'huggingface'\nname = 'a/b'\nstreaming = true\nepochs = 2",
+     "dataloader.sources.0.epochs: not possible with streaming = true, which reads a corpus once, in its own order; set "
+     "streaming = false"),
     ("[dataloader.sources]\ntype = 'directory'",
      "dataloader.sources: must be a list of tables; write [[dataloader.sources]]"),
     ("[[dataloader.sources]]\ntype = ['directory']",

@@ -14,9 +14,9 @@ from codetitan.data.fim import FimConfig
 from codetitan.data.language import LANGUAGES
 from codetitan.data.metadata import MetadataConfig
 from codetitan.data.mixture import Component, Mixture
-from codetitan.data.packing import IGNORE_INDEX
 from codetitan.data.pieces import PieceMaker
 from codetitan.data.rows import Packing, Row, RowState
+from codetitan.titan import IGNORE_INDEX
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
 

@@ -27,7 +27,13 @@ EVERYTHING: dict[str, Any] = {
 
 
 def loader(
-    tokenizer: CodeTokenizer, *, R: int = 1, rank: int = 0, microbatch: int | None = None, rows: int = ROWS, **options: Any
+    tokenizer: CodeTokenizer,
+    *,
+    R: int = 1,
+    rank: int = 0,
+    microbatch: int | None = None,
+    rows: int = ROWS,
+    **options: Any,
 ) -> CodeDataLoader:
     config = CodeDataLoader.Config(**{**EVERYTHING, "rows": rows, "workers": 0, **options})
     return CodeDataLoader(
@@ -130,7 +136,9 @@ def test_source_text_can_not_inject_a_sentinel(tokenizer: CodeTokenizer, tmp_pat
     allowed = {tokenizer.sentinels.ids["<filename>"], tokenizer.eos_id, tokenizer.sentinels.pad}
     seen: set[int] = set()
     for inputs, labels, _ in steps([loader(tokenizer, rows=1, **options)], 80):
-        seen |= set(inputs[torch.isin(inputs, sentinels)].tolist()) | set(labels[torch.isin(labels, sentinels)].tolist())
+        seen |= set(inputs[torch.isin(inputs, sentinels)].tolist()) | set(
+            labels[torch.isin(labels, sentinels)].tolist()
+        )
     assert seen == allowed
 
 

@@ -3,17 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codetitan import titan
-from codetitan.data.packing import IGNORE_INDEX, Part, best_fit, of_middle, render
+from codetitan.data.packing import Part, best_fit, of_middle, render
 from codetitan.data.pieces import Piece, Role
+from codetitan.titan import IGNORE_INDEX
 
 
 def piece(ids: list[int], roles: tuple[tuple[Role, int], ...] = ()) -> Piece:
     return Piece(np.array(ids, np.uint32), roles or ((Role.CODE, len(ids)),), "a.py", ((0, len(ids)),))
-
-
-def test_ignore_index_is_torchtitans() -> None:
-    assert titan.IGNORE_INDEX == IGNORE_INDEX
 
 
 @given(st.lists(st.integers(1, 100), max_size=200))

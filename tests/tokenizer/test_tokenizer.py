@@ -86,15 +86,10 @@ def test_torchtitans_interface(tmp_path: Path) -> None:
     assert tokenizer.get_vocab_size() == 32768
     ids = tokenizer.encode("def é(): <|endoftext|>")
     assert tokenizer.decode(ids) == "def é(): <|endoftext|>"
-    document = tokenizer.encode_document("def é(): <|endoftext|>")
-    assert document.dtype == np.int64
-    assert document.tolist() == [*ids, tokenizer.eos_id] == [*ids, 0]
     assert tokenizer.decode([tokenizer.encoding.encode("é").tolist()[0]]) in ("é", "\ufffd")
-    folder = written("qwen", tmp_path, added_tokens=[])
-    with pytest.raises(
-        ConfigError, match=r'hf_assets_path = ".*" has no special token "<\|endoftext\|>" to end a document'
-    ):
-        CodeTokenizer(CodeTokenizer.Config(), tokenizer_path=str(folder))
+    bare = CodeTokenizer(CodeTokenizer.Config(), tokenizer_path=str(written("qwen", tmp_path, added_tokens=[])))
+    assert bare.eos_id == bare.encoding.n_ids  # no "<|endoftext|>": appended, with the other sentinels
+    assert bare.decode([bare.eos_id, bare.sentinels.ids["<fim_prefix>"]]) == "<|endoftext|><fim_prefix>"
 
 
 def test_training_gives_the_same_files_again(tmp_path: Path) -> None:
