@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from codetitan.config.resolve import resolve
 from codetitan.config.data import check_sources
 from codetitan.config.machine import check_dump_folder
+from codetitan.config.resolve import resolve
 from codetitan.errors import ConfigError
 from tests.conftest import REPOSITORY, as_arguments, run_train
 
