@@ -136,9 +136,8 @@ class Mixture:
         made: list[Piece] = []
         for neighbours in self._by_repository(chosen, indices):
             first, document = neighbours[0]
-            draw = uniform(key(self._seed, "repository", epoch, component, first), 0)
             try:
-                if len(neighbours) > 1 and draw < self._repository_level:
+                if len(neighbours) > 1 and self._share_a_sample(epoch, component, first):
                     made += self._maker.repository(neighbours, epoch=epoch, source=component)
                 else:
                     for index, document in neighbours:
@@ -148,6 +147,9 @@ class Mixture:
                     raise
                 raise DataError(f'{document.source}: "{document.path}": {type(error).__name__}: {error}') from error
         return made
+
+    def _share_a_sample(self, epoch: int, component: int, first: int) -> bool:
+        return uniform(key(self._seed, "repository", epoch, component, first), 0) < self._repository_level
 
     def _by_repository(self, component: Component, indices: list[int]) -> list[list[tuple[int, Document]]]:
         """Reads documents, and groups neighbours of one repository; a document of none stands alone."""

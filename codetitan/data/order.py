@@ -13,8 +13,7 @@ _MASK = (1 << 64) - 1
 
 def key(*parts: int | str) -> int:
     """Returns a 64-bit key for a purpose, e.g. `key(seed, "order", epoch)`: randomness is counted, never consumed."""
-    text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest(), "little")
 
 
 def _mix(x: int) -> int:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from codetitan.data.language import LANGUAGES
 from codetitan.data.mixture import Mixture
-from codetitan.data.order import key, permute
+from codetitan.data.order import key, uniform
 from codetitan.data.packing import Part, Sample, best_fit
 from codetitan.data.pieces import Piece
 from codetitan.errors import ConfigError
@@ -150,21 +150,23 @@ class Row:
         # First blocks of different length, so that not all rows have to work at the same step.
         block = self._block if drawn else 1 + self._number * self._block // self._rows
         pieces: list[tuple[int, Piece, _Cursor]] = []
+        sizes: list[int] = []
         tokens = 0
         best: tuple[float, int, list[list[int]]] | None = None
-        for samples_ in range(block, block + _TRIES):
-            while tokens <= samples_ * self._seq_len:
+        for n_samples in range(block, block + _TRIES):
+            while tokens <= n_samples * self._seq_len:
                 piece = self._draw(pieces[-1][2] if pieces else None)
                 if piece is None:
                     break
                 pieces.append(piece)
-                tokens += piece[1].size
+                sizes.append(piece[1].size)
+                tokens += sizes[-1]
             # All but the piece that is too many: what is left free of the last sample is less than that piece.
-            n = max(1, len(pieces) - 1) if tokens > samples_ * self._seq_len else len(pieces)
+            n = max(1, len(pieces) - 1) if tokens > n_samples * self._seq_len else len(pieces)
             if n == 0:
                 raise _nothing_left()
-            bins = best_fit([piece.size for _, piece, _ in pieces[:n]], self._seq_len)
-            padding = 1 - sum(piece.size for _, piece, _ in pieces[:n]) / (len(bins) * self._seq_len)
+            bins = best_fit(sizes[:n], self._seq_len)
+            padding = 1 - sum(sizes[:n]) / (len(bins) * self._seq_len)
             if best is None or padding < best[0]:
                 best = padding, n, bins
             if best[0] < _GOOD:
@@ -172,9 +174,10 @@ class Row:
         assert best is not None
         _, n, bins = best
         self._next.extendleft(reversed(pieces[n:]))
+        # Best-fit has the largest pieces in the first bins: shuffled, every stretch of samples is alike.
         order_key = key(self._seed, "samples", self._number, drawn)
-        samples = [[pieces[i][:2] for i in bins[permute(b, len(bins), order_key)]] for b in range(len(bins))]
-        return samples, pieces[n - 1][2]
+        bins.sort(key=lambda indices: uniform(order_key, indices[0]))
+        return [[pieces[i][:2] for i in indices] for indices in bins], pieces[n - 1][2]
 
     def _concatenate(self) -> list[tuple[int, Part]]:
         parts: list[tuple[int, Part]] = []

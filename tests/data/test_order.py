@@ -43,4 +43,4 @@ def test_values_are_fixed() -> None:
     assert [permute(i, 731, key(42, "order", 0)) for i in range(5)] == PINNED
 
 
-PINNED = [667, 450, 709, 63, 352]
+PINNED = [86, 150, 189, 723, 707]
