@@ -1,7 +1,10 @@
 """Contract 4 on real code: over an epoch every byte of every document comes back from the batches, once, with
 fill-in-the-middle undone and metadata taken off. Checked from the tensors, with nothing of the loader's own."""
 
+import json
+import sysconfig
 from collections import Counter, defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ from codetitan.data.document import Document
 from codetitan.data.fim import FimConfig, SpanConfig
 from codetitan.data.loader import CodeDataLoader
 from codetitan.data.metadata import MetadataConfig
-from codetitan.data.sources import PythonStdlib, open_source
+from codetitan.data.sources import Jsonl, PythonStdlib, open_source
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
@@ -75,3 +78,76 @@ def test_the_standard_library(tokenizer: CodeTokenizer, seq_len: int) -> None:
     documents = [source.read(i) for i in range(len(source))]
     assert len(documents) > 500
     check([d for d in documents if isinstance(d, Document)], served, tokenizer)
+
+
+@pytest.fixture(scope="module")
+def four_languages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """Two shards of JSON Lines with real Python, C++, JavaScript and CSS of the installed packages."""
+    root = Path(sysconfig.get_path("purelib"))
+    records: list[dict[str, Any]] = []
+    for pattern, language, at_most in (
+        ("*.py", "Python", 150),
+        ("*.h", "C++", 150),
+        ("*.js", "JavaScript", 40),
+        ("*.css", "CSS", 20),
+    ):
+        files = [file for file in sorted(root.rglob(pattern)) if 0 < file.stat().st_size < 60_000]
+        for file in files[:: max(1, len(files) // at_most)]:
+            path = file.relative_to(root).as_posix()
+            record = {"content": file.read_text(encoding="utf-8", errors="ignore"), "path": path, "lang": language}
+            records.append(record | {"repo_name": path.split("/")[0], "license": "MIT"})
+    folder = tmp_path_factory.mktemp("corpus")
+    for shard in range(2):
+        lines = [json.dumps(record) for record in records[shard::2]]
+        (folder / f"part-{shard}.jsonl").write_text("\n".join(lines) + "\n")
+    return folder, records
+
+
+def files_of(tokens: list[int], tokenizer: CodeTokenizer) -> list[tuple[str, bytes]]:
+    """Takes a StarCoder2 sample apart: `<repo_name>R<file_sep>path\\ncode<file_sep>path\\ncode…`."""
+    ids, decode = tokenizer.sentinels.ids, tokenizer.encoding.decode_bytes
+    found = []
+    starts = [i for i, token in enumerate(tokens) if token == ids["<file_sep>"]]
+    assert tokens[0] in (ids["<repo_name>"], ids["<file_sep>"])
+    for start, stop in zip(starts, [*starts[1:], len(tokens)], strict=True):
+        at = next(i for i in range(start + 1, stop) if decode([tokens[i]]).endswith(b"\n"))
+        path = decode(tokens[start + 1 : at + 1]).decode().removesuffix("\n")
+        found.append((path, text_of(tokens[at + 1 : stop], tokenizer, "starcoder2")))
+    return found
+
+
+def test_four_languages_with_repositories(four_languages: tuple[Path, list[dict[str, Any]]]) -> None:
+    folder, records = four_languages
+    tokenizer = CodeTokenizer(CodeTokenizer.Config(dialect="starcoder2"), tokenizer_path="code-32k")
+    metadata = MetadataConfig(repo=0.5, path=1.0, repository_level=0.7, files_per_repository=5)
+    source = Jsonl(path=str(folder))
+    served = epoch(source, tokenizer, rows=4, seq_len=1024, fim=FIM, metadata=metadata)
+    samples = [files_of(tokens, tokenizer) for _, tokens in served]
+    assert any(len({path for path, _ in sample}) > 1 for sample in samples)
+    pieces: dict[str, list[bytes]] = defaultdict(list)
+    for sample in samples:
+        for path, text in sample:
+            pieces[path].append(text)
+    texts = {record["path"]: record["content"] for record in records}
+    assert len(texts) == len(records) and set(pieces) == set(texts)
+    assert len({record["lang"] for record in records}) == 4
+    for path, text in texts.items():
+        assert put_together(text.encode(), pieces[path]), path
+
+
+def test_shares_of_languages_in_one_corpus(
+    tokenizer: CodeTokenizer, four_languages: tuple[Path, list[dict[str, Any]]]
+) -> None:
+    shares = {"python": 0.5, "c++": 0.3, "javascript": 0.2}
+    source = Jsonl(path=str(four_languages[0]), languages=shares)
+    config = CodeDataLoader.Config(sources=[source], rows=16, workers=0, block=8)
+    loader = CodeDataLoader(config, dp_world_size=1, dp_rank=0, tokenizer=tokenizer, seq_len=512, local_batch_size=16)
+    batches = iter(loader)
+    for _ in range(150):
+        next(batches)
+    served = loader.served(loader.served_counts())
+    total = sum(served.languages.values())
+    assert set(served.languages) == set(shares)
+    for language, share in shares.items():
+        assert abs(served.languages[language] / total - share) < 0.01
+    assert sorted(served.sources) == [f"{loader.sources[0].name}/{name}" for name in sorted(shares)]
