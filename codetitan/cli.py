@@ -228,10 +228,17 @@ class TokenizerTrainCommand:
     vocab_size: int = 32768
     """Number of ids, sentinels included."""
 
+    dialect: str = "starcoder"
+    """Token family whose sentinels get the first ids, e.g. starcoder2 or qwen2.5-coder."""
+
     def run(self, overrides: Sequence[str]) -> None:
+        from codetitan.data.dialects import DIALECTS
         from codetitan.data.sources import SOURCE_TYPES, open_source, source_from_text
         from codetitan.tokenizer.train import train_tokenizer
 
+        if self.dialect not in DIALECTS:
+            hint = did_you_mean(self.dialect, DIALECTS)
+            raise ConfigError(f'--dialect "{self.dialect}" must be one of {", ".join(DIALECTS)}{hint}')
         opened = []
         for text in self.source:
             options: dict[str, Any] = dict(source_from_text(text))
@@ -239,7 +246,8 @@ class TokenizerTrainCommand:
             if kind not in SOURCE_TYPES or (kind == "python-stdlib") == bool(options):
                 raise ConfigError(f'--source "{text}" must be {_SOURCES}{did_you_mean(kind, SOURCE_TYPES)}')
             opened.append(open_source(SOURCE_TYPES[kind](**options)))
-        tokenizer = train_tokenizer(opened, vocab_size=self.vocab_size, output=self.output)
+        dialect = DIALECTS[self.dialect]
+        tokenizer = train_tokenizer(opened, vocab_size=self.vocab_size, output=self.output, dialect=dialect)
         print(f"{self.output}/tokenizer.json: {tokenizer.get_vocab_size():,} ids")
 
 

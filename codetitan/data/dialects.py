@@ -28,6 +28,7 @@ class Dialect:
         no_path: stands where the path is not drawn.
         header_end: text after the fields, if any was drawn.
         repository_level: whether several files of a repository may follow one `repo`, each with its `path`.
+        of_new_tokenizers: the sentinels that `codetitan tokenizer train` gives the first ids; (): those in use.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Dialect:
     no_path: str = ""
     header_end: str = ""
     repository_level: bool = False
+    of_new_tokenizers: tuple[str, ...] = ()
 
     def sentinels(self) -> list[str]:
         """Returns every sentinel, each once, in a fixed order."""
@@ -51,6 +53,29 @@ class Dialect:
         fields += [t.partition("{}")[0] for t in (self.repo, self.path, self.stars) if t and t.startswith("<")]
         return list(dict.fromkeys(field for field in fields if field))
 
+
+# StarCoder's, in the order of its ids, 0 to 18 (tokenizer.json of bigcode/starcoder).
+_STARCODER = (
+    "<|endoftext|>",
+    "<fim_prefix>",
+    "<fim_middle>",
+    "<fim_suffix>",
+    "<fim_pad>",
+    "<filename>",
+    "<gh_stars>",
+    "<issue_start>",
+    "<issue_comment>",
+    "<issue_closed>",
+    "<jupyter_start>",
+    "<jupyter_text>",
+    "<jupyter_code>",
+    "<jupyter_output>",
+    "<empty_output>",
+    "<commit_before>",
+    "<commit_msg>",
+    "<commit_after>",
+    "<reponame>",
+)
 
 DIALECTS = {
     dialect.name: dialect
@@ -65,6 +90,7 @@ DIALECTS = {
             path="<filename>{}",
             stars="<gh_stars>{}",
             header_end="\n",
+            of_new_tokenizers=_STARCODER,
         ),
         Dialect(
             name="starcoder2",

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from codetitan.tokenizer.original import Original
 
 ASSETS = Path(__file__).parent.parent / "assets"
-END_OF_TEXT = "<|endoftext|>"
 
 # tiktoken's regex engine keeps a million places to go back to and fails beyond: `\s+(?!\S)` on a run of whitespace.
 # Runs of 1.5 MB of anything else (a letter, digits, marks, CJK, emoji, NULs) take it at most 1.5 s.

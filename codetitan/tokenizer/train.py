@@ -1,17 +1,17 @@
 """Trains a byte-level BPE and writes it as `tokenizer.json`: `codetitan tokenizer train`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from codetitan.data.dialects import DIALECTS, Dialect
 from codetitan.data.document import Document
 from codetitan.data.sources import Source
 from codetitan.errors import ConfigError
 from codetitan.tokenizer import rank_file
 from codetitan.tokenizer.convert import convert
-from codetitan.tokenizer.encoding import END_OF_TEXT
 from codetitan.tokenizer.vocabulary import read_spec
 
 # Qwen2's pre-tokenizer (tokenizer.json of Qwen2, Apache-2.0): digits one by one, line ends apart from words. Other
@@ -20,42 +20,23 @@ PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
-# StarCoder's sentinels in its order, ids 0 to 18 (tokenizer.json of bigcode/starcoder).
-SENTINELS = [
-    "<|endoftext|>",
-    "<fim_prefix>",
-    "<fim_middle>",
-    "<fim_suffix>",
-    "<fim_pad>",
-    "<filename>",
-    "<gh_stars>",
-    "<issue_start>",
-    "<issue_comment>",
-    "<issue_closed>",
-    "<jupyter_start>",
-    "<jupyter_text>",
-    "<jupyter_code>",
-    "<jupyter_output>",
-    "<empty_output>",
-    "<commit_before>",
-    "<commit_msg>",
-    "<commit_after>",
-    "<reponame>",
-]
 
-
-def train_tokenizer(sources: list[Source], *, vocab_size: int, output: Path) -> Tokenizer:
+def train_tokenizer(
+    sources: Sequence[Source], *, vocab_size: int, output: Path, dialect: Dialect = DIALECTS["starcoder"]
+) -> Tokenizer:
     """Trains on every document of `sources` and writes `output`/tokenizer.json and tokenizer_config.json.
 
-    Beside them goes the same tokenizer in tiktoken's form: tokenizer.tiktoken, and tiktoken.json with its pattern.
+    The dialect's sentinels get the first ids. Beside the two files goes the same tokenizer in tiktoken's form:
+    tokenizer.tiktoken, and tiktoken.json with its pattern.
 
     Raises:
         ConfigError: `vocab_size` leaves no room for merges, or the corpus is too small to fill it.
     """
-    smallest = 256 + len(SENTINELS)
+    sentinels = dialect.of_new_tokenizers or tuple(dialect.sentinels())
+    smallest = 256 + len(sentinels)
     if vocab_size <= smallest:
         raise ConfigError(
-            f"--vocab-size {vocab_size} must be above {smallest} (256 bytes and {len(SENTINELS)} sentinels)"
+            f"--vocab-size {vocab_size} must be above {smallest} (256 bytes and {len(sentinels)} sentinels)"
         )
 
     def texts() -> Iterator[str]:
@@ -75,7 +56,7 @@ def train_tokenizer(sources: list[Source], *, vocab_size: int, output: Path) -> 
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=[AddedToken(token, special=True, normalized=False) for token in SENTINELS],
+        special_tokens=[AddedToken(token, special=True, normalized=False) for token in sentinels],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
     tokenizer.train_from_iterator(texts(), trainer)
@@ -91,10 +72,10 @@ def train_tokenizer(sources: list[Source], *, vocab_size: int, output: Path) -> 
         json.dumps(
             {
                 "tokenizer_class": "PreTrainedTokenizerFast",
-                "bos_token": END_OF_TEXT,
-                "eos_token": END_OF_TEXT,
-                "pad_token": "<fim_pad>",
-                "additional_special_tokens": SENTINELS,
+                "bos_token": dialect.end,
+                "eos_token": dialect.end,
+                "pad_token": dialect.pad or dialect.end,
+                "additional_special_tokens": list(sentinels),
                 "clean_up_tokenization_spaces": False,
                 "add_prefix_space": False,
             },

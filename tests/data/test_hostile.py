@@ -72,7 +72,9 @@ def test_every_byte_comes_back(
 
 def serve(tokenizer: CodeTokenizer, source: Any, *, steps: int, seq_len: int = 128) -> CodeDataLoader:
     config = CodeDataLoader.Config(sources=[source], rows=2, fim=FimConfig(rate=0.5), workers=1)
-    loader = CodeDataLoader(config, dp_world_size=1, dp_rank=0, tokenizer=tokenizer, seq_len=seq_len, local_batch_size=2)
+    loader = CodeDataLoader(
+        config, dp_world_size=1, dp_rank=0, tokenizer=tokenizer, seq_len=seq_len, local_batch_size=2
+    )
     batches = iter(loader)
     for _ in range(steps):
         next(batches)

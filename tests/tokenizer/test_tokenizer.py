@@ -7,12 +7,13 @@ import pytest
 import tiktoken
 import tokenizers
 
+from codetitan.data.dialects import DIALECTS
 from codetitan.data.document import Document
 from codetitan.data.sources import PythonStdlib, open_source
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.tokenizer.encoding import ASSETS, Encoding, open_encoding
-from codetitan.tokenizer.train import SENTINELS, train_tokenizer
+from codetitan.tokenizer.train import train_tokenizer
 from tests.tokenizer.small import written
 
 FOLDER = ASSETS / "code-32k"
@@ -28,7 +29,9 @@ def test_shipped_tokenizer(encoding: Encoding) -> None:
     assert encoding.fingerprint == "code-32k (e325449af5a4)"
     assert encoding.note is None
     assert encoding.splits
-    assert [encoding.special_tokens[sentinel] for sentinel in SENTINELS] == list(range(19))
+    assert [encoding.special_tokens[sentinel] for sentinel in DIALECTS["starcoder"].of_new_tokenizers] == list(
+        range(19)
+    )
     assert encoding.token_bytes is not None
     assert encoding.token_bytes.dtype == np.int64
     assert np.flatnonzero(encoding.token_bytes == 0).tolist() == list(range(19))
@@ -103,7 +106,7 @@ def test_training_gives_the_same_files_again(tmp_path: Path) -> None:
     assert one.note is None
     # As anyone else reads it.
     ranks = tiktoken.load.load_tiktoken_bpe(str(tmp_path / "one" / "tokenizer.tiktoken"))
-    assert len(ranks) == 2048 - len(SENTINELS)
+    assert len(ranks) == 2048 - 19
 
 
 @pytest.mark.parametrize("size", [10, 275])
