@@ -54,12 +54,12 @@ def _describe(trainer: CodeTrainer, resolved: Resolved) -> None:
 
 
 def describe_served(served: Served) -> str:
-    """Returns e.g. `0.39M tokens (python 97 %, json 3 %) and 2.1 % padding`, by source where there are several."""
+    """Returns e.g. `389,120 tokens (python 97.0 %, json 3.0 %) and 2.1 % padding`; by source if there are several."""
     total = sum(served.sources.values())
     by = served.sources if len(served.sources) > 1 else served.languages
     shares = ", ".join(f"{name} {100 * tokens / max(1, total):.1f} %" for name, tokens in by.items())
     padding = 100 * served.padding / max(1, total + served.padding)
-    return f"{total / 1e6:.1f}M tokens ({shares}) and {padding:.1f} % padding"
+    return f"{total:,} tokens ({shares}) and {padding:.1f} % padding"
 
 
 def run(resolved: Resolved) -> None:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import version
 from typing import Any, Literal
 
 Span = tuple[int, int]
@@ -123,6 +124,12 @@ _GRAMMARS = {
     "c++": ("tree_sitter_cpp", "language"),
     "c#": ("tree_sitter_c_sharp", "language"),
 }
+
+
+def grammar_versions() -> str:
+    """Returns the versions of tree-sitter and its grammars: other ones may see another tree, so other spans."""
+    packages = ["tree-sitter", *(package.replace("_", "-") for package, _ in _GRAMMARS.values())]
+    return ", ".join(f"{package} {version(package)}" for package in packages)
 
 
 @cache

@@ -19,7 +19,7 @@ import torch
 
 from codetitan.config.choice import Choice
 from codetitan.data.background import in_background
-from codetitan.data.fim import FimConfig
+from codetitan.data.fim import FimConfig, grammar_versions
 from codetitan.data.language import LANGUAGES
 from codetitan.data.metadata import MetadataConfig
 from codetitan.data.mixture import Mixture, open_components
@@ -46,6 +46,9 @@ class Served:
     languages: dict[str, int]
     padding: int
 
+
+# Rises when the same configuration and corpus give other tokens than before (tests/data/test_loader.py pins them).
+VERSION = 1
 
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
 
@@ -255,7 +258,10 @@ class CodeDataLoader(BaseDataLoader):
             for component in self.mixture.components
         ]
         config = self.config
+        syntax = config.fim.rate and config.fim.spans.syntax
         return {
+            "codetitan's data path": VERSION,
+            **({"the grammars": grammar_versions()} if syntax else {}),
             "the corpus": f"{count} documents ({digest[:12]})",
             "the mixture": hashlib.sha256(json.dumps(shares).encode()).hexdigest()[:12],
             "dataloader.seed": config.seed,

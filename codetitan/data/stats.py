@@ -195,10 +195,10 @@ def plot(corpora: list[Corpus], file: Path) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(15, 5), layout="constrained")
     for corpus in corpora:
         names, counts = zip(*histogram(corpus.lengths), strict=True)
-        axes[0].plot(range(len(names)), counts, marker="o", label=corpus.name)
+        axes[0].plot(range(len(names)), counts, marker="o", label=corpus.name[-40:])
     axes[0].set_xticks(range(len(names)), names, rotation=60, ha="right")
     axes[0].set(title="Length of documents", xlabel="tokens", ylabel="documents")
-    axes[0].legend()
+    axes[0].legend(fontsize="small")
     for axis, title in ((axes[1], "Languages"), (axes[2], "Licences")):
         tokens: Counter[str] = Counter()
         for corpus in corpora:

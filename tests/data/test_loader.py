@@ -1,5 +1,6 @@
 """Contracts 1 (rows), 3 (resharded state) and 5 (sentinels are ids), on real code, with everything switched on."""
 
+import hashlib
 import shutil
 import threading
 from dataclasses import replace
@@ -11,7 +12,7 @@ import torch
 
 from codetitan.data.digest import global_batches, reshard
 from codetitan.data.fim import FimConfig, SpanConfig
-from codetitan.data.loader import CodeDataLoader
+from codetitan.data.loader import VERSION, CodeDataLoader
 from codetitan.data.metadata import MetadataConfig
 from codetitan.data.sources import Directory, PythonStdlib, SourceConfig
 from codetitan.errors import ConfigError
@@ -246,3 +247,19 @@ def test_a_changed_corpus_is_refused(tokenizer: CodeTokenizer, tmp_path: Path) -
 
 def test_summary(tokenizer: CodeTokenizer) -> None:
     assert loader(tokenizer).summary().startswith("python-stdlib: ")
+
+
+def test_the_tokens_of_a_version_are_fixed(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
+    """If this fails, the same TOML gives other tokens than before: raise VERSION in codetitan/data/loader.py, so that
+    no run goes on with them unnoticed, and pin the new ones here."""
+    for i in range(20):
+        (tmp_path / f"f{i}.py").write_text("".join(f"def f{i}_{j}(x):\n    return x + {j}\n\n" for j in range(1 + i)))
+    options = {
+        "sources": [Directory(path=str(tmp_path), weight=0.5), Directory(path=str(tmp_path), weight=0.5)],
+        "fim": FimConfig(rate=0.5, spans=SpanConfig(random=1, line=1)),
+        "metadata": MetadataConfig(path=0.5),
+    }
+    digest = hashlib.sha256()
+    for batch in steps([loader(tokenizer, **options)], 10):
+        digest.update(batch.numpy().tobytes())
+    assert (VERSION, digest.hexdigest()[:16]) == (1, "facb5fdabd277d6d")
