@@ -202,7 +202,7 @@ def _resolve_data(config: Path, overrides: Sequence[str]) -> "Resolved":
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     resolved = resolve(config, overrides, world_size=None)
-    data.check_sources(resolved.config)
+    data.require_sources(resolved.config)
     return resolved
 
 

@@ -1,16 +1,19 @@
 """torchtitan's trainer, with our data, metrics and model; its configuration is the root of every TOML file."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+import torch
 import torch.distributed as dist
 
 from codetitan.checkpoint import CodeCheckpoints
 from codetitan.config.choice import Choice
 from codetitan.config.schema import HIDDEN
 from codetitan.data.loader import CodeDataLoader, Served
+from codetitan.errors import ConfigError
 from codetitan.metrics import CodeMetrics
 from codetitan.models.code.flavors import FLAVORS, Flavor
 from codetitan.optimizer import CodeLRSchedulers, CodeOptimizers
@@ -142,7 +145,23 @@ class CodeTrainer(Trainer):
         self.metrics_processor.start(first_step=self.step)
         if self.step > 1:
             logger.info("goes on from step %d of %s", self.step - 1, self.checkpointer.folder)
-        yield from super().batch_generator(data_iterable)
+        batches = super().batch_generator(data_iterable)
+        for microbatch in itertools.count():
+            if self.dataloader.finite and microbatch % self.dataloader.microbatches == 0 and self._data_has_ended():
+                done = self.step - 1
+                raise ConfigError(
+                    f"dataloader.sources: every source has served its epochs after {done} steps; raise their epochs, "
+                    f"or set training.steps = {done}"
+                )
+            yield next(batches)
+
+    def _data_has_ended(self) -> bool:
+        """Whether no rank has a row with something left; a collective over the data-parallel ranks."""
+        left = torch.tensor(0 if self.dataloader.exhausted else 1, device=self.device)
+        mesh = self.parallel_dims.get_optional_mesh("batch")
+        if mesh is not None:
+            dist.all_reduce(left, group=mesh.get_group())
+        return int(left) == 0
 
     def should_continue_training(self) -> bool:
         """Whether there are steps left."""

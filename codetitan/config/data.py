@@ -3,6 +3,7 @@
 Each raises ConfigError with the key, its value, the rule and a fix, before a process group starts.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import fields
 
@@ -78,7 +79,7 @@ def check_mixture(config: Config) -> None:
     for i, source in enumerate(sources):
         key = f"dataloader.sources.{i}"
         checks: list[tuple[str, float | None, Callable[[float], bool], str]] = [
-            ("weight", source.weight, lambda x: x > 0, "must be above 0"),
+            ("weight", source.weight, lambda x: 0 < x < math.inf, "must be above 0 and finite"),
             ("epochs", source.epochs, lambda x: x >= 1, "must be at least 1"),
             ("max_documents", source.max_documents, lambda x: x >= 1, "must be at least 1"),
         ]
@@ -90,7 +91,9 @@ def check_mixture(config: Config) -> None:
                 hint = did_you_mean(language, LANGUAGES) or f"; there are {', '.join(LANGUAGES)}"
                 raise ConfigError(f"{key}.languages.{language}: unknown language{hint}")
             is_number = isinstance(share, (int, float)) and not isinstance(share, bool)
-            _require(f"{key}.languages.{language}", share, is_number and share > 0, "must be a number above 0")
+            _require(
+                f"{key}.languages.{language}", share, is_number and 0 < share < math.inf, "must be a number above 0"
+            )
         if isinstance(source, HuggingFace) and source.streaming:
             set_ = [name for name in ("epochs", "max_documents", "languages") if getattr(source, name)]
             if set_:
@@ -102,13 +105,18 @@ def check_mixture(config: Config) -> None:
                 raise ConfigError(f"{key}.weight: missing; the size of a stream is not known, so give every source one")
 
 
-def check_sources(config: Config) -> None:
-    """There is a corpus, and all of it that has a share can be opened and used."""
+def require_sources(config: Config) -> None:
+    """A corpus is named."""
     if not config.dataloader.sources:
         raise ConfigError(
             "dataloader.sources: missing; name a corpus, for example --dataloader.sources python-stdlib or "
             "--dataloader.sources directory:PATH"
         )
+
+
+def check_sources(config: Config) -> None:
+    """There is a corpus, and all of it that has a share can be opened and used."""
+    require_sources(config)
     open_components(config.dataloader.sources, together=1)
 
 

@@ -12,8 +12,8 @@ from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
 
-def open_loaders(resolved: Resolved, dp_degree: int) -> list[CodeDataLoader]:
-    """Returns the loader of each data-parallel rank.
+def open_loaders(resolved: Resolved, dp_degree: int, option: str = "--dp-degree") -> list[CodeDataLoader]:
+    """Returns the loader of each data-parallel rank; `option` is where the degree comes from.
 
     Raises:
         ConfigError: the global batch does not split over them, or there is no corpus.
@@ -23,7 +23,7 @@ def open_loaders(resolved: Resolved, dp_degree: int) -> list[CodeDataLoader]:
     if rows % dp_degree:
         fitting = [r for r in range(1, rows + 1) if rows % r == 0]
         raise ConfigError(
-            f"--dp-degree {dp_degree} must divide training.global_batch_size = {rows}; fitting: "
+            f"{option} {dp_degree} must divide training.global_batch_size = {rows}; fitting: "
             f"{', '.join(map(str, fitting))}"
         )
     each = rows // dp_degree
@@ -43,9 +43,9 @@ def open_loaders(resolved: Resolved, dp_degree: int) -> list[CodeDataLoader]:
 
 
 def global_batches(loaders: list[CodeDataLoader]) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Yields each step's input, labels and positions, int64 (G, L), rows in order."""
+    """Yields each step's input, labels and positions, int64 (G, L), rows in order, to the end of the data."""
     iterators: list[Iterator[Batch]] = [iter(loader) for loader in loaders]
-    while True:
+    while not all(loader.exhausted for loader in loaders):
         parts: list[Batch] = []
         for loader, iterator in zip(loaders, iterators, strict=True):
             parts += [next(iterator) for _ in range(loader.microbatches)]
@@ -70,13 +70,16 @@ def digests(
     """Yields the SHA-256 of each step's global batch: inputs, labels and positions as little-endian int64, rows in
     order; stops after step `resume_at` and goes on with `resume_dp_degree` ranks from the saved state."""
     loaders = open_loaders(resolved, dp_degree)
+    others = [] if resume_at is None else open_loaders(resolved, resume_dp_degree or dp_degree, "--resume-dp-degree")
     batches = global_batches(loaders)
     for step in range(1, steps + 1):
         digest = hashlib.sha256()
-        for tensor in next(batches):
+        batch = next(batches, None)
+        if batch is None:
+            return
+        for tensor in batch:
             digest.update(tensor.numpy().astype("<i8", copy=False).tobytes())
         yield digest.hexdigest()
         if step == resume_at:
-            others = open_loaders(resolved, resume_dp_degree or dp_degree)
             reshard(loaders, others)
             loaders, batches = others, global_batches(others)

@@ -15,6 +15,7 @@ class Document:
         language: one of `codetitan.data.language.LANGUAGES`; "other" where it is not known.
         licence: SPDX identifier, or the words of the store; None where it is not known.
         stars: stars of the repository; None where they are not known.
+        has_path: False where `path` is only its place in the store, which is no metadata.
     """
 
     source: str
@@ -24,6 +25,7 @@ class Document:
     language: str = "other"
     licence: str | None = None
     stars: int | None = None
+    has_path: bool = True
 
 
 @dataclass(frozen=True, slots=True)

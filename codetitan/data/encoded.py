@@ -67,11 +67,14 @@ class EncodedText:
         assert self._ends is not None
         return int(self._ends.searchsorted(byte, "right"))
 
-    def tokens_before(self, ids: Ids, byte: int) -> int:
-        """Returns how many of the tokens `ids` end at or before a byte of their text."""
-        if self._encoding.token_bytes is None:
-            return min(len(self._encode(0, byte)), len(ids))
-        return int(self._encoding.token_bytes[ids].cumsum().searchsorted(byte, "right"))
+    def tokens_before(self, ids: Ids, n_bytes: int) -> int:
+        """Returns how many of the tokens `ids` end within the first `n_bytes` of their text."""
+        sizes = self._encoding.token_bytes
+        if sizes is None:
+            each = np.array([len(self._encoding.decode_bytes([number])) for number in ids.tolist()], np.int64)
+        else:
+            each = sizes[ids]
+        return int(each.cumsum().searchsorted(n_bytes, "right"))
 
     def cut(self, most: int) -> list[Span]:
         """Cuts the text at line ends into parts of at most about `most` tokens; a line that is longer, between
@@ -84,16 +87,18 @@ class EncodedText:
         start = token = 0
         while token + most < len(self.ids):
             limit = int(self._ends[token + most - 1])
-            stop = self.data.rfind(b"\n", start, limit) + 1 or character_start(self.data, limit)
-            if stop <= start:  # a character that is more than `most` tokens
-                stop = limit
+            stop = self.data.rfind(b"\n", start, limit) + 1
+            if stop <= start or self._token_at(stop) - token < max(2, most // 8):  # a line of nearly `most` or more
+                stop = character_start(self.data, limit)
+            while stop <= start or (stop < len(self.data) and stop != character_start(self.data, stop)):
+                stop = max(stop, limit) + 1  # a character of more than `most` tokens
             spans.append((start, stop))
             start, token = stop, self._token_at(stop)
-        return [*spans, (start, len(self.data))]
+        return [*spans, (start, len(self.data))] if start < len(self.data) else spans
 
     def _halve(self, start: int, stop: int, most: int) -> list[Span]:
         if len(self._encode(start, stop)) <= most or stop - start < 8:
             return [(start, stop)]
         middle = (start + stop) // 2
-        cut = self.data.rfind(b"\n", start, middle) + 1 or character_start(self.data, middle)
+        cut = self.data.rfind(b"\n", start + (stop - start) // 8, middle) + 1 or character_start(self.data, middle)
         return self._halve(start, cut, most) + self._halve(cut, stop, most)

@@ -104,7 +104,7 @@ def line_span(data: bytes, a: float, b: float) -> Span:
     the suffix."""
     start = data.rfind(b"\n", 0, int(a * len(data))) + 1
     stop = start - 1
-    for _ in range(int(32**b)):
+    for _ in range(int(33**b)):
         end = data.find(b"\n", stop + 1)
         stop = end if end >= 0 else len(data)
         if end < 0:

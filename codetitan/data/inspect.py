@@ -19,7 +19,6 @@ STYLES = {
     Role.SUFFIX: "yellow",
     Role.MIDDLE: "bold magenta",
     Role.SENTINEL: "bold white on blue",
-    Role.PADDING: "dim",
 }
 
 
@@ -34,7 +33,7 @@ def visible(text: str) -> str:
 
 def legend() -> Text:
     """Returns the roles in their colours."""
-    words = [(f" {role.name.lower()} ", style) for role, style in STYLES.items() if role != Role.PADDING]
+    words = [(f" {role.name.lower()} ", style) for role, style in STYLES.items()]
     return Text.assemble(*(item for word in words for item in (word, " ")))
 
 
@@ -70,7 +69,7 @@ def rows(loader: CodeDataLoader, tokenizer: CodeTokenizer, seq_len: int, n: int)
     step, row = 1, 0
     for samples in loader.samples():
         for sample in samples:
-            if n == 0:
+            if n == 0 or loader.exhausted:
                 return
             yield show(sample, f"step {step}, row {row}", seq_len, tokenizer)
             n, row = n - 1, row + 1

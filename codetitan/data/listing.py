@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from codetitan.data.language import language_of
 from codetitan.data.repository import Ignore, is_licence, licence, repository_name
@@ -173,6 +173,7 @@ def _origin(root: Path, folder: str, above: Origin, checkout: bool, repo_depth: 
         return Origin(
             above.repo, licence(root / folder, licences) if licences else above.licence, above.top, above.checkout
         )
-    place = folder.rstrip("/") if at_depth and folder else (root / folder).resolve().name
+    # The folder that a person named has no name of its own: it may lie anywhere.
+    place = folder.rstrip("/") if at_depth else PurePosixPath(folder).name
     repo = (repository_name(root / folder) if checkout else None) or (place if place.isprintable() else None)
     return Origin(repo or None, licence(root / folder, licences), len(folder), checkout)

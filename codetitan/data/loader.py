@@ -54,7 +54,8 @@ Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
 
 
 class CodeDataLoader(BaseDataLoader):
-    """Yields `({"input": int64 (B, L), "positions": int64 (B, L)}, labels: int64 (B, L))` for ever.
+    """Yields `({"input": int64 (B, L), "positions": int64 (B, L)}, labels: int64 (B, L))` for ever; a row whose sources
+    have all served their epochs is padding, and when all rows are (`exhausted`, on every rank) the data has ended.
 
     Args:
         config: what to serve.
@@ -148,6 +149,20 @@ class CodeDataLoader(BaseDataLoader):
         for first, samples, states in batches:
             self._states[first : first + len(states)] = states
             yield self._collate([render_ for _, render_ in samples])
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all rows of this rank have served all there is."""
+        mixture, n = self.mixture, len(self.mixture.components)
+        return all(
+            state.within == 0 and not any(mixture.has(c, self._first_row + i, state.ordinals[c]) for c in range(n))
+            for i, state in enumerate(self._states)
+        )
+
+    @property
+    def finite(self) -> bool:
+        """Whether the data has an end."""
+        return self.mixture.finite
 
     def samples(self) -> Iterator[list[Sample]]:
         """Yields what each microbatch is made of, in the foreground; moves the state like `__iter__`."""
@@ -253,17 +268,17 @@ class CodeDataLoader(BaseDataLoader):
         """What the row states belong to: changing any of it between save and resume would serve other tokens."""
         digest = hashlib.sha256("".join(source.fingerprint for source in self.sources).encode()).hexdigest()
         count = sum(component.n_documents or 0 for component in self.mixture.components)
-        shares = [
-            [component.name, component.weight, component.epochs, component.n_documents]
-            for component in self.mixture.components
-        ]
         config = self.config
         syntax = config.fim.rate and config.fim.spans.syntax
         return {
             "codetitan's data path": VERSION,
             **({"the grammars": grammar_versions()} if syntax else {}),
             "the corpus": f"{count} documents ({digest[:12]})",
-            "the mixture": hashlib.sha256(json.dumps(shares).encode()).hexdigest()[:12],
+            **{
+                f"dataloader.sources.{i}.{name}": getattr(source, name)
+                for i, source in enumerate(config.sources)
+                for name in ("weight", "epochs", "max_documents", "languages")
+            },
             "dataloader.seed": config.seed,
             "training.global_batch_size": self.rows,
             "training.seq_len": self._seq_len,

@@ -57,7 +57,7 @@ class Headers:
 
     def path(self, document: Document) -> list[int]:
         """Returns the path's part; empty where the dialect has none."""
-        return self._field(self._sentinels.dialect.path, document.path)
+        return self._field(self._sentinels.dialect.path, document.path if document.has_path else None)
 
     def document(self, document: Document, config: MetadataConfig, draw: Callable[[int], float]) -> list[int]:
         """Returns the header of a document on its own.

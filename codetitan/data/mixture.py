@@ -5,8 +5,9 @@ like cards to the G rows of the global batch: row i gets elements i, i + G, i + 
 once an epoch, for any G, and what a row is dealt depends on nothing but (seed, G, its number).
 """
 
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,6 +25,17 @@ from codetitan.titan import logger
 
 class DataError(RuntimeError):
     """A document that could not be prepared; the message names it."""
+
+
+@contextlib.contextmanager
+def _naming(component: "Component", document: str) -> Iterator[None]:
+    """Gives an error that nobody foresaw the name of its document."""
+    try:
+        yield
+    except BaseException as error:  # tiktoken's panics are no Exception
+        if isinstance(error, (ConfigError, EndOfStream, KeyboardInterrupt, SystemExit)):
+            raise
+        raise DataError(f'{component.source.name}: "{document}": {type(error).__name__}: {error}') from error
 
 
 @lru_cache(maxsize=64)
@@ -75,7 +87,8 @@ class Component:
 
     def ends_after(self, n_documents: int) -> None:
         """Notes where a stream ended."""
-        self.n_documents, self.epochs = n_documents, 1
+        self.n_documents = n_documents if self.n_documents is None else min(self.n_documents, n_documents)
+        self.epochs = 1
 
 
 class Mixture:
@@ -102,6 +115,11 @@ class Mixture:
         self._seed = seed
         self._rows = rows
         self._repository_level = repository_level
+
+    @property
+    def finite(self) -> bool:
+        """Whether the data has an end."""
+        return all(component.epochs is not None or component.source.streamed for component in self.components)
 
     def ahead(self, row: int, most: int) -> list[float]:
         """Returns how many tokens, up to `most`, each component of a row counts as drawn before the first: so that rows
@@ -135,17 +153,13 @@ class Mixture:
         epoch, indices = chosen.unit(ordinal * self._rows + row, self._seed)
         made: list[Piece] = []
         for neighbours in self._by_repository(chosen, indices):
-            first, document = neighbours[0]
-            try:
-                if len(neighbours) > 1 and self._share_a_sample(epoch, component, first):
+            if len(neighbours) > 1 and self._share_a_sample(epoch, component, neighbours[0][0]):
+                with _naming(chosen, ", ".join(document.path for _, document in neighbours)):
                     made += self._maker.repository(neighbours, epoch=epoch, source=component)
-                else:
-                    for index, document in neighbours:
-                        made += self._maker.pieces(document, epoch=epoch, source=component, index=index)
-            except BaseException as error:  # tiktoken's panics are no Exception
-                if isinstance(error, (ConfigError, KeyboardInterrupt, SystemExit)):
-                    raise
-                raise DataError(f'{document.source}: "{document.path}": {type(error).__name__}: {error}') from error
+                continue
+            for index, document in neighbours:
+                with _naming(chosen, document.path):
+                    made += self._maker.pieces(document, epoch=epoch, source=component, index=index)
         return made
 
     def _share_a_sample(self, epoch: int, component: int, first: int) -> bool:
@@ -155,7 +169,12 @@ class Mixture:
         """Reads documents, and groups neighbours of one repository; a document of none stands alone."""
         groups: list[list[tuple[int, Document]]] = []
         for index in indices:
-            document = self._read(component, index)
+            try:
+                with _naming(component, f"document {index}"):
+                    document = self._read(component, index)
+            except EndOfStream:
+                component.ends_after(index)
+                break
             if document is None:
                 continue
             if groups and document.repo is not None and groups[-1][-1][1].repo == document.repo:
@@ -165,11 +184,7 @@ class Mixture:
         return groups
 
     def _read(self, component: Component, index: int) -> Document | None:
-        try:
-            document = component.source.read(index)
-        except EndOfStream:
-            component.ends_after(index)
-            return None
+        document = component.source.read(index)
         if isinstance(document, Document) and not self._maker.can_encode(document.text):
             document = Dropped(document.source, document.path, "the tokenizer can't encode it")
         if isinstance(document, Document):

@@ -109,4 +109,6 @@ def of_middle(piece: Piece) -> npt.NDArray[np.bool_]:
         return np.ones(piece.size, np.bool_)
     roles = piece.role_of_each()
     text = (roles == Role.MIDDLE) | (roles == Role.CODE)
-    return np.asarray(text[1:] | text[:-1])
+    learnt = np.asarray(text[1:] | text[:-1])
+    learnt[-1] |= roles[-1] == Role.SENTINEL  # what ends an empty middle
+    return learnt

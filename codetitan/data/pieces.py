@@ -1,7 +1,7 @@
 """Documents to pieces: metadata, fill in the middle and tokens.
 
 A piece is what a sample can hold: a short document, a part of a long one (cut at line ends), or several files of one
-repository. It is built before packing, so that a hole always has its whole context, and every draw is keyed by (seed,
+repository. It is built before packing, so that a hole has its whole context, and every draw is keyed by (seed,
 purpose, epoch, source, document): a piece is the same whoever asks for it, whenever.
 """
 
@@ -36,7 +36,6 @@ class Role(IntEnum):
     SUFFIX = 3
     MIDDLE = 4
     SENTINEL = 5
-    PADDING = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,44 +200,36 @@ class PieceMaker:
         return [self._prefix, self._suffix, suffix, self._middle, *together], hole
 
     def _join(self, chunks: list[_Chunk], *, last: bool) -> list[Piece]:
-        """Makes a piece of chunks; more than one only where their tokens turn out not to fit.
+        """Makes a piece of chunks; of a single chunk whose tokens turn out not to fit, more than one.
 
         Args:
             chunks: at least one.
             last: whether the last chunk is the end of its file.
         """
         parts = [part for chunk in chunks for part in chunk.parts()]
-        if chunks[-1].hole is not None or last:
+        n_tokens = sum(len(ids) for _, ids in parts)
+        # A token alone would have no label, and so not be served.
+        if chunks[-1].hole is not None or last or n_tokens < 2:
             parts.append(self._end if chunks[-1].hole is None else self._fim_end)
         ids = np.concatenate([ids for _, ids in parts])
-        roles = tuple((role, len(ids)) for role, ids in parts if len(ids))
         languages = [(_LANGUAGE_NUMBER[chunk.file.document.language], chunk.size()) for chunk in chunks]
-        number, size = languages[-1]
-        languages[-1] = (number, size + len(ids) - sum(size for _, size in languages))
+        languages[-1] = languages[-1][0], languages[-1][1] + len(ids) - n_tokens
         piece = Piece(
             ids,
-            roles,
+            tuple((role, len(ids)) for role, ids in parts if len(ids)),
             ", ".join(dict.fromkeys(chunk.file.document.path for chunk in chunks)),
             tuple(languages),
             tuple(f"{chunk.hole.order} {chunk.hole.kind}" for chunk in chunks if chunk.hole is not None),
         )
+        assert len(ids) >= 2
         if len(ids) <= self._most:
             return [piece]
         # Rare: the parts of a hole, or of a text cut in the middle of a word, had more tokens than the slack allows.
-        if len(chunks) > 1 or chunks[0].hole is not None:
-            return [
-                made
-                for i, chunk in enumerate(chunks)
-                for made in self._join(
-                    [
-                        _Chunk(
-                            chunk.file, chunk.span, chunk.header, [(Role.CODE, chunk.file.text.part(*chunk.span))], None
-                        )
-                    ],
-                    last=last or i < len(chunks) - 1,
-                )
-            ]
-        return _split(piece, self._most)
+        (chunk,) = chunks  # several were put together because they fit
+        if chunk.hole is None:
+            return _split(piece, self._most)
+        whole = [(Role.CODE, chunk.file.text.part(*chunk.span))]
+        return self._join([_Chunk(chunk.file, chunk.span, chunk.header, whole, None)], last=last)
 
 
 def _split(piece: Piece, most: int) -> list[Piece]:

@@ -138,6 +138,7 @@ def to_document(
         language,
         _licence(record.get(columns.licence)) if columns.licence else None,
         _stars(record.get(columns.stars)) if columns.stars else None,
+        has_path=path is not None,
     )
 
 

@@ -13,7 +13,6 @@ from codetitan.data.mixture import Mixture
 from codetitan.data.order import key, uniform
 from codetitan.data.packing import Part, Sample, best_fit
 from codetitan.data.pieces import Piece
-from codetitan.errors import ConfigError
 
 Packing = Literal["best-fit", "concatenate"]
 
@@ -21,12 +20,6 @@ Packing = Literal["best-fit", "concatenate"]
 # is good enough.
 _TRIES = 8
 _GOOD = 0.005
-
-
-def _nothing_left() -> ConfigError:
-    return ConfigError(
-        "dataloader.sources: every source has served its epochs; raise their epochs, or lower training.steps"
-    )
 
 
 @dataclass(slots=True)
@@ -107,13 +100,11 @@ class Row:
         self._next: deque[tuple[int, Piece, _Cursor]] = deque()  # drawn, but beyond the state
         self._samples: list[list[tuple[int, Piece]]] | None = None  # of the block, in the order of serving
         self._after_block: _Cursor | None = None
+        self._end: _Cursor | None = None  # where every source has served its epochs, once that is known
 
     def next(self) -> Sample:
-        """Returns the next sample and moves the state behind it.
-
-        Raises:
-            ConfigError: every source has served its epochs.
-        """
+        """Returns the next sample and moves the state behind it; an empty one where every source has served its
+        epochs."""
         parts = self._fit() if self._packing == "best-fit" else self._concatenate()
         served, n = list(self.state.served), len(self._weights)
         room = self._seq_len
@@ -131,7 +122,17 @@ class Row:
                 served[first] -= tokens
         served[-1] += room
         self.state.served = served
+        self._look_for_the_end()
         return tuple(part for _, part in parts)
+
+    def _look_for_the_end(self) -> None:
+        """Moves the state to the end of the data where nothing is left but documents that can't be served."""
+        if self._mixture.finite and self.state.within == 0 and not self._samples and not self._next:
+            drawn = self._draw(None)
+            if drawn is None:
+                self._move(self._end, within=0)
+            else:
+                self._next.append(drawn)
 
     def _fit(self) -> list[tuple[int, Part]]:
         if self._samples is None:
@@ -144,7 +145,7 @@ class Row:
             self._samples = None
         return [(component, Part(piece, 0, piece.size)) for component, piece in sample]
 
-    def _plan(self) -> tuple[list[list[tuple[int, Piece]]], _Cursor]:
+    def _plan(self) -> tuple[list[list[tuple[int, Piece]]], _Cursor | None]:
         """Draws and packs the block that begins at the state."""
         drawn = sum(self.state.drawn)
         # First blocks of different length, so that not all rows have to work at the same step.
@@ -164,12 +165,12 @@ class Row:
             # All but the piece that is too many: what is left free of the last sample is less than that piece.
             n = max(1, len(pieces) - 1) if tokens > n_samples * self._seq_len else len(pieces)
             if n == 0:
-                raise _nothing_left()
+                return [[]], self._end
             bins = best_fit(sizes[:n], self._seq_len)
             padding = 1 - sum(sizes[:n]) / (len(bins) * self._seq_len)
             if best is None or padding < best[0]:
                 best = padding, n, bins
-            if best[0] < _GOOD:
+            if best[0] < _GOOD or n == len(pieces):  # the latter: nothing is left
                 break
         assert best is not None
         _, n, bins = best
@@ -182,9 +183,10 @@ class Row:
     def _concatenate(self) -> list[tuple[int, Part]]:
         parts: list[tuple[int, Part]] = []
         room, start = self._seq_len, self.state.within
-        while room:
+        while room > 0:
             drawn = self._draw(None)
             if drawn is None:
+                self._move(self._end, within=0)
                 break
             component, piece, after = drawn
             n = min(piece.size - start, room)
@@ -196,8 +198,6 @@ class Row:
             else:
                 self._next.appendleft((component, piece, after))
                 self._move(within=start + n)
-        if not parts:
-            raise _nothing_left()
         return parts
 
     def _move(self, cursor: _Cursor | None = None, *, within: int) -> None:
@@ -212,16 +212,17 @@ class Row:
             return self._next.popleft()
         ordinals, pieces, drawn = cursor or (self.state.ordinals, self.state.pieces, self.state.drawn)
         ordinals, pieces, drawn = list(ordinals), list(pieces), list(drawn)
-        in_vain = 0
+        in_vain = [0] * len(ordinals)
         while True:
             left = [c for c in range(len(ordinals)) if self._mixture.has(c, self._number, ordinals[c])]
             if not left:
+                self._end = ordinals, pieces, drawn
                 return None
             c = min(left, key=lambda c: (drawn[c] + self._ahead[c]) / self._weights[c])
             element = self._element(c, ordinals[c])
             if not element:
-                in_vain += 1
-                self._mixture.check_patience(c, in_vain)
+                in_vain[c] += 1
+                self._mixture.check_patience(c, in_vain[c])
                 ordinals[c] += 1
                 continue
             piece = element[pieces[c]]

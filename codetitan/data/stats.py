@@ -95,6 +95,8 @@ def serve(loader: CodeDataLoader, steps: int) -> Steps:
     pieces, holes, samples = 0, Counter[str](), 0
     batches = loader.samples()
     for _ in tqdm(range(steps * loader.microbatches), desc="packing", unit=" microbatches", disable=None):
+        if loader.exhausted:
+            break
         for sample in next(batches):
             samples += 1
             pieces += len(sample)
@@ -113,7 +115,7 @@ def _shares(title: str, counts: dict[str, tuple[int, int]], total: int) -> Table
     table.add_column("", width=24)
     for name, (documents, tokens) in sorted(counts.items(), key=lambda item: -item[1][1]):
         bar = ProgressBar(total=max(1, total), completed=tokens, width=24)
-        table.add_row(visible(name), f"{documents:,}", f"{tokens:,}", _percent(tokens, total), bar)
+        table.add_row(Text(visible(name)), f"{documents:,}", f"{tokens:,}", _percent(tokens, total), bar)
     return table
 
 
@@ -152,7 +154,7 @@ def corpus_report(corpus: Corpus) -> RenderableType:
         table.add_column("reason")
         table.add_column("documents", justify="right")
         for reason, count in c.dropped.most_common():
-            table.add_row(reason, f"{count:,}")
+            table.add_row(Text(reason), f"{count:,}")
         parts.append(table)
     return Group(*parts)
 
@@ -173,7 +175,7 @@ def steps_report(steps: Steps, n_steps: int) -> RenderableType:
         table.add_column("tokens", justify="right")
         table.add_column("share", justify="right")
         for name, count in sorted(counts.items(), key=lambda item: -item[1]):
-            table.add_row(visible(name), f"{count:,}", _percent(count, tokens))
+            table.add_row(Text(visible(name)), f"{count:,}", _percent(count, tokens))
         parts.append(table)
     table = Table(title="pieces", title_justify="left")
     table.add_column("")

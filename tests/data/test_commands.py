@@ -92,6 +92,14 @@ def test_inspect_as_a_page(hostile: list[str], tmp_path: Path) -> None:
     assert text.count("color:") > 5  # the roles are told apart
 
 
+def test_stats_of_hostile_records(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "x = 1", "license": "[/MIT] [red]\\u001b[31m"}\n' * 50)
+    source = ["--dataloader.sources", f"jsonl:{tmp_path}/a.jsonl", "--dataloader.metadata.path", "1"]
+    result = codetitan("data", "stats", *DEBUG, *source, "--steps", "1")
+    assert result.returncode == 0, result.stderr
+    assert "[/MIT] [red]\\x1b[31m" in result.stdout and "\x1b[31m" not in result.stdout
+
+
 def test_stats(tmp_path: Path) -> None:
     plot = tmp_path / "corpus.png"
     result = codetitan("data", "stats", *DEBUG, "--documents", "100", "--steps", "2", "--plot", str(plot))

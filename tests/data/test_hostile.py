@@ -50,11 +50,7 @@ def test_every_byte_comes_back(
     sources = [component(Memory(documents), epochs=1)]
     for row in make_rows(tokenizer, sources, n=n, seq_len=seq_len, packing=packing, fim=fim, block=3):
         open_part: Part | None = None
-        while True:
-            try:
-                sample = row.next()
-            except ConfigError:
-                break
+        while sample := row.next():
             assert sum(part.stop - part.start for part in sample) <= seq_len
             for part in sample:
                 # A piece that a sample cuts goes on with the next: all of it is served, in order.
@@ -68,6 +64,20 @@ def test_every_byte_comes_back(
     assert set(pieces) == {document.path for document in documents}
     for document in documents:
         assert put_together(document.text.encode(), pieces[document.path])
+
+
+@pytest.mark.parametrize("seq_len", [4, 9, 64])
+def test_pieces_are_at_least_two_tokens(tokenizer: CodeTokenizer, seq_len: int) -> None:
+    """A token alone would have no label, and so be lost; a character may be more tokens than a piece may have."""
+    text = "\n" + "abc1," * 400 + "\n" + "\U0001f9ff\u0f3c" * 50
+    (row,) = make_rows(
+        tokenizer, [component(Memory([Document("memory", "a", text)]), epochs=1)], n=1, seq_len=seq_len, block=1
+    )
+    pieces = []
+    while sample := row.next():
+        pieces += [part.piece for part in sample]
+    assert min(len(piece.ids) for piece in pieces) >= 2
+    assert put_together(text.encode(), [text_of(piece.ids.tolist(), tokenizer) for piece in pieces])
 
 
 def serve(tokenizer: CodeTokenizer, source: Any, *, steps: int, seq_len: int = 128) -> CodeDataLoader:

