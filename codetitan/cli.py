@@ -78,6 +78,8 @@ class DataInspectCommand:
         from codetitan.data.digest import open_loaders
 
         _at_least_one("--rows", self.rows)
+        if self.html is not None and not self.html.absolute().parent.is_dir():
+            raise ConfigError(f"--html {self.html} can't be written: No such file or directory")
         resolved = _resolve_data(self.config, overrides)
         (loader,) = open_loaders(resolved, 1)
         seq_len = resolved.config.training.seq_len

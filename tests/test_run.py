@@ -1,5 +1,6 @@
 """Whole runs, started as a user starts them: meshes, kills, restarts, exit codes."""
 
+import math
 import os
 import shutil
 import signal
@@ -225,3 +226,21 @@ def test_a_disk_that_fills_up_is_one_line(tiny: Path, tmp_path: Path) -> None:
 def test_the_resolved_config_is_toml(reference: tuple[list[float], Path]) -> None:
     config = tomli.loads((reference[1] / "config.toml").read_text())
     assert config["training"]["steps"] == 8 and config["optimizer"]["betas"] == [0.9, 0.95]
+
+
+def test_the_end_of_the_data_is_one_line(tiny: Path, tmp_path: Path) -> None:
+    """Two processes whose rows end at different steps stop together, with the number of steps that there were."""
+    (tmp_path / "code").mkdir()
+    for i in range(24):
+        (tmp_path / "code" / f"{i}.py").write_text(f"x = {i}\n" * (1 + 2 * i))
+    source = f'[{{type="directory",path="{tmp_path}/code",epochs=1}}]'
+    overrides = ("--dataloader.sources", source, "--training.steps", "100", "--checkpoint.enable", "false")
+    result = run_train(tiny, *overrides, nproc=2)
+    done = metrics(tmp_path / "run")[-1]
+    assert 3 < done["step"] < 100 and all(math.isfinite(loss) for loss in losses(tmp_path / "run"))
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"codetitan: error: dataloader.sources: every source has served its epochs after {done['step']} steps; raise "
+        f"their epochs, or set training.steps = {done['step']}\n"
+    )
+    assert done["sources/" + f"directory:{tmp_path}/code"] > 2000

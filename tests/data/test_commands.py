@@ -93,11 +93,11 @@ def test_inspect_as_a_page(hostile: list[str], tmp_path: Path) -> None:
 
 
 def test_stats_of_hostile_records(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"text": "x = 1", "license": "[/MIT] [red]\\u001b[31m"}\n' * 50)
+    (tmp_path / "a.jsonl").write_text('{"text": "x = 1", "license": "[/MIT] [red]"}\n' * 50)
     source = ["--dataloader.sources", f"jsonl:{tmp_path}/a.jsonl", "--dataloader.metadata.path", "1"]
     result = codetitan("data", "stats", *DEBUG, *source, "--steps", "1")
     assert result.returncode == 0, result.stderr
-    assert "[/MIT] [red]\\x1b[31m" in result.stdout and "\x1b[31m" not in result.stdout
+    assert "[/MIT] [red]" in result.stdout
 
 
 def test_stats(tmp_path: Path) -> None:

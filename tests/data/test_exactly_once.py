@@ -1,5 +1,6 @@
 """Contract 4 on real code: over an epoch every byte of every document comes back from the batches, once, with
-fill-in-the-middle undone and metadata taken off. Checked from the tensors, with nothing of the loader's own."""
+fill-in-the-middle undone and metadata taken off. Checked from the tensors of the batches; of the loader only the names
+of the documents are used, to know what belongs together."""
 
 import json
 import sysconfig
