@@ -166,10 +166,12 @@ class Row:
             n = max(1, len(pieces) - 1) if tokens > n_samples * self._seq_len else len(pieces)
             if n == 0:
                 return [[]], self._end
-            bins = best_fit(sizes[:n], self._seq_len)
-            padding = 1 - sum(sizes[:n]) / (len(bins) * self._seq_len)
-            if best is None or padding < best[0]:
-                best = padding, n, bins
+            total = sum(sizes[:n])
+            if best is None or 1 - total / (-(-total // self._seq_len) * self._seq_len) < best[0]:
+                bins = best_fit(sizes[:n], self._seq_len)
+                padding = 1 - total / (len(bins) * self._seq_len)
+                if best is None or padding < best[0]:
+                    best = padding, n, bins
             if best[0] < _GOOD or n == len(pieces):  # the latter: nothing is left
                 break
         assert best is not None
