@@ -1,6 +1,7 @@
 """Contracts 1 (rows), 3 (resharded state) and 5 (sentinels are ids), on real code, with everything switched on."""
 
 import hashlib
+import json
 import shutil
 import threading
 from dataclasses import replace
@@ -14,7 +15,7 @@ from codetitan.data.digest import global_batches, reshard
 from codetitan.data.fim import FimConfig, SpanConfig
 from codetitan.data.loader import VERSION, CodeDataLoader
 from codetitan.data.metadata import MetadataConfig
-from codetitan.data.sources import Directory, PythonStdlib, SourceConfig
+from codetitan.data.sources import Directory, HuggingFace, PythonStdlib, SourceConfig
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
@@ -303,3 +304,24 @@ def test_a_moved_corpus_goes_on_a_renamed_one_too(tokenizer: CodeTokenizer, tmp_
     moved = loader(tokenizer, sources=[Directory(path=str(tmp_path / "two"))])
     moved.load_state_dict(state)
     assert torch.equal(steps([moved], 1)[0], expected)
+
+
+@pytest.mark.parametrize("R", [1, 3])
+def test_a_streamed_dataset_is_the_same_on_any_mesh(
+    tokenizer: CodeTokenizer, tmp_path: Path, R: int, packing: str
+) -> None:
+    """It goes on from a saved state too, by reading from its start again, and ends when all of it is served."""
+    lines = [json.dumps({"text": f"value_{i} = {i}\n" * (1 + i % 40), "path": f"{i}.py"}) for i in range(300)]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines) + "\n")
+    source = HuggingFace(name=str(tmp_path), streaming=True)
+    options = {"sources": [source], "packing": packing, "fim": FimConfig(rate=0.5), "metadata": MetadataConfig()}
+    whole = [torch.stack(batch) for batch in global_batches(loaders(tokenizer, 1, **options))]
+    first = loaders(tokenizer, R, **options)
+    served = steps(first, 5)
+    second = loaders(tokenizer, 2, **options)
+    reshard(first, second)
+    rest = [torch.stack(batch) for batch in global_batches(second)]
+    assert len(whole) > 8 and equal(served + rest, whole)
+    counts = torch.stack([rank.served_counts() for rank in second]).sum(0)
+    tokens = sum(len(tokenizer.encode(json.loads(line)["text"])) for line in lines)
+    assert sum(second[0].served(counts).languages.values()) > 0.9 * tokens
