@@ -1,1 +1,1 @@
-"""From source files to batches: sources → order → tokens → packing → rows → batches, a file each."""
+"""From source files to batches: sources → mixture, order → metadata, FIM, tokens (pieces) → packing → rows → loader."""

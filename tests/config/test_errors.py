@@ -165,7 +165,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      'dataloader.sources: directory "no/such" does not exist; create it, or train on the Python standard library with '
      "--dataloader.sources python-stdlib"),
     ({"dataloader.sources.0.pth": "x"}, 1,
-     "dataloader.sources.0.pth: no table of that depth"),
+     'dataloader.sources.0.pth: item 0 is the word "python-stdlib", which has no keys; write a table in its place'),
     ({"dataloader.packing": "bestfit"}, 1,
      'dataloader.packing = bestfit (command line) must be one of best-fit, concatenate; did you mean "best-fit"?'),
     ({"dataloader.fim.rte": 0.5}, 1, 'dataloader.fim.rte (command line): unknown key; did you mean "dataloader.fim.rate"?'),
