@@ -159,7 +159,9 @@ def _set_in_list(node: Tree, name: str, below: Setting, path: list[str], setting
     elif len(path) == 2 and isinstance(items[index], dict):
         items[index][path[1]] = setting
     elif isinstance(items[index], str):
-        raise ConfigError(f'{key}: item {index} is the word "{items[index]}", which has no keys; write a table in its place')
+        raise ConfigError(
+            f'{key}: item {index} is the word "{items[index]}", which has no keys; write a table in its place'
+        )
     else:
         raise ConfigError(f"{key}: no table of that depth")
     node[name] = Setting(items, below.origin, setting.layer)
