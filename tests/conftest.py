@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).parent.parent
+
+# The same examples each time: a run of the tests says something about the code, not about its luck.
+settings.register_profile("codetitan", derandomize=True, deadline=None)
+settings.load_profile("codetitan")
 
 # A model and batches small enough for a run of a few seconds; fp32, so that meshes can be compared.
 TINY = """
