@@ -76,7 +76,9 @@ def digests(
         digest = hashlib.sha256()
         batch = next(batches, None)
         if batch is None:
-            return
+            raise ConfigError(
+                f"dataloader.sources: every source has served its epochs after {step - 1} steps; lower --steps {steps}"
+            )
         for tensor in batch:
             digest.update(tensor.numpy().astype("<i8", copy=False).tobytes())
         yield digest.hexdigest()

@@ -45,6 +45,8 @@ def test_digest(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPa
         (["stats", "--plot", "x.doc"], "--plot x.doc must end in .png, .pdf or .svg"),
         (["inspect", "--rows", "0"], "--rows 0 must be at least 1"),
         (["inspect", "--html", "no/such/x.html"], "--html no/such/x.html can't be written: No such file or directory"),
+        (["digest", "--dp-degree", "2", "--resume-at", "2", "--resume-dp-degree", "7"],
+         "--resume-dp-degree 7 must divide training.global_batch_size = 24; fitting: 1, 2, 3, 4, 6, 8, 12, 24"),
         (["inspect", "--dataloader.sources", "jsonl:no.jsonl"], 'dataloader.sources: jsonl "no.jsonl" does not exist'),
     ],
 )  # fmt: skip
@@ -115,3 +117,19 @@ def test_stats(tmp_path: Path) -> None:
         assert word in result.stdout
     assert "psm random" in result.stdout
     assert plot.read_bytes().startswith(b"\x89PNG") and plot.stat().st_size > 10_000
+
+
+def test_digest_says_where_the_data_ends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    (tmp_path / "a.py").write_text("x = 1\n" * 100)
+    source = f'[{{type="directory",path="{tmp_path}",epochs=1}}]'
+    code = main(["data", "digest", *DEBUG, "--dataloader.sources", source])
+    shown = capsys.readouterr()
+    steps = sum(line.startswith("step ") for line in shown.out.splitlines())
+    assert code == 2 and 1 <= steps < 10 and "total" not in shown.out
+    assert shown.err == (
+        "codetitan: error: dataloader.sources: every source has served its epochs after "
+        f"{steps} steps; lower --steps 10\n"
+    )
