@@ -7,13 +7,16 @@ HuggingFaceTextDataLoader, and tiktoken alone, with the same vocabulary, in turn
 """
 
 import argparse
+import datetime
 import json
 import os
+import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +183,16 @@ def main() -> None:
     else:
         results = table(options.rounds, options.seq_len)
         if options.json:
-            options.json.write_text(json.dumps({"command": " ".join(sys.argv), "results": results}, indent=2) + "\n")
+            packages = ("tiktoken", "tokenizers", "torch", "torchtitan", "numpy")
+            cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+            record = {
+                "device": f"one core of {cpu[0].partition(':')[2].strip()}" if cpu else platform.machine(),
+                "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
+                "date": datetime.date.today().isoformat(),
+                "command": " ".join(["python", *sys.argv]),
+                "results": results,
+            }
+            options.json.write_text(json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":
