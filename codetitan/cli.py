@@ -25,16 +25,17 @@ class ConfigCommand:
     config: Path
     """The TOML file."""
 
-    world_size: int = 1
-    """Number of processes to check the parallelism degrees for."""
+    world_size: int | None = None
+    """Check the plan for this many processes, on whatever machine; default: for one process on this one."""
 
     def run(self, overrides: Sequence[str]) -> None:
         from codetitan.config.render import render
         from codetitan.config.resolve import resolve
 
-        if self.world_size < 1:
+        if self.world_size is not None and self.world_size < 1:
             raise ConfigError(f"--world-size {self.world_size} must be at least 1")
-        print(render(resolve(self.config, overrides, world_size=self.world_size)), end="")
+        resolved = resolve(self.config, overrides, world_size=self.world_size or 1, here=self.world_size is None)
+        print(render(resolved), end="")
 
 
 @dataclass
@@ -203,7 +204,7 @@ def _resolve_data(config: Path, overrides: Sequence[str]) -> "Resolved":
     from codetitan.config.resolve import resolve
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    resolved = resolve(config, overrides, world_size=None)
+    resolved = resolve(config, overrides, world_size=None, here=False)
     data.require_sources(resolved.config)
     return resolved
 

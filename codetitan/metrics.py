@@ -13,6 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from codetitan import device
 from codetitan.data.loader import Served
+from codetitan.models.code.pipeline import is_v_shaped
 from codetitan.titan import MetricsProcessor, _get_metrics_rank, get_peak_flops
 
 _A100_BF16 = 312e12  # what torchtitan assumes of a device that it does not know
@@ -82,8 +83,10 @@ class CodeMetrics(MetricsProcessor):
         self._steps: int = run["training"]["steps"]
         # Counted from the step, not from what this rank saw: the same number after a resume on another mesh.
         self._tokens_per_step: int = run["training"]["global_batch_size"] * run["training"]["seq_len"]
+        schedule = kwargs["pp_schedule"]
         self._writes = dist.get_rank() == _get_metrics_rank(
-            parallel_dims=self.parallel_dims, pp_schedule=kwargs["pp_schedule"]
+            parallel_dims=self.parallel_dims,
+            pp_schedule="ZBVZeroBubble" if is_v_shaped(schedule) else schedule,  # all that torchtitan knows of V shapes
         )
         on_cpu = device.device_type() == "cpu"
         self.peak_flops = None if on_cpu else known_peak_flops(self.device_memory_monitor.device_name)

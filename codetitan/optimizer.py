@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from codetitan.models.code.pipeline import is_copy
 from codetitan.titan import LRSchedulersContainer, OptimizersContainer, ParamGroupConfig, canonical_fqn
 
 # What is not decayed: norms and biases. Decay pulls towards zero, which means nothing for a gain around one.
@@ -52,7 +53,11 @@ class CodeOptimizers(OptimizersContainer):
     ) -> Any:
         # torchtitan raises where a pattern matches nothing, but a pipeline stage need not hold every kind of parameter.
         # Patterns are matched with the names of the checkpoint, which activation checkpointing does not change.
-        names = {name: canonical_fqn(name) for name, parameter in model.named_parameters() if parameter.requires_grad}
+        names = {
+            name: canonical_fqn(name)
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad and not is_copy(model, name)
+        }
         used = []
         for group in param_group_configs:
             taken = [name for name in names if re.search(group.pattern, names[name])]
@@ -61,6 +66,13 @@ class CodeOptimizers(OptimizersContainer):
                 used.append(replace(group, pattern=f"^({exactly})$"))
             names = {name: canonical for name, canonical in names.items() if name not in taken}
         return OptimizersContainer._build_param_groups(model, used, impl_kwargs)
+
+    def _validate_params(self, all_params: list[nn.Parameter]) -> None:
+        # torchtitan counts the parameters of the model; a copy of a tied embedding is not optimized.
+        optimized = {id(parameter) for parameter in all_params}
+        for part in self.model_parts:
+            for name, parameter in part.named_parameters():
+                assert (id(parameter) in optimized) != is_copy(part, name), name
 
 
 class CodeLRSchedulers(LRSchedulersContainer):

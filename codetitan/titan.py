@@ -13,11 +13,17 @@ device.install()
 # torchao 0.18 registers two enums in a way that torch 2.14 warns about on every start; no fault of the user's.
 logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 
+import spmd_types  # placements by axis: R replicated (its gradient is partial), S(dim) sharded
 import torch
 import torchtitan.distributed.utils as dist_utils
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
-from torch.distributed.pipelining.schedules import PipelineScheduleSingle, get_schedule_class
+from torch.distributed.pipelining.schedules import (
+    PipelineScheduleSingle,
+    ScheduleDualPipeV,
+    ScheduleZBVZeroBubble,
+    get_schedule_class,
+)
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.nn.attention.flex_attention import BlockMask, and_masks, create_block_mask, create_mask
 from torchtitan.components.checkpoint import CheckpointManager
@@ -30,18 +36,26 @@ from torchtitan.components.optimizer import LRSchedulersContainer, OptimizersCon
 from torchtitan.components.tokenizer import BaseTokenizer
 from torchtitan.config import (
     DebugConfig,
+    ParallelismConfig,
     TrainingConfig,
 )
 from torchtitan.distributed.activation_checkpoint import FullAC, MemoryBudgetAC, SelectiveAC
 from torchtitan.distributed.pipeline_parallel import pipeline_llm  # splits any Decoder into stages
 from torchtitan.models.common import CosSinRoPE, Embedding, Linear, RMSNorm
-from torchtitan.models.common.attention import FlexAttention
-from torchtitan.models.common.config_utils import get_attention_config, make_ffn_config, make_gqa_config
+from torchtitan.models.common.attention import (
+    FlexAttention,
+    GQAttention,
+    QKVLinear,
+    ScaledDotProductAttention,
+)
+from torchtitan.models.common.config_utils import get_attention_config, make_ffn_config
+from torchtitan.models.common.decoder_sharding import dense_activation_placement, dense_param_placement
 from torchtitan.models.common.param_init import skip_param_init
 from torchtitan.models.llama3.model import Llama3Model, Llama3TransformerBlock  # the block that we build on
 from torchtitan.models.llama3.parallelize import parallelize_llama
 from torchtitan.observability import structured_logger
 from torchtitan.protocols.model_spec import ModelSpec
+from torchtitan.protocols.sharding import ShardingConfig
 from torchtitan.tools import filesystem
 from torchtitan.tools.utils import get_peak_flops
 from torchtitan.trainer import Trainer
@@ -70,6 +84,7 @@ __all__ = [
     "FSDPModule",
     "FlexAttention",
     "FullAC",
+    "GQAttention",
     "LRSchedulersContainer",
     "Linear",
     "Llama3Model",
@@ -78,12 +93,18 @@ __all__ = [
     "MetricsProcessor",
     "ModelSpec",
     "OptimizersContainer",
+    "ParallelismConfig",
     "ParamGroupConfig",
     "PipelineScheduleSingle",
+    "QKVLinear",
     "RMSNorm",
     "Replicate",
+    "ScaledDotProductAttention",
+    "ScheduleDualPipeV",
+    "ScheduleZBVZeroBubble",
     "SelectiveAC",
     "Shard",
+    "ShardingConfig",
     "Trainer",
     "TrainingConfig",
     "_get_metrics_rank",
@@ -91,15 +112,17 @@ __all__ = [
     "canonical_fqn",
     "create_block_mask",
     "create_mask",
+    "dense_activation_placement",
+    "dense_param_placement",
     "filesystem",
     "get_attention_config",
     "get_peak_flops",
     "get_schedule_class",
     "logger",
     "make_ffn_config",
-    "make_gqa_config",
     "parallelize_llama",
     "pipeline_llm",
     "skip_param_init",
+    "spmd_types",
     "structured_logger",
 ]

@@ -15,7 +15,10 @@ from codetitan.config.schema import HIDDEN
 from codetitan.data.loader import CodeDataLoader, Served
 from codetitan.errors import ConfigError
 from codetitan.metrics import CodeMetrics
+from codetitan.models.code.attention import CAUSAL
 from codetitan.models.code.flavors import FLAVORS, Flavor
+from codetitan.models.code.pipeline import TiedAcrossStages, is_v_shaped
+from codetitan.models.code.rope import RopeConfig
 from codetitan.optimizer import CodeLRSchedulers, CodeOptimizers
 from codetitan.titan import (
     BaseLoss,
@@ -24,6 +27,7 @@ from codetitan.titan import (
     DebugConfig,
     FullAC,
     MemoryBudgetAC,
+    ParallelismConfig,
     SelectiveAC,
     Trainer,
     TrainingConfig,
@@ -39,8 +43,8 @@ class ModelConfig:
     flavor: str = "debug"
     """A named size: debug, 20m, 70m, 200m, 350m, 700m, 1_3b, 3b, 7b or 15b."""
 
-    attention: Literal["flex", "flex_flash", "varlen"] = "flex"
-    """Attention kernel on a GPU, all with document masks: flex (Triton), flex_flash (Hopper and newer) or varlen."""
+    attention: Literal["flex", "flex_flash", "varlen", "sdpa"] = "flex"
+    """Kernel: flex (Triton), flex_flash (Hopper and newer) or varlen, with document masks; or sdpa (cuDNN), without."""
 
     dim: int | None = None
     """Width D; None: the flavor's. The same holds for the keys below."""
@@ -63,15 +67,14 @@ class ModelConfig:
     tie_embeddings: bool | None = None
     """Whether the head shares the embedding's weight."""
 
-    rope_theta: float | None = None
-    """Base of the rotary frequencies."""
+    rope: RopeConfig = field(default_factory=RopeConfig)
 
     def shape(self) -> Flavor:
         """Returns the flavor with the changes."""
-        changes = {
-            f.name: getattr(self, f.name) for f in dataclasses.fields(Flavor) if getattr(self, f.name) is not None
-        }
-        return dataclasses.replace(FLAVORS[self.flavor], **changes)
+        changes = {f.name: getattr(self, f.name, None) for f in dataclasses.fields(Flavor)}
+        changes["rope_theta"] = self.rope.theta
+        changed = {name: value for name, value in changes.items() if value is not None}
+        return dataclasses.replace(FLAVORS[self.flavor], **changed)
 
 
 class CodeTrainer(Trainer):
@@ -128,6 +131,15 @@ class CodeTrainer(Trainer):
         self.before_first_step = before_first_step
         self.dataloader.place(self.parallel_dims.get_optional_mesh("batch"))
         self.metrics_processor.served = self.served
+        self._tied: TiedAcrossStages | None = None
+        if self.parallel_dims.pp_enabled and config.model.shape().tie_embeddings:
+            v_shaped = is_v_shaped(config.parallelism.pipeline_parallel_schedule)
+            self._tied = tied = TiedAcrossStages(
+                self.model_parts,
+                self.parallel_dims.get_mesh("pp"),
+                last_stage_rank=0 if v_shaped else self.parallel_dims.pp - 1,
+            )
+            self.optimizers.register_step_post_hook(lambda *_: tied.copy_weight())
 
     def served(self) -> Served:
         """Returns what all data-parallel ranks have served so far; a collective over them."""
@@ -155,6 +167,19 @@ class CodeTrainer(Trainer):
                 )
             yield next(batches)
 
+    def post_dataloading_process(self, input_dict: dict[str, torch.Tensor], labels: torch.Tensor) -> Any:
+        """torchtitan's, which adds the document masks; without these a sample is one text, and so are its positions."""
+        if self.config.model.attention == CAUSAL:
+            input_dict = {name: value for name, value in input_dict.items() if name != "positions"}
+        return super().post_dataloading_process(input_dict, labels)
+
+    def pp_forward_backward_step(self, **batch: Any) -> torch.Tensor:
+        """torchtitan's, and the gradient of an embedding that both ends of the pipeline use."""
+        loss: torch.Tensor = super().pp_forward_backward_step(**batch)
+        if self._tied is not None:
+            self._tied.add_gradient()
+        return loss
+
     def _data_has_ended(self) -> bool:
         """Whether no rank has a row with something left; a collective over the data-parallel ranks."""
         left = torch.tensor(0 if self.dataloader.exhausted else 1, device=self.device)
@@ -180,5 +205,14 @@ HIDDEN[CodeCheckpoints.Config] = frozenset({"create_seed_checkpoint"})  # initia
 HIDDEN[CodeMetrics.Config] = frozenset(
     {"disable_color_printing", "save_for_all_ranks"}
 )  # of a console and a log that are not ours
+HIDDEN[ParallelismConfig] = frozenset(
+    {
+        "expert_parallel_degree",  # no experts
+        "context_parallel_ptrr_mask_key",  # one mask
+        # stages are placed by cost: models/code/stages.py
+        "pipeline_parallel_first_stage_less_layers",
+        "pipeline_parallel_last_stage_less_layers",
+    }
+)
 HIDDEN[CrossEntropyLoss.Config] = frozenset({"global_vocab_size"})
 HIDDEN[ChunkedLossWrapper.Config] = frozenset({"loss_fn"})

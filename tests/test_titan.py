@@ -11,8 +11,8 @@ from codetitan import titan
 from tests.conftest import REPOSITORY
 
 PARAMETERS: dict[str, set[str]] = {
-    "make_gqa_config": {"dim", "n_heads", "n_kv_heads", "wqkv_param_init", "wo_param_init", "inner_attention",
-                        "fuse_qkv", "rope"},
+    "dense_activation_placement": {"tp"},
+    "dense_param_placement": {"tp"},
     "make_ffn_config": {"dim", "hidden_dim", "w1_param_init", "w2w3_param_init"},
     "get_attention_config": {"backend"},
     "get_peak_flops": {"device_name"},
@@ -38,7 +38,10 @@ CONFIG_FIELDS: dict[str, set[str]] = {
     "BaseDataLoader": {"dataset", "dataset_path"},
     "ChunkedLossWrapper": {"num_chunks", "loss_fn"},
     "CrossEntropyLoss": {"global_vocab_size"},
-    "CosSinRoPE": {"dim", "max_seq_len", "theta"},
+    "CosSinRoPE": {"dim", "max_seq_len", "theta", "scaling", "rope_factor", "original_seq_len", "beta_fast", "beta_slow"},
+    "GQAttention": {"n_heads", "n_kv_heads", "dim", "qkv_linear", "wo", "inner_attention", "rope"},
+    "QKVLinear": {"head_dim", "wq", "wkv"},
+    "ScaledDotProductAttention": set(),
     "Llama3Model": {"dim", "vocab_size", "lm_head", "tok_embeddings", "norm", "layers", "enable_weight_tying"},
     "Llama3TransformerBlock": {"attention", "feed_forward", "attention_norm", "ffn_norm"},
     "Embedding": {"num_embeddings", "embedding_dim"},
@@ -50,10 +53,11 @@ CONFIG_FIELDS: dict[str, set[str]] = {
 }  # fmt: skip
 
 ATTRIBUTES: dict[str, set[str]] = {
-    "Trainer": {"batch_generator", "should_continue_training", "train", "close", "init_distributed"},
+    "Trainer": {"batch_generator", "should_continue_training", "train", "close", "init_distributed",
+                "post_dataloading_process", "pp_forward_backward_step"},
     "CheckpointManager": {"dcp_save", "dcp_load"},
     "MetricsProcessor": {"_build_metric_logger", "should_log", "log", "close"},
-    "OptimizersContainer": {"_build_param_groups"},
+    "OptimizersContainer": {"_build_param_groups", "_validate_params", "register_step_post_hook"},
     "Llama3Model": {"init_states", "_create_flex_attention_mask"},
     "FSDPModule": {"set_force_sum_reduction_for_comms"},
     "filesystem": {"is_remote", "rmtree"},
@@ -61,7 +65,8 @@ ATTRIBUTES: dict[str, set[str]] = {
     "dist_utils": {"set_pg_timeouts"},
     "AsyncMode": {"DISABLED"},
     "DTensor": {"from_local", "to_local"},
-}
+    "spmd_types": {"R", "S", "local_map"},
+}  # fmt: skip
 
 DATACLASS_FIELDS: dict[str, set[str]] = {
     "ParamGroupConfig": {"pattern", "optimizer_name", "optimizer_kwargs"},
@@ -70,10 +75,17 @@ DATACLASS_FIELDS: dict[str, set[str]] = {
     "TrainingConfig": {"local_batch_size", "global_batch_size", "seq_len", "max_norm", "steps", "disable_cuda_graphs",
                        "mixed_precision_param"},
     "DebugConfig": {"seed", "enable_structured_logging"},
+    "ParallelismConfig": {"data_parallel_replicate_degree", "data_parallel_shard_degree", "tensor_parallel_degree",
+                          "context_parallel_degree", "pipeline_parallel_degree", "pipeline_parallel_schedule",
+                          "pipeline_parallel_layers_per_stage", "module_fqns_per_model_part",
+                          "enable_sequence_parallel", "expert_parallel_degree", "context_parallel_ptrr_mask_key",
+                          "pipeline_parallel_first_stage_less_layers", "pipeline_parallel_last_stage_less_layers"},
+    "ShardingConfig": {"state_shardings", "out_src_shardings"},
 }  # fmt: skip
 
 USED_AS_THEY_ARE = {
-    "IGNORE_INDEX", "BlockMask", "DeviceMesh", "PipelineScheduleSingle", "Replicate", "Shard", "and_masks", "logger",
+    "IGNORE_INDEX", "BlockMask", "DeviceMesh", "PipelineScheduleSingle", "Replicate", "ScheduleDualPipeV",
+    "ScheduleZBVZeroBubble", "Shard", "and_masks", "logger",
 }  # fmt: skip
 
 

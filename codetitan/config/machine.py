@@ -11,18 +11,17 @@ from pathlib import Path
 
 from codetitan import device
 from codetitan.errors import ConfigError
+from codetitan.models.code.attention import CAUSAL
 from codetitan.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
 
 
 def check_attention(config: Config) -> None:
-    """The attention kernel runs on this device and under this plan."""
-    name, p = config.model.attention, config.parallelism
-    if name == "varlen" and p.context_parallel_degree > 1:
-        raise ConfigError('model.attention = "varlen" does not work under context parallelism; use "flex"')
-    if name == "flex" or device.device_type() == "cpu":
-        return  # a CPU has a dense equivalent of all of them
+    """The attention kernel runs on this device."""
+    name = config.model.attention
+    if name in ("flex", CAUSAL) or device.device_type() == "cpu":
+        return  # a CPU has a dense equivalent of those with document masks
     import torch
 
     capability = torch.cuda.get_device_capability()
@@ -128,3 +127,10 @@ def check_dump_folder(config: Config) -> None:
                 f"{config.model.flavor} need {need / 1e9:.1f} GB: free some, choose another with --dump_folder DIR, "
                 "lower checkpoint.keep_latest_k, or set checkpoint.enable = false"
             )
+
+
+def check(config: Config) -> None:
+    """Runs the rules that a run on this machine must keep."""
+    check_attention(config)
+    check_device(config)
+    check_checkpoint(config)

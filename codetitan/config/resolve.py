@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codetitan import device
-from codetitan.config import rules, schema
+from codetitan.config import machine, rules, schema
 from codetitan.config.load import Tree, load
 from codetitan.models.code.spec import model_spec
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss
@@ -43,8 +43,10 @@ def _without_upstream_warnings() -> Iterator[None]:
         root.disabled = before
 
 
-def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None) -> Resolved:
+def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, here: bool = True) -> Resolved:
     """Reads, checks and completes a configuration for `world_size` processes; None: for as few as its degrees allow.
+
+    Where it is not to be run `here`, this machine's devices and folders are not asked.
 
     Raises:
         ConfigError: whatever is wrong with it, in one line.
@@ -55,6 +57,8 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None) -> 
         config: CodeTrainer.Config = schema.build(CodeTrainer.Config, tree, "", CodeTrainer.Config)
     world_size = rules.smallest_world_size(config) if world_size is None else world_size
     rules.check(config, world_size)
+    if here:
+        machine.check(config)
     dp = rules.data_parallel_degree(config, world_size)
     if config.training.global_batch_size == -1:
         adapted["training.global_batch_size"] = "codetitan: local_batch_size · data-parallel degree"
@@ -69,6 +73,11 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None) -> 
         if isinstance(config.loss, ChunkedLossWrapper.Config)
         else cross_entropy
     )
+    rope = config.model.rope
+    if rope.scaling != "none" and rope.factor is None:
+        assert rope.original_seq_len is not None, "checked by codetitan.config.rules"
+        rope = dataclasses.replace(rope, factor=config.training.seq_len / rope.original_seq_len)
+        adapted["model.rope.factor"] = "codetitan: training.seq_len / original_seq_len"
     no_cuda_graphs = config.training.disable_cuda_graphs
     if not no_cuda_graphs and device.device_type() == "cpu":
         no_cuda_graphs = True
@@ -78,6 +87,14 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None) -> 
         training=dataclasses.replace(config.training, global_batch_size=rows, disable_cuda_graphs=no_cuda_graphs),
         dataloader=dataclasses.replace(config.dataloader, rows=rows),
         loss=loss,
-        model_spec=model_spec(config.model.flavor, shape, seed=seed, attention=config.model.attention),
+        model=dataclasses.replace(config.model, rope=rope),
+        model_spec=model_spec(
+            config.model.flavor,
+            shape,
+            seed=seed,
+            attention=config.model.attention,
+            rope=rope,
+            stages=rules.pipeline_stages(config),
+        ),
     )
     return Resolved(complete, tree, adapted, world_size)

@@ -1,5 +1,5 @@
-"""What depends on several keys or on the number of processes: a rule a function. `data` has those of the data,
-`machine` those of the machine.
+"""What depends on several keys or on the number of processes: a rule a function. `data` has those of the data.
+`machine`, which resolve calls after these, has those of the machine.
 
 Each raises ConfigError with the key, its value, the rule and a fix. They run before a process group starts, on a
 configuration whose types are right.
@@ -12,18 +12,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import gcd, lcm, prod
 from pathlib import Path
+from typing import Any
 
-from codetitan.config import data, machine
+from codetitan.config import data
 from codetitan.errors import ConfigError, did_you_mean
+from codetitan.models.code.attention import CAUSAL
 from codetitan.models.code.flavors import FLAVORS
+from codetitan.models.code.pipeline import is_looped, is_v_shaped
 from codetitan.models.code.spec import model_config
-from codetitan.titan import (
-    ChunkedLossWrapper,
-    MemoryBudgetAC,
-    PipelineScheduleSingle,
-    canonical_fqn,
-    get_schedule_class,
-)
+from codetitan.models.code.stages import blocks_per_stage, modules_per_stage
+from codetitan.titan import ChunkedLossWrapper, MemoryBudgetAC, canonical_fqn
 from codetitan.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
@@ -53,14 +51,19 @@ _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "parallelism.tensor_parallel_degree": _AT_LEAST_ONE,
     "parallelism.pipeline_parallel_degree": _AT_LEAST_ONE,
     "parallelism.context_parallel_degree": _AT_LEAST_ONE,
-    "parallelism.expert_parallel_degree": (lambda x: x == 1, "must be 1: the code family has no experts"),
+    "parallelism.pipeline_parallel_layers_per_stage": _AT_LEAST_ONE,
+    "parallelism.pipeline_parallel_microbatch_size": _AT_LEAST_ONE,
+    "model.rope.theta": _POSITIVE,
+    "model.rope.factor": _AT_LEAST_ONE,
+    "model.rope.original_seq_len": _AT_LEAST_ONE,
+    "model.rope.beta_fast": _POSITIVE,
+    "model.rope.beta_slow": _POSITIVE,
     "model.dim": _AT_LEAST_ONE,
     "model.n_layers": _AT_LEAST_ONE,
     "model.n_heads": _AT_LEAST_ONE,
     "model.n_kv_heads": _AT_LEAST_ONE,
     "model.ffn_dim": _AT_LEAST_ONE,
     "model.vocab_size": _AT_LEAST_ONE,
-    "model.rope_theta": _POSITIVE,
     "loss.num_chunks": _AT_LEAST_ONE,
     "comm.init_timeout_seconds": _AT_LEAST_ONE,
     "comm.train_timeout_seconds": _AT_LEAST_ONE,
@@ -84,8 +87,9 @@ _SCHEDULES = [
 def check_ranges(config: Config) -> None:
     """Each number lies in its range."""
     for key, (holds, rule) in _RANGES.items():
-        section, name = key.split(".")
-        value = getattr(getattr(config, section), name, None)
+        value: Any = config
+        for name in key.split("."):
+            value = getattr(value, name, None)
         if value is not None and not holds(value):
             raise ConfigError(f"{key} = {value} {rule}")
     total, steps = config.lr_scheduler.total_steps, config.training.steps
@@ -227,60 +231,115 @@ def check_sequence(config: Config) -> None:
         )
 
 
+def check_rope(config: Config) -> None:
+    """A scaling knows what it scales, and reaches training.seq_len."""
+    rope, seq_len = config.model.rope, config.training.seq_len
+    if rope.scaling == "none":
+        for name in ("factor", "original_seq_len"):
+            if getattr(rope, name) is not None:
+                raise ConfigError(f'model.rope.{name} has no effect where model.rope.scaling = "none"; remove it')
+        return
+    if rope.original_seq_len is None:
+        raise ConfigError(
+            f'model.rope.original_seq_len: missing; model.rope.scaling = "{rope.scaling}" needs the sequence length of '
+            "the pre-training, such as 4096"
+        )
+    if rope.factor is None and seq_len < rope.original_seq_len:
+        raise ConfigError(
+            f"model.rope.original_seq_len = {rope.original_seq_len} must not exceed training.seq_len = {seq_len}; "
+            "for a shorter context set model.rope.factor to that of the pre-training"
+        )
+    if rope.factor is not None and rope.factor * rope.original_seq_len < seq_len:
+        raise ConfigError(
+            f"model.rope.factor = {rope.factor} · original_seq_len = {rope.original_seq_len} must reach "
+            f"training.seq_len = {seq_len}; set it to {seq_len / rope.original_seq_len:g} or more, or leave it out"
+        )
+
+
+def check_attention(config: Config) -> None:
+    """Context parallelism splits the document mask of flex; the other kernels have none that could be split."""
+    name, cp = config.model.attention, config.parallelism.context_parallel_degree
+    if cp > 1 and name in ("varlen", CAUSAL):
+        raise ConfigError(
+            f'model.attention = "{name}" does not work under parallelism.context_parallel_degree = {cp}; use "flex"'
+        )
+
+
 def check_tensor_parallel(config: Config) -> None:
-    """The heads and the SwiGLU width split over the tensor-parallel ranks."""
-    tp, shape = config.parallelism.tensor_parallel_degree, config.model.shape()
-    sizes = {"n_heads": shape.n_heads, "n_kv_heads": shape.n_kv_heads, "ffn_dim": shape.ffn_dim}
-    for name, size in sizes.items():
-        if size % tp:
-            largest = gcd(*sizes.values())
-            fitting = [n for n in range(1, largest + 1) if largest % n == 0]
-            raise ConfigError(
-                f"parallelism.tensor_parallel_degree = {tp} must divide model.{name} = {size} of "
-                f"{config.model.flavor}; fitting: {', '.join(map(str, fitting))}"
-            )
+    """The heads, the SwiGLU width and the vocabulary split over the ranks; K/V heads split or are replicated."""
+    p, shape = config.parallelism, config.model.shape()
+    tp = p.tensor_parallel_degree
+    sizes = {"n_heads": shape.n_heads, "ffn_dim": shape.ffn_dim, "vocab_size": shape.vocab_size}
+    fitting = [
+        n
+        for n in range(1, shape.n_heads + 1)
+        if all(size % n == 0 for size in sizes.values()) and (shape.n_kv_heads % n == 0 or n % shape.n_kv_heads == 0)
+    ]
+    if tp not in fitting:
+        name, size = next(((k, v) for k, v in sizes.items() if v % tp), ("n_kv_heads", shape.n_kv_heads))
+        rule = "must divide" if size % tp and name != "n_kv_heads" else "must divide, or be a multiple of,"
+        raise ConfigError(
+            f"parallelism.tensor_parallel_degree = {tp} {rule} model.{name} = {size} of {config.model.flavor}; "
+            f"fitting: {', '.join(map(str, fitting))}"
+        )
+    if tp == 1 and config.compile.enable_async_tensor_parallel:
+        raise ConfigError(
+            "compile.enable_async_tensor_parallel = true has no effect with parallelism.tensor_parallel_degree = 1; "
+            "set it to false"
+        )
+
+
+def _stages(config: Config) -> int:
+    """Returns the number of pipeline stages."""
+    p = config.parallelism
+    if p.module_fqns_per_model_part is not None:
+        return len(p.module_fqns_per_model_part)
+    if p.pipeline_parallel_layers_per_stage is not None:
+        return -(-config.model.shape().n_layers // int(p.pipeline_parallel_layers_per_stage))
+    return int(p.pipeline_parallel_degree) * (2 if is_looped(p.pipeline_parallel_schedule) else 1)
+
+
+def pipeline_stages(config: Config) -> list[list[str]]:
+    """Returns the names of each stage's modules, as written, else placed by cost; nothing without stages."""
+    p = config.parallelism
+    if p.pipeline_parallel_degree == 1:
+        return []
+    if p.module_fqns_per_model_part is not None:
+        return list(p.module_fqns_per_model_part)
+    return modules_per_stage(blocks_per_stage(config.model.shape(), config.training.seq_len, _stages(config)))
 
 
 def check_pipeline_parallel(config: Config) -> None:
-    """The schedule exists, there is a layer for every stage, and the embeddings are not tied across stages."""
+    """The schedule exists, its stages hold the whole model, none is empty, and the microbatches fill it."""
     p, shape = config.parallelism, config.model.shape()
     pp, schedule = p.pipeline_parallel_degree, p.pipeline_parallel_schedule
-    try:
-        get_schedule_class(schedule)
-    except ValueError:
+    if schedule not in _SCHEDULES:
         raise ConfigError(
             f'parallelism.pipeline_parallel_schedule = "{schedule}" must be one of {", ".join(_SCHEDULES)}'
             f"{did_you_mean(schedule, _SCHEDULES)}"
-        ) from None
+        )
     if pp == 1:
         return
     if p.pipeline_parallel_schedule_csv and not Path(p.pipeline_parallel_schedule_csv).is_file():
         raise ConfigError(
             f'parallelism.pipeline_parallel_schedule_csv = "{p.pipeline_parallel_schedule_csv}": no such file'
         )
-    if shape.tie_embeddings:
+    stages, looped, v_shaped = _stages(config), is_looped(schedule), is_v_shaped(schedule)
+    per_rank = "2" if v_shaped else "2 or more" if looped else "1"
+    if stages % pp or (stages // pp > 1) != looped or (v_shaped and stages != 2 * pp):
+        key = "module_fqns_per_model_part" if p.module_fqns_per_model_part else "pipeline_parallel_layers_per_stage"
+        shown = "" if p.module_fqns_per_model_part else f" = {p.pipeline_parallel_layers_per_stage}"
         raise ConfigError(
-            f"parallelism.pipeline_parallel_degree = {pp}: {config.model.flavor} ties its embeddings, which the first "
-            "and the last stage can't share; set model.tie_embeddings = false, or use data, tensor or context "
-            "parallelism"
+            f"parallelism.{key}{shown} makes {stages} stages; {schedule} on {pp} ranks needs {per_rank} a rank"
         )
-    # As torchtitan splits: the embedding and the head count as layers, and no stage is without a block.
-    ends = (p.pipeline_parallel_first_stage_less_layers, p.pipeline_parallel_last_stage_less_layers)
-    layers, per_stage = shape.n_layers + sum(ends), p.pipeline_parallel_layers_per_stage
-    looped = not issubclass(get_schedule_class(schedule), PipelineScheduleSingle)
-    stages = pp * (2 if looped else 1) if per_stage is None else -(-layers // per_stage)
-    counted = f"the {layers} layers of {config.model.flavor} (embedding and head counted)"
-    if stages % pp or (stages // pp > 1) != looped:
-        needs = f"a multiple of {pp}, two or more a rank" if looped else f"{pp}"
+    if p.module_fqns_per_model_part is not None:
+        _check_modules(config)
+    elif shape.n_layers < stages - 2:
+        largest = (shape.n_layers + 2) // (stages // pp)
         raise ConfigError(
-            f"parallelism.pipeline_parallel_layers_per_stage = {per_stage} makes {stages} stages of {counted}; "
-            f"{schedule} needs {needs}"
-        )
-    if layers // stages < max(1, *ends):
-        fitting = [n for n in range(2, pp) if layers // (stages // pp * n) >= max(1, *ends)]
-        raise ConfigError(
-            f"parallelism.pipeline_parallel_degree = {pp} with {schedule} makes {stages} stages of {counted}: too many"
-            f"; fitting: {', '.join(map(str, fitting)) or 'none'}"
+            f"parallelism.pipeline_parallel_degree = {pp} with {schedule} makes {stages} stages of the "
+            f"{shape.n_layers} blocks, the embedding and the head of {config.model.flavor}: too many; "
+            f"fitting: {', '.join(str(n) for n in range(2, largest + 1)) or 'none'}"
         )
     size = p.pipeline_parallel_microbatch_size
     if config.training.local_batch_size // size < stages:
@@ -288,6 +347,23 @@ def check_pipeline_parallel(config: Config) -> None:
             f"training.local_batch_size = {config.training.local_batch_size} makes fewer pipeline microbatches of "
             f"{size} than the {stages} stages of {schedule}; set it to {stages * size} or more"
         )
+
+
+def _check_modules(config: Config) -> None:
+    """The stages that somebody wrote hold every module once, in order."""
+    stages = config.parallelism.module_fqns_per_model_part
+    written = [name for stage in stages for name in stage]
+    expected = [name for stage in modules_per_stage([config.model.shape().n_layers]) for name in stage]
+    for i, name in enumerate(expected):
+        if i >= len(written) or written[i] != name:
+            there = written[i] if i < len(written) else "the end"
+            raise ConfigError(
+                f"parallelism.module_fqns_per_model_part: {there} stands where {name} must; the stages together are "
+                f"{', '.join(expected[:2])}, …, {', '.join(expected[-3:])}"
+            )
+    if len(written) > len(expected) or not all(stages):
+        wrong = f"{written[len(expected)]} is no module" if len(written) > len(expected) else "a stage is empty"
+        raise ConfigError(f"parallelism.module_fqns_per_model_part: {wrong}")
 
 
 def check_optimizer(config: Config) -> None:
@@ -328,10 +404,9 @@ def check(config: Config, world_size: int) -> None:
     check_model(config)
     data.check(config)
     check_batch(config, world_size)
-    check_sequence(config)
     check_tensor_parallel(config)
+    check_sequence(config)
+    check_rope(config)
     check_pipeline_parallel(config)
     check_optimizer(config)
-    machine.check_attention(config)
-    machine.check_device(config)
-    machine.check_checkpoint(config)
+    check_attention(config)

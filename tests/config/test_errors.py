@@ -54,7 +54,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "activation_checkpoint.memory_budget = 7.0 must lie between 0 and 1"),
     ({"optimizer.param_groups": '[{pattern = "tok_embedings", optimizer_name = "AdamW"}]'}, 1,
      'optimizer.param_groups.0.pattern = "tok_embedings" matches no parameter; there are tok_embeddings.weight, '
-     "layers.0.attention.qkv_linear.wqkv.weight, lm_head.weight, …"),
+     "layers.0.attention.qkv_linear.wq.weight, lm_head.weight, …"),
     ({"optimizer.param_groups": '[{pattern = "(", optimizer_name = "AdamW"}]'}, 1,
      'optimizer.param_groups.0.pattern = "(" is no regular expression: missing ), unterminated subpattern at position 0'),
     ({"optimizer.param_groups": '[{pattern = ".", optimizer_name = "adamw"}]'}, 1,
@@ -71,8 +71,6 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"optimizer.betas": "[0.9, 1.0]"}, 1,
      "optimizer.betas = [0.9, 1.0] must be two numbers from 0 to below 1, such as [0.9, 0.95]"),
     ({"lr_scheduler.warmup_ratio": 2}, 1, "lr_scheduler.warmup_ratio = 2.0 must lie between 0 and 1"),
-    ({"parallelism.expert_parallel_degree": 2}, 2,
-     "parallelism.expert_parallel_degree = 2 must be 1: the code family has no experts"),
     ({"checkpoint.keep_latest_k": 1}, 1,
      "checkpoint: We need to maintain at least 2 checkpoint replicas, as the last one may be in the process of being saved."),
     ({"training.global_batch_size": 0}, 1, "training.global_batch_size = 0 must be at least 1, or -1 to have it worked out"),
@@ -91,7 +89,9 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"model.n_heads": 3}, 1, "model.dim = 128 must be an even multiple of model.n_heads = 3: heads of even width"),
     ({"model.n_kv_heads": 3}, 1, "model.n_kv_heads = 3 must divide model.n_heads = 4; fitting: 1, 2, 4"),
     ({"model.vocab_size": 1000}, 1, "model.vocab_size = 1000 must hold the 32768 ids of the tokenizer code-32k; set it to 32768"),
-    ({"model.attention": "sdpa"}, 1, "model.attention = sdpa (command line) must be one of flex, flex_flash, varlen"),
+    ({"model.attention": "flash"}, 1,
+     "model.attention = flash (command line) must be one of flex, flex_flash, varlen, sdpa; did you mean "
+     '"flex_flash"?'),
     ({"hf_assets_path": "code32k"}, 1,
      'hf_assets_path = "code32k" is no folder with a tokenizer.json, no .json or .tiktoken file, no shipped tokenizer '
      '(code-32k) and none of tiktoken\'s (gpt2, r50k_base, p50k_base, p50k_edit, cl100k_base, o200k_base, '
@@ -109,22 +109,47 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "training.seq_len = 4100 must divide by 256 (128·cp and tp); nearest: 4096"),
     ({"training.seq_len": 500, "loss.name": "chunked-cross-entropy"}, 1,
      "training.seq_len = 500 must divide by loss.num_chunks = 8; nearest: 496; or loss.num_chunks = 4"),
-    ({"parallelism.tensor_parallel_degree": 4}, 4,
-     "parallelism.tensor_parallel_degree = 4 must divide model.n_kv_heads = 2 of debug; fitting: 1, 2"),
-    ({"model.flavor": "15b", "parallelism.tensor_parallel_degree": 8}, 8,
-     "parallelism.tensor_parallel_degree = 8 must divide model.n_kv_heads = 1 of 15b; fitting: 1"),
-    ({"model.tie_embeddings": "true", "parallelism.pipeline_parallel_degree": 2}, 2,
-     "parallelism.pipeline_parallel_degree = 2: debug ties its embeddings, which the first and the last stage can't "
-     "share; set model.tie_embeddings = false, or use data, tensor or context parallelism"),
-    ({"model.tie_embeddings": "false", "parallelism.pipeline_parallel_degree": 8}, 8,
-     "parallelism.pipeline_parallel_degree = 8 with 1F1B makes 8 stages of the 6 layers of debug (embedding and head "
-     "counted): too many; fitting: 2, 3, 4, 5, 6"),
+    ({"parallelism.tensor_parallel_degree": 8}, 8,
+     "parallelism.tensor_parallel_degree = 8 must divide model.n_heads = 4 of debug; fitting: 1, 2, 4"),
+    ({"model.n_heads": 16, "model.n_kv_heads": 4, "parallelism.tensor_parallel_degree": 3, "model.ffn_dim": 384}, 3,
+     "parallelism.tensor_parallel_degree = 3 must divide model.n_heads = 16 of debug; fitting: 1, 2, 4, 8, 16"),
+    ({"model.dim": 192, "model.n_heads": 12, "model.n_kv_heads": 4, "model.vocab_size": 32784,
+      "parallelism.tensor_parallel_degree": 6}, 6,
+     "parallelism.tensor_parallel_degree = 6 must divide, or be a multiple of, model.n_kv_heads = 4 of debug; "
+     "fitting: 1, 2, 4, 12"),
+    ({"parallelism.tensor_parallel_degree": 3, "model.dim": 96, "model.n_heads": 3, "model.n_kv_heads": 3}, 3,
+     "parallelism.tensor_parallel_degree = 3 must divide model.vocab_size = 32768 of debug; fitting: 1"),
+    ({"compile.enable": "true", "compile.enable_async_tensor_parallel": "true"}, 1,
+     "compile.enable_async_tensor_parallel = true has no effect with parallelism.tensor_parallel_degree = 1; set it to "
+     "false"),
+    ({"parallelism.pipeline_parallel_degree": 8, "training.local_batch_size": 8}, 8,
+     "parallelism.pipeline_parallel_degree = 8 with 1F1B makes 8 stages of the 4 blocks, the embedding and the head of "
+     "debug: too many; fitting: 2, 3, 4, 5, 6"),
     ({"parallelism.pipeline_parallel_degree": 4, "parallelism.pipeline_parallel_schedule": "Interleaved1F1B"}, 4,
-     "parallelism.pipeline_parallel_degree = 4 with Interleaved1F1B makes 8 stages of the 6 layers of debug (embedding "
-     "and head counted): too many; fitting: 2, 3"),
-    ({"parallelism.pipeline_parallel_degree": 2, "parallelism.pipeline_parallel_layers_per_stage": 2}, 2,
-     "parallelism.pipeline_parallel_layers_per_stage = 2 makes 3 stages of the 6 layers of debug (embedding and head "
-     "counted); 1F1B needs 2"),
+     "parallelism.pipeline_parallel_degree = 4 with Interleaved1F1B makes 8 stages of the 4 blocks, the embedding and "
+     "the head of debug: too many; fitting: 2, 3"),
+    ({"parallelism.pipeline_parallel_degree": 2, "parallelism.pipeline_parallel_layers_per_stage": 1}, 2,
+     "parallelism.pipeline_parallel_layers_per_stage = 1 makes 4 stages; 1F1B on 2 ranks needs 1 a rank"),
+    ({"parallelism.pipeline_parallel_degree": 2, "parallelism.pipeline_parallel_schedule": "ZBVZeroBubble",
+      "model.n_layers": 6, "parallelism.pipeline_parallel_layers_per_stage": 1}, 2,
+     "parallelism.pipeline_parallel_layers_per_stage = 1 makes 6 stages; ZBVZeroBubble on 2 ranks needs 2 a rank"),
+    ({"parallelism.pipeline_parallel_degree": 2,
+      "parallelism.module_fqns_per_model_part": '[["tok_embeddings", "layers.0"], ["layers.2", "norm", "lm_head"]]'}, 2,
+     "parallelism.module_fqns_per_model_part: layers.2 stands where layers.1 must; the stages together are "
+     "tok_embeddings, layers.0, …, layers.3, norm, lm_head"),
+    ({"model.attention": "sdpa", "parallelism.context_parallel_degree": 2}, 2,
+     'model.attention = "sdpa" does not work under parallelism.context_parallel_degree = 2; use "flex"'),
+    ({"model.rope.scaling": "yarn"}, 1,
+     'model.rope.original_seq_len: missing; model.rope.scaling = "yarn" needs the sequence length of the pre-training, '
+     "such as 4096"),
+    ({"model.rope.factor": 4}, 1, 'model.rope.factor has no effect where model.rope.scaling = "none"; remove it'),
+    ({"model.rope.scaling": "ntk", "model.rope.original_seq_len": 64, "model.rope.factor": 2}, 1,
+     "model.rope.factor = 2.0 · original_seq_len = 64 must reach training.seq_len = 256; set it to 4 or more, or leave "
+     "it out"),
+    ({"model.rope.scaling": "yarn", "model.rope.original_seq_len": 4096}, 1,
+     "model.rope.original_seq_len = 4096 must not exceed training.seq_len = 256; for a shorter context set "
+     "model.rope.factor to that of the pre-training"),
+    ({"model.rope.scaling": "linear"}, 1, "model.rope.scaling = linear (command line) must be one of none, ntk, yarn"),
     ({"parallelism.pipeline_parallel_degree": 2, "training.local_batch_size": 1}, 2,
      "training.local_batch_size = 1 makes fewer pipeline microbatches of 1 than the 2 stages of 1F1B; set it to 2 or more"),
     ({"parallelism.pipeline_parallel_schedule": "1F2B"}, 1,
@@ -134,7 +159,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "training.global_batch_size = 12 must be a multiple of training.local_batch_size · data-parallel degree = 8 · 1 = 8; "
      "nearest: 16; or training.local_batch_size = 4"),
     ({"model.attention": "varlen", "parallelism.context_parallel_degree": 2}, 2,
-     'model.attention = "varlen" does not work under context parallelism; use "flex"'),
+     'model.attention = "varlen" does not work under parallelism.context_parallel_degree = 2; use "flex"'),
     ({"training.enable_cpu_offload": "true"}, 1, "training.enable_cpu_offload = true needs a GPU, and there is none"),
     ({"optimizer.implementation": "fused_opt_states_bf16"}, 1,
      'optimizer.implementation = "fused_opt_states_bf16" needs a GPU, and there is none'),

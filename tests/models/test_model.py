@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
-from codetitan.models.code.attention import DenseMaskAttention
+from codetitan.models.code.attention import DenseMaskAttention, inner_attention_config
 from codetitan.models.code.flavors import FLAVORS, Flavor
 from codetitan.models.code.init import initial_std
 from codetitan.models.code.model import CodeModel
@@ -107,3 +107,49 @@ def test_tied_embeddings_are_one_parameter() -> None:
 def test_every_flavor_builds() -> None:
     for flavor in FLAVORS.values():
         assert len(model_config(flavor, seed=0, attention="flex").layers) == flavor.n_layers
+
+
+def test_qkv_is_three_projections() -> None:
+    """One matmul over three parameters gives what three matmuls give, heads in order; gradients too."""
+    qkv = build(Flavor(64, 1, 4, 2, 128, 512, True)).layers["0"].attention.qkv_linear
+    x = torch.randn(2, 8, 64, requires_grad=True)
+    q, k, v = qkv(x)
+    assert q.shape == (2, 8, 4, 16) and k.shape == v.shape == (2, 8, 2, 16)
+    expected = [(x @ linear.weight.T).unflatten(-1, (-1, 16)) for linear in (qkv.wq, qkv.wk, qkv.wv)]
+    for out, other in zip((q, k, v), expected, strict=True):
+        torch.testing.assert_close(out, other)
+    parameters = list(qkv.parameters())
+    ours = torch.autograd.grad(sum((out**2).sum() for out in (q, k, v)), parameters)
+    theirs = torch.autograd.grad(sum((out**2).sum() for out in expected), parameters)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_every_kernel_is_the_cpus() -> None:
+    """flex, varlen and causal SDPA, in their own terms, give what the dense mask gives on a CPU.
+
+    flex runs unfused here; varlen's kernel needs a GPU, so its metadata is checked: attention inside each of its
+    ranges alone.
+    """
+    from torchtitan.models.common.attention import create_varlen_metadata_for_document
+
+    B, L, N, H = 2, 256, 4, 16
+    q, k, v = torch.randn(3, B, L, N, H, generator=torch.Generator().manual_seed(0)).unbind()
+    positions = torch.stack(
+        [torch.cat([torch.arange(n) for n in lengths]) for lengths in ((100, 1, 37, 118), (200, 56))]
+    )
+    ours = DenseMaskAttention(DenseMaskAttention.Config())(q, k, v, attention_masks=document_mask(positions))
+    flex = flex_attention(*(x.transpose(1, 2) for x in (q, k, v)), block_mask=document_mask(positions))
+    torch.testing.assert_close(ours.transpose(1, 2), flex, rtol=1e-5, atol=1e-6)
+
+    ranges = create_varlen_metadata_for_document(positions)
+    q_T, k_T, v_T = (x.reshape(B * L, N, H) for x in (q, k, v))
+    for start, end in zip(ranges.cu_seq_q[:-1].tolist(), ranges.cu_seq_q[1:].tolist(), strict=True):
+        part = [x[start:end].transpose(0, 1) for x in (q_T, k_T, v_T)]
+        alone = torch.nn.functional.scaled_dot_product_attention(*part, is_causal=True).transpose(0, 1)
+        torch.testing.assert_close(ours.reshape(B * L, N, H)[start:end], alone, rtol=1e-5, atol=1e-6)
+
+    one_text = document_mask(torch.arange(L).repeat(B, 1))
+    dense = DenseMaskAttention(DenseMaskAttention.Config())(q, k, v, attention_masks=one_text)
+    causal = inner_attention_config("sdpa").build()(q, k, v)
+    torch.testing.assert_close(causal, dense, rtol=1e-5, atol=1e-6)

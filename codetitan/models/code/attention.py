@@ -1,4 +1,7 @@
-"""FlexAttention for a CPU, where it has no backward: the same mask, dense, through `scaled_dot_product_attention`."""
+"""Attention: q, k and v by one matmul, rotated, and an inner attention chosen by name.
+
+Shapes: B batch, L sequence, D model, N heads, H head width. Under tensor parallelism N and the K/V heads are a rank's.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +9,33 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from codetitan.titan import BlockMask, FlexAttention, create_mask
+from codetitan import device
+from codetitan.titan import (
+    BlockMask,
+    FlexAttention,
+    GQAttention,
+    Linear,
+    QKVLinear,
+    ScaledDotProductAttention,
+    ShardingConfig,
+    create_mask,
+    dense_activation_placement,
+    dense_param_placement,
+    get_attention_config,
+    spmd_types,
+)
+
+CAUSAL = "sdpa"  # without document masks: a sample is one text, whatever is packed into it
+
+
+def inner_attention_config(name: str) -> Any:
+    """Returns the config of "flex", "flex_flash", "varlen" (document masks) or "sdpa" (causal, cuDNN on Hopper).
+
+    On a CPU those with document masks are their dense equivalent.
+    """
+    if name == CAUSAL:
+        return ScaledDotProductAttention.Config()
+    return DenseMaskAttention.Config() if device.device_type() == "cpu" else get_attention_config(name)
 
 
 def dense_mask(mask: BlockMask, batch: int, q_len: int, kv_len: int, device: torch.device) -> torch.Tensor:
@@ -20,7 +49,10 @@ def dense_mask(mask: BlockMask, batch: int, q_len: int, kv_len: int, device: tor
 
 
 class DenseMaskAttention(FlexAttention):
-    """Takes FlexAttention's place on a CPU, context parallelism included: that remaps the query index in mask_mod."""
+    """Takes FlexAttention's place on a CPU, where that has no backward: the same mask, dense, through SDPA.
+
+    Context parallelism included: that remaps the query index in mask_mod.
+    """
 
     @dataclass(kw_only=True, slots=True)
     class Config(FlexAttention.Config):
@@ -39,7 +71,7 @@ class DenseMaskAttention(FlexAttention):
     ) -> torch.Tensor:
         """Returns (B, Lq, N, H)."""
         B, q_len = q_BLNH.shape[:2]
-        out_BNLH = F.scaled_dot_product_attention(
+        out_BLNH = F.scaled_dot_product_attention(
             q_BLNH.transpose(1, 2),
             k_BLNH.transpose(1, 2),
             v_BLNH.transpose(1, 2),
@@ -47,4 +79,67 @@ class DenseMaskAttention(FlexAttention):
             scale=scale,
             enable_gqa=enable_gqa,
         )
-        return out_BNLH.transpose(1, 2)
+        return out_BLNH.transpose(1, 2)
+
+
+class CodeQKV(QKVLinear):
+    """Three parameters wq, wk, wv, whatever the mesh, and one matmul over them.
+
+    torchtitan's fused projection is one parameter, cut by K/V heads: it can't be split over more ranks than these. Here
+    a rank holds its share of wq and, where tensor parallelism is wider than the K/V heads, all of wk and wv, of which
+    it uses the one head that its queries attend to. The gradient of what it does not use is zero, and the sum over the
+    ranks is the gradient (placement R).
+    """
+
+    @dataclass(kw_only=True, slots=True)
+    class Config(QKVLinear.Config):
+        n_kv_heads: int
+
+        def shard(self, tp: int) -> None:
+            """Sets the placements of wk and wv over `tp` ranks; torchtitan has set those of split heads."""
+            if self.n_kv_heads % tp:
+                self.wkv.sharding_config = ShardingConfig(
+                    state_shardings={"weight": dense_param_placement(tp=spmd_types.R)},
+                    out_src_shardings=dense_activation_placement(tp=spmd_types.R),
+                )
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._n_kv_heads = config.n_kv_heads
+        self._kv_features: slice | None = None  # of wk's and wv's output, those that this rank uses; None: all it has
+
+    def parallelize(self, parallel_dims: Any) -> None:
+        """Finds this rank's K/V head."""
+        super().parallelize(parallel_dims)
+        tp = parallel_dims.tp
+        if self._n_kv_heads % tp:
+            head = parallel_dims.get_mesh("tp").get_local_rank() // (tp // self._n_kv_heads)
+            self._kv_features = slice(head * self.head_dim, (head + 1) * self.head_dim)
+
+    @spmd_types.local_map(  # type: ignore[untyped-decorator]
+        out_types=({"dp": spmd_types.S(0), "cp": spmd_types.S(1), "tp": spmd_types.S(2)},) * 3
+    )
+    def forward(self, x_BLD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Returns q (B, L, N, H) and k, v (B, L, K/V heads, H)."""
+        rows = slice(None) if self._kv_features is None else self._kv_features
+        if type(self.wq) is Linear:
+            weights = (self.wq.weight, self.wk.weight[rows], self.wv.weight[rows])
+            qkv = torch.split(F.linear(x_BLD, torch.cat(weights)), [len(weight) for weight in weights], dim=-1)
+        else:  # FP8: the module casts its weight
+            qkv = self.wq(x_BLD), self.wk(x_BLD)[..., rows], self.wv(x_BLD)[..., rows]
+        q, k, v = (out_BLF.view(*out_BLF.shape[:2], -1, self.head_dim) for out_BLF in qkv)
+        return q, k, v
+
+
+class CodeAttention(GQAttention):
+    """torchtitan's attention, with the softmax scale that YaRN needs."""
+
+    @dataclass(kw_only=True, slots=True)
+    class Config(GQAttention.Config):
+        attention_factor: float = 1.0
+        """What q and k are multiplied by, each, after the rotation."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        if config.attention_factor != 1.0:
+            self.scaling = config.attention_factor**2 / self.head_dim**0.5  # None: the kernel's own, 1/√H

@@ -26,10 +26,12 @@ def initial_std(name: str, n_layers: int) -> float:
 
 
 @torch.no_grad()
-def init_parameters(model: nn.Module, *, n_layers: int, seed: int) -> None:
+def init_parameters(model: nn.Module, *, n_layers: int, seed: int, tied: bool) -> None:
     """Fills every parameter: norms with 1, weights from a normal distribution cut at three standard deviations."""
     for wrapped_name, parameter in model.named_parameters():
         name = canonical_fqn(wrapped_name)
+        if tied and name == "lm_head.weight":  # of a last pipeline stage
+            name = "tok_embeddings.weight"
         if parameter.ndim == 1:
             parameter.fill_(1.0)
             continue

@@ -8,9 +8,11 @@ from codetitan import device
 from codetitan.titan import FSDPModule, parallelize_llama
 
 
-def parallelize_code(model: nn.Module, **plan: Any) -> nn.Module:
+def parallelize_code(part: Any, **plan: Any) -> nn.Module:
     """torchtitan's `parallelize_fn`: takes and returns the model, with the trainer's parallel settings."""
-    model = parallelize_llama(model, **plan)
+    if part.tok_embeddings is None or part.lm_head is None:
+        part.enable_weight_tying = False  # a pipeline stage: TiedAcrossStages keeps both ends equal
+    model: nn.Module = parallelize_llama(part, **plan)
     if device.device_type() == "cpu":
         for module in model.modules():
             if isinstance(module, FSDPModule):

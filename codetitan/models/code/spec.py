@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from codetitan import device
-from codetitan.models.code.attention import DenseMaskAttention
+from codetitan.models.code.attention import CodeAttention, CodeQKV, inner_attention_config
 from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.parallelize import parallelize_code
+from codetitan.models.code.pipeline import pipeline_code
+from codetitan.models.code.rope import RopeConfig, attention_factor, ntk_theta
 from codetitan.titan import (
     CosSinRoPE,
     Embedding,
@@ -14,10 +15,7 @@ from codetitan.titan import (
     Llama3TransformerBlock,
     ModelSpec,
     RMSNorm,
-    get_attention_config,
     make_ffn_config,
-    make_gqa_config,
-    pipeline_llm,
     skip_param_init,
 )
 
@@ -27,58 +25,90 @@ _INIT = {"weight": skip_param_init}
 _MAX_SEQ_LEN = 1 << 20
 
 
-def attention_config(name: str) -> Any:
-    """Returns the inner attention by name: "flex", "flex_flash" or "varlen"; on a CPU their dense equivalent."""
-    return DenseMaskAttention.Config() if device.device_type() == "cpu" else get_attention_config(name)
+def rope_config(flavor: Flavor, rope: RopeConfig) -> CosSinRoPE.Config:
+    """Builds the rotation of a flavor's heads; `rope.factor` is a number where there is a scaling."""
+    plain: dict[str, Any] = {"dim": flavor.head_dim, "max_seq_len": _MAX_SEQ_LEN, "theta": flavor.rope_theta}
+    if rope.scaling == "none":
+        return CosSinRoPE.Config(**plain)
+    assert rope.factor is not None, "filled in by codetitan.config.resolve"
+    if rope.scaling == "ntk":
+        return CosSinRoPE.Config(**plain | {"theta": ntk_theta(flavor.rope_theta, rope.factor, flavor.head_dim)})
+    return CosSinRoPE.Config(
+        **plain,
+        scaling="yarn",
+        rope_factor=rope.factor,
+        original_seq_len=rope.original_seq_len,
+        beta_fast=rope.beta_fast,
+        beta_slow=rope.beta_slow,
+    )
 
 
-def model_config(flavor: Flavor, *, seed: int, attention: str) -> CodeModel.Config:
-    """Builds the config tree of a flavor."""
+def _linear(in_features: int, out_features: int) -> Linear.Config:
+    return Linear.Config(in_features=in_features, out_features=out_features, param_init=_INIT)
 
-    fuse_qkv = flavor.n_kv_heads > 1  # one matmul for q, k and v; a single K/V head could not be replicated over TP
 
-    def layer() -> Llama3TransformerBlock.Config:
-        gqa = make_gqa_config(
-            dim=flavor.dim,
-            n_heads=flavor.n_heads,
+def _norm(flavor: Flavor) -> RMSNorm.Config:
+    return RMSNorm.Config(normalized_shape=flavor.dim, param_init=_INIT)
+
+
+def _attention(flavor: Flavor, attention: str, rope: RopeConfig) -> CodeAttention.Config:
+    width = flavor.n_heads * flavor.head_dim
+    return CodeAttention.Config(
+        n_heads=flavor.n_heads,
+        n_kv_heads=flavor.n_kv_heads,
+        dim=flavor.dim,
+        qkv_linear=CodeQKV.Config(
+            head_dim=flavor.head_dim,
             n_kv_heads=flavor.n_kv_heads,
-            wqkv_param_init=_INIT,
-            wo_param_init=_INIT,
-            inner_attention=attention_config(attention),
-            fuse_qkv=fuse_qkv,
-            rope=CosSinRoPE.Config(dim=flavor.head_dim, max_seq_len=_MAX_SEQ_LEN, theta=flavor.rope_theta),
-        )
-        if fuse_qkv:
-            gqa.qkv_linear.wqkv.param_init = _INIT  # torchtitan's draws q, k and v apart, to be overwritten here
-        return Llama3TransformerBlock.Config(
-            attention_norm=RMSNorm.Config(normalized_shape=flavor.dim, param_init=_INIT),
-            ffn_norm=RMSNorm.Config(normalized_shape=flavor.dim, param_init=_INIT),
-            attention=gqa,
+            wq=_linear(flavor.dim, width),
+            wkv=_linear(flavor.dim, flavor.n_kv_heads * flavor.head_dim),
+        ),
+        wo=_linear(width, flavor.dim),
+        inner_attention=inner_attention_config(attention),
+        rope=rope_config(flavor, rope),
+        attention_factor=attention_factor(rope),
+    )
+
+
+def model_config(
+    flavor: Flavor, *, seed: int, attention: str = "flex", rope: RopeConfig | None = None
+) -> CodeModel.Config:
+    """Builds the config tree of a flavor; `attention` is a name of `inner_attention_config`."""
+    layers = [
+        Llama3TransformerBlock.Config(
+            attention_norm=_norm(flavor),
+            ffn_norm=_norm(flavor),
+            attention=_attention(flavor, attention, rope or RopeConfig()),
             feed_forward=make_ffn_config(
                 dim=flavor.dim, hidden_dim=flavor.ffn_dim, w1_param_init=_INIT, w2w3_param_init=_INIT
             ),
         )
-
+        for _ in range(flavor.n_layers)
+    ]
     return CodeModel.Config(
         dim=flavor.dim,
         vocab_size=flavor.vocab_size,
         enable_weight_tying=flavor.tie_embeddings,
         tok_embeddings=Embedding.Config(num_embeddings=flavor.vocab_size, embedding_dim=flavor.dim, param_init=_INIT),
-        norm=RMSNorm.Config(normalized_shape=flavor.dim, param_init=_INIT),
-        lm_head=Linear.Config(in_features=flavor.dim, out_features=flavor.vocab_size, param_init=_INIT),
-        layers=[layer() for _ in range(flavor.n_layers)],
+        norm=_norm(flavor),
+        lm_head=_linear(flavor.dim, flavor.vocab_size),
+        layers=layers,
         seed=seed,
     )
 
 
-def model_spec(name: str, flavor: Flavor, *, seed: int, attention: str) -> ModelSpec:
-    """Returns the spec that torchtitan's trainer builds, shards and splits into pipeline stages."""
+def model_spec(
+    name: str, flavor: Flavor, *, seed: int, attention: str, rope: RopeConfig, stages: list[list[str]]
+) -> ModelSpec:
+    """Returns the spec that torchtitan's trainer builds, shards and splits into pipeline `stages`."""
+    model = model_config(flavor, seed=seed, attention=attention, rope=rope)
+    model.stages = stages
     return ModelSpec(
         name="code",
         flavor=name,
-        model=model_config(flavor, seed=seed, attention=attention),
+        model=model,
         parallelize_fn=parallelize_code,
-        pipelining_fn=pipeline_llm,
+        pipelining_fn=pipeline_code,
         post_optimizer_build_fn=None,
         state_dict_adapter=None,
     )
