@@ -37,7 +37,7 @@ def test_no_other_placement_is_faster(name: str, n_stages: int) -> None:
 def test_real_placements() -> None:
     assert blocks_per_stage(FLAVORS["15b"], 8192, 4) == [10, 10, 10, 10]
     assert blocks_per_stage(FLAVORS["15b"], 8192, 8) == [5, 5, 5, 5, 5, 5, 5, 5]
-    assert blocks_per_stage(FLAVORS["15b"], 8192, 16) == [2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 2]
+    assert blocks_per_stage(FLAVORS["15b"], 8192, 16) == [*7 * [2], *8 * [3], 2]
     assert blocks_per_stage(FLAVORS["7b"], 4096, 3) == [11, 11, 10]
     assert blocks_per_stage(FLAVORS["debug"], 256, 3) == [2, 2, 0]  # the head costs as much as 20 of its blocks
 
