@@ -11,7 +11,7 @@ from typing import Any
 import torch.distributed as dist
 from torch.utils.tensorboard import SummaryWriter
 
-from codetitan import device
+from codetitan import compilation, device
 from codetitan.data.loader import Served
 from codetitan.models.code.pipeline import is_v_shaped
 from codetitan.titan import MetricsProcessor, _get_metrics_rank, get_peak_flops
@@ -146,6 +146,7 @@ class CodeMetrics(MetricsProcessor):
         mfu = None if self.peak_flops is None or self.has_quantization else flop_per_s / self.peak_flops
         memory = self.device_memory_monitor.get_peak_stats()
         *_, lr = (value for name, value in extra.items() if name.startswith("lr/"))  # the last group is the general one
+        compiled = compilation.counts()
         left_s = elapsed_s / steps * (self._steps - step)
         record = {
             "step": step,
@@ -161,6 +162,8 @@ class CodeMetrics(MetricsProcessor):
             "memory_gib": round(memory.max_reserved_gib, 3),
             "step_s": round(elapsed_s / steps, 4),
             "data_share": round(sum(self.data_loading_times) / elapsed_s, 4),
+            "graphs": compiled.graphs,
+            "graph_breaks": compiled.graph_breaks,
             "padding": served.padding,
             **{f"sources/{name}": tokens for name, tokens in served.sources.items()},
             **{f"languages/{name}": tokens for name, tokens in served.languages.items()},

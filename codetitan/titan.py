@@ -16,6 +16,7 @@ logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 import spmd_types  # placements by axis: R replicated (its gradient is partial), S(dim) sharded
 import torch
 import torchtitan.distributed.utils as dist_utils
+from torch._dynamo.utils import counters as dynamo_counters
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.pipelining.schedules import (
@@ -114,6 +115,7 @@ __all__ = [
     "create_mask",
     "dense_activation_placement",
     "dense_param_placement",
+    "dynamo_counters",
     "filesystem",
     "get_attention_config",
     "get_peak_flops",

@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 
 from codetitan.checkpoint import CodeCheckpoints
+from codetitan.compilation import Watch
 from codetitan.config.choice import Choice
 from codetitan.config.schema import HIDDEN
 from codetitan.data.loader import CodeDataLoader, Served
@@ -131,6 +132,7 @@ class CodeTrainer(Trainer):
         self.before_first_step = before_first_step
         self.dataloader.place(self.parallel_dims.get_optional_mesh("batch"))
         self.metrics_processor.served = self.served
+        self._compilation = Watch()
         self._tied: TiedAcrossStages | None = None
         if self.parallel_dims.pp_enabled and config.model.shape().tie_embeddings:
             v_shaped = is_v_shaped(config.parallelism.pipeline_parallel_schedule)
@@ -179,6 +181,11 @@ class CodeTrainer(Trainer):
         if self._tied is not None:
             self._tied.add_gradient()
         return loss
+
+    def train_step(self, data_iterator: Iterator[Any]) -> None:
+        """torchtitan's: one optimizer step, logged where it is due."""
+        super().train_step(data_iterator)
+        self._compilation.after_step(self.step)
 
     def _data_has_ended(self) -> bool:
         """Whether no rank has a row with something left; a collective over the data-parallel ranks."""

@@ -55,7 +55,7 @@ CONFIG_FIELDS: dict[str, set[str]] = {
 
 ATTRIBUTES: dict[str, set[str]] = {
     "Trainer": {"batch_generator", "should_continue_training", "train", "close", "init_distributed",
-                "post_dataloading_process", "pp_forward_backward_step"},
+                "train_step", "post_dataloading_process", "pp_forward_backward_step"},
     "CheckpointManager": {"dcp_save", "dcp_load"},
     "MetricsProcessor": {"_build_metric_logger", "should_log", "log", "close"},
     "OptimizersContainer": {"_build_param_groups", "_validate_params", "register_step_post_hook"},
@@ -86,7 +86,7 @@ DATACLASS_FIELDS: dict[str, set[str]] = {
 
 USED_AS_THEY_ARE = {
     "IGNORE_INDEX", "BlockMask", "DeviceMesh", "PipelineScheduleSingle", "Replicate", "ScheduleDualPipeV",
-    "ScheduleZBVZeroBubble", "Shard", "and_masks", "logger",
+    "ScheduleZBVZeroBubble", "Shard", "and_masks", "dynamo_counters", "logger",
 }  # fmt: skip
 
 
