@@ -16,6 +16,7 @@ from codetitan.data.loader import CodeDataLoader, Served
 from codetitan.errors import ConfigError
 from codetitan.metrics import CodeMetrics
 from codetitan.models.code.flavors import FLAVORS, Flavor
+from codetitan.models.code.float8 import Float8Config
 from codetitan.optimizer import CodeLRSchedulers, CodeOptimizers
 from codetitan.titan import (
     BaseLoss,
@@ -85,6 +86,7 @@ class CodeTrainer(Trainer):
     @dataclass(kw_only=True, slots=True)
     class Config(Trainer.Config):
         model: ModelConfig = field(default_factory=ModelConfig)
+        float8: Float8Config = field(default_factory=Float8Config)
         hf_assets_path: str = "code-32k"
         """The tokenizer: a folder with a tokenizer.json, a .json or .tiktoken file, a shipped name or tiktoken's."""
 

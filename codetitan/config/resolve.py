@@ -78,6 +78,8 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None) -> 
         training=dataclasses.replace(config.training, global_batch_size=rows, disable_cuda_graphs=no_cuda_graphs),
         dataloader=dataclasses.replace(config.dataloader, rows=rows),
         loss=loss,
-        model_spec=model_spec(config.model.flavor, shape, seed=seed, attention=config.model.attention),
+        model_spec=model_spec(
+            config.model.flavor, shape, seed=seed, attention=config.model.attention, float8=config.float8
+        ),
     )
     return Resolved(complete, tree, adapted, world_size)

@@ -5,6 +5,8 @@ from typing import Any
 from codetitan import device
 from codetitan.models.code.attention import DenseMaskAttention
 from codetitan.models.code.flavors import Flavor
+from codetitan.models.code.float8 import Float8Config
+from codetitan.models.code.float8_linear import convert, precompute_scales
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.parallelize import parallelize_code
 from codetitan.titan import (
@@ -71,14 +73,14 @@ def model_config(flavor: Flavor, *, seed: int, attention: str) -> CodeModel.Conf
     )
 
 
-def model_spec(name: str, flavor: Flavor, *, seed: int, attention: str) -> ModelSpec:
+def model_spec(name: str, flavor: Flavor, *, seed: int, attention: str, float8: Float8Config) -> ModelSpec:
     """Returns the spec that torchtitan's trainer builds, shards and splits into pipeline stages."""
     return ModelSpec(
         name="code",
         flavor=name,
-        model=model_config(flavor, seed=seed, attention=attention),
+        model=convert(model_config(flavor, seed=seed, attention=attention), float8),
         parallelize_fn=parallelize_code,
         pipelining_fn=pipeline_llm,
-        post_optimizer_build_fn=None,
+        post_optimizer_build_fn=precompute_scales if float8.recipe == "tensorwise" else None,
         state_dict_adapter=None,
     )
