@@ -16,14 +16,15 @@ logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 import torch
 import torchtitan.distributed.utils as dist_utils
 from spmd_types import assert_type_like  # gives a tensor the annotations of another; FSDP reads those of parameters
+from torch._inductor import config as inductor_config
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.pipelining.schedules import PipelineScheduleSingle, get_schedule_class
 from torch.distributed.tensor import DTensor, Replicate, Shard
-from torch._inductor import config as inductor_config
 from torch.nn.attention.flex_attention import BlockMask, and_masks, create_block_mask, create_mask
-# Reverts a code generation of inductor that Triton miscompiles next to FP8 stores (NaN in gradients, triton issue 11111);
-# torchao calls it from a conversion of modules, which torchtitan's conversion of configurations goes without.
+
+# Reverts a code generation of inductor that Triton miscompiles next to FP8 stores (NaN in gradients: triton issue
+# 11111). torchao calls it where it converts modules; torchtitan converts configurations, and goes without.
 from torchao.float8._inductor_patch import _patch_inductor_min_max_codegen
 from torchao.float8.config import Float8LinearConfig
 from torchao.float8.fsdp_utils import WeightWithDynamicFloat8CastTensor, precompute_float8_dynamic_scale_for_fsdp
@@ -77,8 +78,8 @@ __all__ = [
     "DeviceMesh",
     "Embedding",
     "FSDPModule",
-    "Float8LinearConfig",
     "FlexAttention",
+    "Float8LinearConfig",
     "FullAC",
     "LRSchedulersContainer",
     "Linear",

@@ -16,9 +16,12 @@ from pathlib import Path
 from codetitan.config import data, machine
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.flavors import FLAVORS
+from codetitan.models.code.float8 import block_size
+from codetitan.models.code.float8_linear import linear_layers
 from codetitan.models.code.spec import model_config
 from codetitan.titan import (
     ChunkedLossWrapper,
+    Linear,
     MemoryBudgetAC,
     PipelineScheduleSingle,
     canonical_fqn,
@@ -241,6 +244,48 @@ def check_tensor_parallel(config: Config) -> None:
             )
 
 
+def check_float8(config: Config) -> None:
+    """Some layer gains from FP8, and what a rank multiplies has the widths that FP8 matmuls take."""
+    recipe, p, training = config.float8.recipe, config.parallelism, config.training
+    if recipe == "none":
+        return
+    model = model_config(config.model.shape(), seed=0, attention=config.model.attention)
+    in_float8 = [name for name, converted in linear_layers(model, config.float8).items() if converted]
+    if not in_float8 and config.float8.skip_small_layers:
+        raise ConfigError(
+            f'float8.recipe = "{recipe}": every layer of {config.model.flavor} is too small to gain; set it to "none", '
+            "or float8.skip_small_layers = false to have FP8 all the same"
+        )
+    block, tp = block_size(recipe), p.tensor_parallel_degree
+    if not in_float8:
+        raise ConfigError(
+            f'float8.recipe = "{recipe}": no layer of {config.model.flavor} has widths that are multiples of {block}; '
+            'set it to "none"'
+        )
+    linears = {name: linear for name, linear, _, _ in model.traverse(Linear.Config)}
+    for name in in_float8:
+        # The projections that write to the residual stream are split by their inputs, the others by their outputs.
+        width = linears[name].in_features if name.endswith((".wo", ".w2")) else linears[name].out_features
+        if width // tp % block:
+            raise ConfigError(
+                f"parallelism.tensor_parallel_degree = {tp} leaves a rank {width // tp} of the {width} features of "
+                f'{name}; float8.recipe = "{recipe}" needs a multiple of {block}: lower the degree'
+            )
+    rows = p.pipeline_parallel_microbatch_size if p.pipeline_parallel_degree > 1 else training.local_batch_size
+    tokens = rows * training.seq_len // p.context_parallel_degree
+    if tokens % block:
+        nearest = max(block, round(training.seq_len / block) * block)
+        raise ConfigError(
+            f"training.seq_len = {training.seq_len} makes {tokens} tokens a matmul; "
+            f'float8.recipe = "{recipe}" needs a multiple of {block}; nearest: {nearest}'
+        )
+    if not config.float8.emulate and training.mixed_precision_param != "bfloat16":
+        raise ConfigError(
+            f'training.mixed_precision_param = "{training.mixed_precision_param}" must be "bfloat16" with '
+            f'float8.recipe = "{recipe}": FP8 matmuls have bfloat16 results'
+        )
+
+
 def check_pipeline_parallel(config: Config) -> None:
     """The schedule exists, there is a layer for every stage, and the embeddings are not tied across stages."""
     p, shape = config.parallelism, config.model.shape()
@@ -330,8 +375,10 @@ def check(config: Config, world_size: int) -> None:
     check_batch(config, world_size)
     check_sequence(config)
     check_tensor_parallel(config)
+    check_float8(config)
     check_pipeline_parallel(config)
     check_optimizer(config)
     machine.check_attention(config)
+    machine.check_float8(config)
     machine.check_device(config)
     machine.check_checkpoint(config)

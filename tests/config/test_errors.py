@@ -15,6 +15,8 @@ from tests.conftest import REPOSITORY, as_arguments, run_train
 DEBUG = REPOSITORY / "train_configs" / "debug.toml"
 FLAVORS = "debug, 20m, 70m, 200m, 350m, 700m, 1_3b, 3b, 7b, 15b"
 
+FP8 = {"float8.recipe": "tensorwise", "float8.skip_small_layers": "false", "training.mixed_precision_param": "bfloat16"}
+
 # (overrides of debug.toml, processes, the line)
 ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     # keys
@@ -140,6 +142,34 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      'optimizer.implementation = "fused_opt_states_bf16" needs a GPU, and there is none'),
     ({"comm.mode": "local_tensor"}, 1,
      'comm.mode = "local_tensor" is for torchtitan\'s own dry runs; must be one of default, torchcomms'),
+    # FP8
+    ({"float8.recipe": "tensor"}, 1,
+     'float8.recipe = tensor (command line) must be one of none, tensorwise, rowwise, rowwise_with_gw_hp, mxfp8; did you '
+     'mean "tensorwise"?'),
+    ({"float8.recipe": "tensorwise"}, 1,
+     'float8.recipe = "tensorwise": every layer of debug is too small to gain; set it to "none", or '
+     "float8.skip_small_layers = false to have FP8 all the same"),
+    ({"float8.recipe": "rowwise", "float8.skip_small_layers": "false", "model.dim": 120, "model.ffn_dim": 360}, 1,
+     'float8.recipe = "rowwise": no layer of debug has widths that are multiples of 16; set it to "none"'),
+    ({**FP8, "training.mixed_precision_param": "float32"}, 1,
+     'training.mixed_precision_param = "float32" must be "bfloat16" with float8.recipe = "tensorwise": FP8 matmuls have '
+     "bfloat16 results"),
+    ({**FP8}, 1,
+     'float8.recipe = "tensorwise" needs a GPU of compute capability 8.9 or higher, and there is none; set float8.emulate '
+     "= true to try it slowly"),
+    ({**FP8, "float8.recipe": "mxfp8"}, 1,
+     'float8.recipe = "mxfp8" needs a GPU of compute capability 10.0 or higher, and there is none; use float8.recipe = '
+     '"tensorwise"'),
+    ({**FP8, "float8.recipe": "mxfp8", "float8.emulate": "true"}, 1,
+     'float8.emulate = true: mxfp8 has no emulation; set it to false, or float8.recipe = "rowwise"'),
+    ({**FP8, "float8.emulate": "true", "compile.enable": "true"}, 1,
+     "float8.emulate = true does not work with compile.enable = true (torchao emulates in eager mode only); set one of "
+     "them to false"),
+    ({**FP8, "training.seq_len": 252, "training.local_batch_size": 1}, 1,
+     'training.seq_len = 252 makes 252 tokens a matmul; float8.recipe = "tensorwise" needs a multiple of 16; nearest: 256'),
+    ({**FP8, "model.ffn_dim": 336, "parallelism.tensor_parallel_degree": 2}, 2,
+     "parallelism.tensor_parallel_degree = 2 leaves a rank 168 of the 336 features of layers.0.feed_forward.w1; "
+     'float8.recipe = "tensorwise" needs a multiple of 16: lower the degree'),
     # checkpoints
     ({"checkpoint.last_save_in_hf": "true", "checkpoint.last_save_model_only": "true"}, 1,
      "checkpoint.last_save_in_hf = true: there is no Hugging Face form yet; set it to false"),

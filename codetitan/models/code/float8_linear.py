@@ -30,6 +30,8 @@ class Float8Linear(TitanFloat8Linear):
     in place when the weight is sharded over TP and annotated, and not yet over FSDP. Checkpoints do not know of it.
     """
 
+    weight: nn.Parameter
+
     @dataclass(kw_only=True, slots=True)
     class Config(TitanFloat8Linear.Config):
         pass
