@@ -36,7 +36,7 @@ def main() -> None:
         (data,), (scale,) = local.fsdp_pre_all_gather(None)
         assert data.dtype == torch.float8_e4m3fn
         local._precomputed_scale = None
-        (data_own,), (scale_own,) = local.fsdp_pre_all_gather(trainer.parallel_dims.get_mesh("fsdp"))
+        (data_own,), (scale_own,) = local.fsdp_pre_all_gather(module.weight.device_mesh)
         assert torch.equal(scale, scale_own) and torch.equal(data.float(), data_own.float())
         checked += 1
     trainer.close()
