@@ -11,7 +11,7 @@ from codetitan import device
 from codetitan.config.render import render
 from codetitan.config.resolve import Resolved
 from codetitan.data.loader import Served
-from codetitan.models.code.float8_linear import linear_layers
+from codetitan.models.code.float8_linear import gathers_float8, linear_layers
 from codetitan.titan import logger, structured_logger
 from codetitan.trainer import CodeTrainer
 
@@ -48,13 +48,10 @@ def _describe(trainer: CodeTrainer, resolved: Resolved) -> None:
     if config.float8.recipe != "none":
         layers = linear_layers(config.model_spec.model, config.float8)
         logger.info(
-            "float8 %s%s: %d of %d linear layers; lm_head and what is too small stay in %s",
-            config.float8.recipe,
-            ", emulated" if config.float8.emulate else "",
-            sum(layers.values()),
-            len(layers),
-            config.training.mixed_precision_param,
-        )
+            "float8 %s%s: %d of %d linear layers%s; lm_head and what is too small stay in %s",
+            config.float8.recipe, ", emulated" if config.float8.emulate else "", sum(layers.values()), len(layers),
+            ", gathered in FP8" if gathers_float8(trainer.model_parts) else "", config.training.mixed_precision_param,
+        )  # fmt: skip
         if not config.float8.emulate and not (config.compile.enable and "model" in config.compile.components):
             logger.warning("float8.recipe without compile.enable = true is slower than bfloat16: casts are not fused")
     logger.info("mesh   %s; %s gradient accumulation steps", mesh, trainer.gradient_accumulation_steps)

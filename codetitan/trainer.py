@@ -17,6 +17,7 @@ from codetitan.errors import ConfigError
 from codetitan.metrics import CodeMetrics
 from codetitan.models.code.flavors import FLAVORS, Flavor
 from codetitan.models.code.float8 import Float8Config
+from codetitan.models.code.float8_linear import precompute_scales
 from codetitan.optimizer import CodeLRSchedulers, CodeOptimizers
 from codetitan.titan import (
     BaseLoss,
@@ -144,6 +145,7 @@ class CodeTrainer(Trainer):
     def batch_generator(self, data_iterable: Iterable[Any]) -> Iterator[Any]:
         """torchtitan's, which starts when the checkpoint is loaded: so the clock and the metrics start here."""
         self.before_first_step()
+        precompute_scales(self.model_parts)
         self.metrics_processor.start(first_step=self.step)
         if self.step > 1:
             logger.info("goes on from step %d of %s", self.step - 1, self.checkpointer.folder)

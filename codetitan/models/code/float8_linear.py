@@ -23,6 +23,10 @@ from codetitan.titan import (
 )
 
 
+def _is_float8_shard(weight: Any) -> bool:
+    return isinstance(weight, DTensor) and isinstance(weight._local_tensor, WeightWithDynamicFloat8CastTensor)
+
+
 class Float8Linear(TitanFloat8Linear):
     """torchtitan's FP8 layer, which here can let FSDP gather FP8 weights: x (…, in) → (…, out).
 
@@ -54,7 +58,7 @@ class Float8Linear(TitanFloat8Linear):
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         weight = destination[f"{prefix}weight"]
-        if isinstance(weight, DTensor) and isinstance(weight._local_tensor, WeightWithDynamicFloat8CastTensor):
+        if _is_float8_shard(weight):
             # The same storage without the subclass, so that a checkpoint says nothing about FP8.
             destination[f"{prefix}weight"] = DTensor.from_local(
                 weight._local_tensor._tensor, weight.device_mesh, weight.placements,
@@ -107,14 +111,21 @@ def convert(model: CodeModel.Config, float8: Float8Config) -> CodeModel.Config:
     return model
 
 
-def precompute_scales(optimizers: Any, model_parts: Sequence[nn.Module], parallel_dims: Any) -> None:
-    """torchtitan's `post_optimizer_build_fn`: the scales of all weights that FSDP gathers, in one all-reduce a step.
+def gathers_float8(model_parts: Sequence[nn.Module]) -> bool:
+    """Returns whether FSDP gathers any weight in FP8."""
+    weights = (module.weight for part in model_parts for module in part.modules() if isinstance(module, Float8Linear))
+    return any(_is_float8_shard(weight) for weight in weights)
 
-    Until the first step, and so after a checkpoint is loaded, each all-gather works out its own.
+
+def precompute_scales(model_parts: Sequence[nn.Module]) -> None:
+    """Works out the scales of all weights that FSDP gathers in FP8, with one all-reduce a part; nothing for others.
+
+    Each is that of the whole weight, over TP too. Weights that were not scaled since they changed would be cut off.
     """
+    for part in model_parts:
+        precompute_float8_dynamic_scale_for_fsdp(part)
 
-    def after_step(*_: Any) -> None:
-        for part in model_parts:
-            precompute_float8_dynamic_scale_for_fsdp(part)
 
-    optimizers.register_step_post_hook(after_step)
+def precompute_scales_after_steps(optimizers: Any, model_parts: Sequence[nn.Module], parallel_dims: Any) -> None:
+    """torchtitan's `post_optimizer_build_fn`; before the first step it is for the trainer (codetitan.trainer)."""
+    optimizers.register_step_post_hook(lambda *_: precompute_scales(model_parts))

@@ -6,7 +6,7 @@ from codetitan import device
 from codetitan.models.code.attention import DenseMaskAttention
 from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.float8 import Float8Config
-from codetitan.models.code.float8_linear import convert, precompute_scales
+from codetitan.models.code.float8_linear import convert, precompute_scales_after_steps
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.parallelize import parallelize_code
 from codetitan.titan import (
@@ -81,6 +81,6 @@ def model_spec(name: str, flavor: Flavor, *, seed: int, attention: str, float8: 
         model=convert(model_config(flavor, seed=seed, attention=attention), float8),
         parallelize_fn=parallelize_code,
         pipelining_fn=pipeline_llm,
-        post_optimizer_build_fn=precompute_scales if float8.recipe == "tensorwise" else None,
+        post_optimizer_build_fn=precompute_scales_after_steps if float8.recipe == "tensorwise" else None,
         state_dict_adapter=None,
     )
