@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from codetitan.config.data import check_sources
-from codetitan.config.machine import check_dump_folder
+from codetitan.config.machine import check_dump_folder, check_float8
 from codetitan.config.resolve import resolve
 from codetitan.errors import ConfigError
+from codetitan.models.code.float8 import Float8Config
+from codetitan.trainer import CodeTrainer
 from tests.conftest import REPOSITORY, as_arguments, run_train
 
 DEBUG = REPOSITORY / "train_configs" / "debug.toml"
@@ -230,6 +232,30 @@ def message(config: Path, overrides: dict[str, Any], world_size: int = 1) -> str
 @pytest.mark.parametrize(("overrides", "world_size", "line"), ON_THE_COMMAND_LINE, ids=lambda value: str(value)[:40])
 def test_command_line(overrides: dict[str, Any], world_size: int, line: str) -> None:
     assert message(DEBUG, overrides, world_size) == line
+
+
+@pytest.mark.parametrize(
+    ("recipe", "capability", "line"),
+    [
+        ("tensorwise", (8, 9), None),
+        ("tensorwise", (8, 6), "8.9 or higher, not A GPU (8.6); set float8.emulate = true to try it slowly"),
+        ("mxfp8", (10, 0), None),
+        ("mxfp8", (9, 0), '10.0 or higher, not A GPU (9.0); use float8.recipe = "tensorwise"'),
+    ],
+)
+def test_float8_on_a_gpu(
+    recipe: Any, capability: tuple[int, int], line: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codetitan.device.device_type", lambda: "cuda")
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda: capability)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "A GPU")
+    config = CodeTrainer.Config(float8=Float8Config(recipe=recipe))
+    if line is None:
+        check_float8(config)
+        return
+    with pytest.raises(ConfigError) as error:
+        check_float8(config)
+    assert str(error.value) == f'float8.recipe = "{recipe}" needs a GPU of compute capability {line}'
 
 
 def test_a_disk_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
