@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch.distributed as dist
 from torch.utils.tensorboard import SummaryWriter
@@ -17,10 +17,25 @@ from codetitan.models.code.pipeline import is_v_shaped
 from codetitan.titan import MetricsProcessor, _get_metrics_rank, get_peak_flops
 
 _A100_BF16 = 312e12  # what torchtitan assumes of a device that it does not know
+# Part of a device's name → its dense FP8 peak in FLOP/s, the first that fits. Source: NVIDIA's data sheets of the H100,
+# H200, GB200 NVL72 with HGX B200, and L40S, figures "with sparsity" halved; for the H20, twice torchtitan's bf16 peak.
+_FP8_PEAKS = {
+    "H100 PCIe": 1513e12,
+    "H100 NVL": 1671e12,
+    "H100": 1979e12,
+    "H200 NVL": 1671e12,
+    "H200": 1979e12,
+    "H20": 296e12,
+    "GB200": 5e15,
+    "B200": 4.5e15,
+    "L40S": 733e12,
+}
 
 
-def known_peak_flops(device_name: str) -> float | None:
-    """Returns the device's dense bf16 peak in FLOP/s, or None where it is not known: no peak is invented."""
+def known_peak_flops(device_name: str, precision: Literal["bf16", "fp8"] = "bf16") -> float | None:
+    """Returns the device's dense peak in FLOP/s, or None where it is not known: no peak is invented."""
+    if precision == "fp8":
+        return next((peak for name, peak in _FP8_PEAKS.items() if name in device_name), None)
     if "H20" in device_name and "H200" not in device_name:
         return 148e12  # torchtitan asks lspci, which calls an H20 "GH100", and takes that for an H100
     peak = float(get_peak_flops(device_name))
@@ -89,7 +104,11 @@ class CodeMetrics(MetricsProcessor):
             pp_schedule="ZBVZeroBubble" if is_v_shaped(schedule) else schedule,  # all that torchtitan knows of V shapes
         )
         on_cpu = device.device_type() == "cpu"
-        self.peak_flops = None if on_cpu else known_peak_flops(self.device_memory_monitor.device_name)
+        float8 = run["float8"]
+        # Emulated FP8 multiplies in bfloat16.
+        self.precision: Literal["bf16", "fp8"] = "bf16" if float8["recipe"] == "none" or float8["emulate"] else "fp8"
+        name = self.device_memory_monitor.device_name
+        self.peak_flops = None if on_cpu else known_peak_flops(name, self.precision)
         self._file: MetricsFile | None = None
         self._tensorboard: SummaryWriter | None = None
         self.first_step: int | None = None  # of this process's life; None before the first
@@ -143,7 +162,7 @@ class CodeMetrics(MetricsProcessor):
         tok_per_s_per_device = self.ntokens_since_last_log / elapsed_s / self.parallel_dims.non_data_parallel_size
         tok_per_s = tok_per_s_per_device * self.parallel_dims.world_size
         flop_per_s = self.num_flops_per_token * tok_per_s_per_device
-        mfu = None if self.peak_flops is None or self.has_quantization else flop_per_s / self.peak_flops
+        mfu = None if self.peak_flops is None else flop_per_s / self.peak_flops
         memory = self.device_memory_monitor.get_peak_stats()
         *_, lr = (value for name, value in extra.items() if name.startswith("lr/"))  # the last group is the general one
         compiled = compilation.counts()
@@ -159,6 +178,7 @@ class CodeMetrics(MetricsProcessor):
             "tok_per_s_per_device": round(tok_per_s_per_device, 1),
             "tflop_per_s_per_device": round(flop_per_s / 1e12, 4),
             "mfu": None if mfu is None else round(mfu, 4),
+            "mfu_peak": None if mfu is None else self.precision,
             "memory_gib": round(memory.max_reserved_gib, 3),
             "step_s": round(elapsed_s / steps, 4),
             "data_share": round(sum(self.data_loading_times) / elapsed_s, 4),
@@ -170,7 +190,9 @@ class CodeMetrics(MetricsProcessor):
         }
         assert self._file is not None, "start() comes before the first step"
         self._file.write(record)
-        numbers = {name: value for name, value in record.items() if name != "step" and value is not None}
+        numbers = {
+            name: value for name, value in record.items() if name not in ("step", "mfu_peak") and value is not None
+        }
         if self._tensorboard is not None:
             for name, value in numbers.items():
                 self._tensorboard.add_scalar(name, value, step)
@@ -187,7 +209,7 @@ class CodeMetrics(MetricsProcessor):
             f"{tok_per_s:,.0f}",
             f" ({tok_per_s_per_device:,.0f} each)" if world > 1 else "",
             flop_per_s / 1e12,
-            "" if mfu is None else f"  MFU {100 * mfu:.1f} %",
+            "" if mfu is None else f"  MFU {100 * mfu:.1f} %{' of the FP8 peak' if self.precision == 'fp8' else ''}",
             memory.max_reserved_gib,
             duration(left_s),
         )

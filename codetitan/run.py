@@ -11,6 +11,7 @@ from codetitan import device
 from codetitan.config.render import render
 from codetitan.config.resolve import Resolved
 from codetitan.data.loader import Served
+from codetitan.models.code.float8_linear import gathers_float8, linear_layers
 from codetitan.titan import logger, structured_logger
 from codetitan.trainer import CodeTrainer
 
@@ -44,6 +45,17 @@ def _describe(trainer: CodeTrainer, resolved: Resolved) -> None:
     rows, tokens = training.global_batch_size, training.global_batch_size * training.seq_len
     logger.info("codetitan %s on %d × %s (%s)", codetitan.__version__, resolved.world_size, name, device.device_type())
     logger.info("model  %s: %.1fM parameters, seed %s", config.model.flavor, shape.n_params / 1e6, config.debug.seed)
+    if config.float8.recipe != "none":
+        layers = linear_layers(config.model_spec.model, config.float8)
+        modules = {name: 2 if name.endswith("wkv") else 1 for name in layers}  # one config for wk and wv
+        logger.info(
+            "float8 %s%s: %d of %d linear layers%s; lm_head and what is too small stay in %s",
+            config.float8.recipe, ", emulated" if config.float8.emulate else "", 
+            sum(modules[name] for name, converted in layers.items() if converted), sum(modules.values()),
+            ", gathered in FP8" if gathers_float8(trainer.model_parts) else "", config.training.mixed_precision_param,
+        )  # fmt: skip
+        if not config.float8.emulate and not (config.compile.enable and "model" in config.compile.components):
+            logger.warning("float8.recipe without compile.enable = true is slower than bfloat16: casts are not fused")
     logger.info("mesh   %s; %s gradient accumulation steps", mesh, trainer.gradient_accumulation_steps)
     logger.info("data   %s", trainer.dataloader.summary())
     logger.info(

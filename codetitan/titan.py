@@ -16,7 +16,9 @@ logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 import spmd_types  # placements by axis: R replicated (its gradient is partial), S(dim) sharded
 import torch
 import torchtitan.distributed.utils as dist_utils
+from spmd_types import assert_type_like  # gives a tensor the annotations of another; FSDP reads those of parameters
 from torch._dynamo.utils import counters as dynamo_counters
+from torch._inductor import config as inductor_config
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.pipelining.schedules import (
@@ -27,6 +29,12 @@ from torch.distributed.pipelining.schedules import (
 )
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.nn.attention.flex_attention import BlockMask, and_masks, create_block_mask, create_mask
+
+# Reverts a code generation of inductor that Triton miscompiles next to FP8 stores (NaN in gradients: triton issue
+# 11111). torchao calls it where it converts modules; torchtitan converts configurations, and goes without.
+from torchao.float8._inductor_patch import _patch_inductor_min_max_codegen
+from torchao.float8.config import Float8LinearConfig
+from torchao.float8.fsdp_utils import WeightWithDynamicFloat8CastTensor, precompute_float8_dynamic_scale_for_fsdp
 from torchtitan.components.checkpoint import CheckpointManager
 from torchtitan.components.checkpointer.dcp import AsyncMode
 from torchtitan.components.checkpointer.utils import canonical_fqn  # a parameter's name without wrappers
@@ -34,6 +42,8 @@ from torchtitan.components.dataloader import BaseDataLoader
 from torchtitan.components.loss import IGNORE_INDEX, BaseLoss, ChunkedLossWrapper, CrossEntropyLoss
 from torchtitan.components.metrics import MetricsProcessor, _get_metrics_rank  # the rank that knows the loss
 from torchtitan.components.optimizer import LRSchedulersContainer, OptimizersContainer, ParamGroupConfig
+from torchtitan.components.quantization import Float8Linear as TitanFloat8Linear
+from torchtitan.components.quantization import MXFP8LinearConverter
 from torchtitan.components.tokenizer import BaseTokenizer
 from torchtitan.config import (
     DebugConfig,
@@ -84,12 +94,14 @@ __all__ = [
     "Embedding",
     "FSDPModule",
     "FlexAttention",
+    "Float8LinearConfig",
     "FullAC",
     "GQAttention",
     "LRSchedulersContainer",
     "Linear",
     "Llama3Model",
     "Llama3TransformerBlock",
+    "MXFP8LinearConverter",
     "MemoryBudgetAC",
     "MetricsProcessor",
     "ModelSpec",
@@ -106,10 +118,14 @@ __all__ = [
     "SelectiveAC",
     "Shard",
     "ShardingConfig",
+    "TitanFloat8Linear",
     "Trainer",
     "TrainingConfig",
+    "WeightWithDynamicFloat8CastTensor",
     "_get_metrics_rank",
+    "_patch_inductor_min_max_codegen",
     "and_masks",
+    "assert_type_like",
     "canonical_fqn",
     "create_block_mask",
     "create_mask",
@@ -120,10 +136,12 @@ __all__ = [
     "get_attention_config",
     "get_peak_flops",
     "get_schedule_class",
+    "inductor_config",
     "logger",
     "make_ffn_config",
     "parallelize_llama",
     "pipeline_llm",
+    "precompute_float8_dynamic_scale_for_fsdp",
     "skip_param_init",
     "spmd_types",
     "structured_logger",

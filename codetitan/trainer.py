@@ -18,6 +18,8 @@ from codetitan.errors import ConfigError
 from codetitan.metrics import CodeMetrics
 from codetitan.models.code.attention import CAUSAL
 from codetitan.models.code.flavors import FLAVORS, Flavor
+from codetitan.models.code.float8 import Float8Config
+from codetitan.models.code.float8_linear import precompute_scales
 from codetitan.models.code.pipeline import TiedAcrossStages, is_v_shaped
 from codetitan.models.code.rope import RopeConfig
 from codetitan.optimizer import CodeLRSchedulers, CodeOptimizers
@@ -89,6 +91,7 @@ class CodeTrainer(Trainer):
     @dataclass(kw_only=True, slots=True)
     class Config(Trainer.Config):
         model: ModelConfig = field(default_factory=ModelConfig)
+        float8: Float8Config = field(default_factory=Float8Config)
         hf_assets_path: str = "code-32k"
         """The tokenizer: a folder with a tokenizer.json, a .json or .tiktoken file, a shipped name or tiktoken's."""
 
@@ -156,6 +159,7 @@ class CodeTrainer(Trainer):
     def batch_generator(self, data_iterable: Iterable[Any]) -> Iterator[Any]:
         """torchtitan's, which starts when the checkpoint is loaded: so the clock and the metrics start here."""
         self.before_first_step()
+        precompute_scales(self.model_parts)
         self.metrics_processor.start(first_step=self.step)
         if self.step > 1:
             logger.info("goes on from step %d of %s", self.step - 1, self.checkpointer.folder)

@@ -24,6 +24,10 @@ PARAMETERS: dict[str, set[str]] = {
     "create_block_mask": {"mask_mod", "B", "H", "Q_LEN", "KV_LEN", "device"},
     "get_schedule_class": {"schedule_name"},
     "skip_param_init": {"param"},
+    "WeightWithDynamicFloat8CastTensor": {"tensor", "linear_mm_config", "dtype"},
+    "assert_type_like": {"tensor", "source"},
+    "precompute_float8_dynamic_scale_for_fsdp": {"module"},
+    "_patch_inductor_min_max_codegen": set(),
 }  # fmt: skip
 
 CONFIG_FIELDS: dict[str, set[str]] = {
@@ -46,7 +50,9 @@ CONFIG_FIELDS: dict[str, set[str]] = {
     "Llama3Model": {"dim", "vocab_size", "lm_head", "tok_embeddings", "norm", "layers", "enable_weight_tying"},
     "Llama3TransformerBlock": {"attention", "feed_forward", "attention_norm", "ffn_norm"},
     "Embedding": {"num_embeddings", "embedding_dim"},
-    "Linear": {"in_features", "out_features"},
+    "Linear": {"in_features", "out_features", "param_init", "sharding_config"},
+    "TitanFloat8Linear": {"in_features", "out_features", "_torchao_config"},
+    "MXFP8LinearConverter": {"fqns", "model_compile_enabled"},
     "RMSNorm": {"normalized_shape", "eps"},
     "FlexAttention": {"block_size"},
     "SelectiveAC": set(), "FullAC": set(), "MemoryBudgetAC": {"memory_budget"}, "BaseLoss": set(),
@@ -67,6 +73,9 @@ ATTRIBUTES: dict[str, set[str]] = {
     "AsyncMode": {"DISABLED"},
     "DTensor": {"from_local", "to_local"},
     "spmd_types": {"R", "S", "local_map"},
+    "inductor_config": {"emulate_precision_casts"},
+    "TitanFloat8Linear": {"parallelize", "_save_to_state_dict"},
+    "MXFP8LinearConverter": {"convert"},
 }  # fmt: skip
 
 DATACLASS_FIELDS: dict[str, set[str]] = {
@@ -82,6 +91,7 @@ DATACLASS_FIELDS: dict[str, set[str]] = {
                           "enable_sequence_parallel", "expert_parallel_degree", "context_parallel_ptrr_mask_key",
                           "pipeline_parallel_first_stage_less_layers", "pipeline_parallel_last_stage_less_layers"},
     "ShardingConfig": {"state_shardings", "out_src_shardings"},
+    "Float8LinearConfig": {"emulate", "enable_fsdp_float8_all_gather", "cast_config_weight"},
 }  # fmt: skip
 
 USED_AS_THEY_ARE = {
@@ -141,3 +151,11 @@ def test_no_peak_is_invented() -> None:
     assert known_peak_flops("NVIDIA A100-SXM4-80GB") == 312e12
     assert known_peak_flops("Intel(R) Xeon(R) Processor") is None
     assert known_peak_flops("NVIDIA GeForce RTX 4090") is None
+    fp8 = {
+        "NVIDIA H100 80GB HBM3": 1979e12, "NVIDIA H100 PCIe": 1513e12, "NVIDIA H100 NVL": 1671e12,
+        "NVIDIA H200": 1979e12, "NVIDIA H200 NVL": 1671e12, "NVIDIA GH200 480GB": 1979e12, "NVIDIA H20": 296e12,
+        "NVIDIA B200": 4.5e15,
+        "NVIDIA GB200": 5e15, "NVIDIA L40S": 733e12, "NVIDIA A100-SXM4-80GB": None, "NVIDIA GeForce RTX 4090": None,
+        "NVIDIA B300": None,
+    }  # fmt: skip
+    assert {name: known_peak_flops(name, "fp8") for name in fp8} == fp8

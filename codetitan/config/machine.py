@@ -38,6 +38,40 @@ def check_attention(config: Config) -> None:
         )
 
 
+def check_float8(config: Config) -> None:
+    """The device multiplies FP8, or emulates it."""
+    recipe, emulate = config.float8.recipe, config.float8.emulate
+    if recipe == "none":
+        return
+    if emulate:
+        if recipe == "mxfp8":
+            raise ConfigError(
+                'float8.emulate = true: mxfp8 has no emulation; set it to false, or float8.recipe = "rowwise"'
+            )
+        if config.compile.enable and "model" in config.compile.components:
+            raise ConfigError(
+                "float8.emulate = true does not work with compile.enable = true (torchao emulates in eager mode only); "
+                "set one of them to false"
+            )
+        return
+    # torch._scaled_mm (Ada Lovelace, Hopper and newer), and its blocks of 32 (Blackwell).
+    needed = (10, 0) if recipe == "mxfp8" else (8, 9)
+    way_out = 'use float8.recipe = "tensorwise"' if recipe == "mxfp8" else "set float8.emulate = true to try it slowly"
+    if device.device_type() == "cpu":
+        found = "and there is none"
+    else:
+        import torch
+
+        capability = torch.cuda.get_device_capability()
+        if capability >= needed:
+            return
+        found = f"not {torch.cuda.get_device_name()} ({capability[0]}.{capability[1]})"
+    raise ConfigError(
+        f'float8.recipe = "{recipe}" needs a GPU of compute capability {needed[0]}.{needed[1]} or higher, {found}; '
+        f"{way_out}"
+    )
+
+
 # key → the value that only a GPU can serve
 _NEEDS_GPU = {
     "training.enable_cpu_offload": True,
@@ -132,5 +166,6 @@ def check_dump_folder(config: Config) -> None:
 def check(config: Config) -> None:
     """Runs the rules that a run on this machine must keep."""
     check_attention(config)
+    check_float8(config)
     check_device(config)
     check_checkpoint(config)

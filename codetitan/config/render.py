@@ -19,6 +19,7 @@ _FIRST = [
     "lr_scheduler",
     "dataloader",
     "parallelism",
+    "float8",
     "activation_checkpoint",
     "loss",
 ]

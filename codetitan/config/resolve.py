@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codetitan import device
-from codetitan.config import machine, rules, schema
+from codetitan.config import degrees, machine, rules, schema
 from codetitan.config.load import Tree, load
 from codetitan.models.code.spec import model_spec
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss
@@ -55,11 +55,11 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
     adapted: dict[str, str] = {}
     with _without_upstream_warnings():
         config: CodeTrainer.Config = schema.build(CodeTrainer.Config, tree, "", CodeTrainer.Config)
-    world_size = rules.smallest_world_size(config) if world_size is None else world_size
+    world_size = degrees.smallest_world_size(config) if world_size is None else world_size
     rules.check(config, world_size)
     if here:
         machine.check(config)
-    dp = rules.data_parallel_degree(config, world_size)
+    dp = degrees.data_parallel_degree(config, world_size)
     if config.training.global_batch_size == -1:
         adapted["training.global_batch_size"] = "codetitan: local_batch_size · data-parallel degree"
     rows = config.training.global_batch_size
@@ -94,7 +94,8 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
             seed=seed,
             attention=config.model.attention,
             rope=rope,
-            stages=rules.pipeline_stages(config),
+            stages=degrees.pipeline_stages(config),
+            float8=config.float8,
         ),
     )
     return Resolved(complete, tree, adapted, world_size)

@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 
 from codetitan.config.data import check_sources
-from codetitan.config.machine import check_dump_folder
+from codetitan.config.machine import check_dump_folder, check_float8
 from codetitan.config.resolve import resolve
 from codetitan.errors import ConfigError
+from codetitan.models.code.float8 import Float8Config
+from codetitan.trainer import CodeTrainer
 from tests.conftest import REPOSITORY, as_arguments, run_train
 
 DEBUG = REPOSITORY / "train_configs" / "debug.toml"
 FLAVORS = "debug, 20m, 70m, 200m, 350m, 700m, 1_3b, 3b, 7b, 15b"
+
+FP8 = {"float8.recipe": "tensorwise", "float8.skip_small_layers": "false", "training.mixed_precision_param": "bfloat16"}
 
 # (overrides of debug.toml, processes, the line)
 ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
@@ -165,6 +169,34 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      'optimizer.implementation = "fused_opt_states_bf16" needs a GPU, and there is none'),
     ({"comm.mode": "local_tensor"}, 1,
      'comm.mode = "local_tensor" is for torchtitan\'s own dry runs; must be one of default, torchcomms'),
+    # FP8
+    ({"float8.recipe": "tensor"}, 1,
+     'float8.recipe = tensor (command line) must be one of none, tensorwise, rowwise, rowwise_with_gw_hp, mxfp8; did you '
+     'mean "tensorwise"?'),
+    ({"float8.recipe": "tensorwise"}, 1,
+     'float8.recipe = "tensorwise": every layer of debug is too small to gain; set it to "none", or '
+     "float8.skip_small_layers = false to have FP8 all the same"),
+    ({"float8.recipe": "rowwise", "float8.skip_small_layers": "false", "model.dim": 120, "model.ffn_dim": 360}, 1,
+     'float8.recipe = "rowwise": no layer of debug has widths that are multiples of 16; set it to "none"'),
+    ({**FP8, "training.mixed_precision_param": "float32"}, 1,
+     'training.mixed_precision_param = "float32" must be "bfloat16" with float8.recipe = "tensorwise": FP8 matmuls have '
+     "bfloat16 results"),
+    ({**FP8}, 1,
+     'float8.recipe = "tensorwise" needs a GPU of compute capability 8.9 or higher, and there is none; set float8.emulate '
+     "= true to try it slowly"),
+    ({**FP8, "float8.recipe": "mxfp8"}, 1,
+     'float8.recipe = "mxfp8" needs a GPU of compute capability 10.0 or higher, and there is none; use float8.recipe = '
+     '"tensorwise"'),
+    ({**FP8, "float8.recipe": "mxfp8", "float8.emulate": "true"}, 1,
+     'float8.emulate = true: mxfp8 has no emulation; set it to false, or float8.recipe = "rowwise"'),
+    ({**FP8, "float8.emulate": "true", "compile.enable": "true"}, 1,
+     "float8.emulate = true does not work with compile.enable = true (torchao emulates in eager mode only); set one of "
+     "them to false"),
+    ({**FP8, "training.seq_len": 252, "training.local_batch_size": 1}, 1,
+     'training.seq_len = 252 makes 252 tokens a matmul; float8.recipe = "tensorwise" needs a multiple of 16; nearest: 256'),
+    ({**FP8, "model.ffn_dim": 336, "parallelism.tensor_parallel_degree": 2}, 2,
+     "parallelism.tensor_parallel_degree = 2 leaves a rank 168 of the 336 features of layers.0.feed_forward.w1; "
+     'float8.recipe = "tensorwise" needs a multiple of 16: lower the degree'),
     # checkpoints
     ({"checkpoint.last_save_in_hf": "true", "checkpoint.last_save_model_only": "true"}, 1,
      "checkpoint.last_save_in_hf = true: there is no Hugging Face form yet; set it to false"),
@@ -225,6 +257,30 @@ def message(config: Path, overrides: dict[str, Any], world_size: int = 1) -> str
 @pytest.mark.parametrize(("overrides", "world_size", "line"), ON_THE_COMMAND_LINE, ids=lambda value: str(value)[:40])
 def test_command_line(overrides: dict[str, Any], world_size: int, line: str) -> None:
     assert message(DEBUG, overrides, world_size) == line
+
+
+@pytest.mark.parametrize(
+    ("recipe", "capability", "line"),
+    [
+        ("tensorwise", (8, 9), None),
+        ("tensorwise", (8, 6), "8.9 or higher, not A GPU (8.6); set float8.emulate = true to try it slowly"),
+        ("mxfp8", (10, 0), None),
+        ("mxfp8", (9, 0), '10.0 or higher, not A GPU (9.0); use float8.recipe = "tensorwise"'),
+    ],
+)
+def test_float8_on_a_gpu(
+    recipe: Any, capability: tuple[int, int], line: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codetitan.device.device_type", lambda: "cuda")
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda: capability)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "A GPU")
+    config = CodeTrainer.Config(float8=Float8Config(recipe=recipe))
+    if line is None:
+        check_float8(config)
+        return
+    with pytest.raises(ConfigError) as error:
+        check_float8(config)
+    assert str(error.value) == f'float8.recipe = "{recipe}" needs a GPU of compute capability {line}'
 
 
 def test_a_disk_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

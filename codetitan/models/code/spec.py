@@ -4,6 +4,8 @@ from typing import Any
 
 from codetitan.models.code.attention import CodeAttention, CodeQKV, inner_attention_config
 from codetitan.models.code.flavors import Flavor
+from codetitan.models.code.float8 import Float8Config
+from codetitan.models.code.float8_linear import convert, precompute_scales_after_steps
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.parallelize import parallelize_code
 from codetitan.models.code.pipeline import pipeline_code
@@ -98,10 +100,17 @@ def model_config(
 
 
 def model_spec(
-    name: str, flavor: Flavor, *, seed: int, attention: str, rope: RopeConfig, stages: list[list[str]]
+    name: str,
+    flavor: Flavor,
+    *,
+    seed: int,
+    attention: str,
+    rope: RopeConfig,
+    stages: list[list[str]],
+    float8: Float8Config,
 ) -> ModelSpec:
     """Returns the spec that torchtitan's trainer builds, shards and splits into pipeline `stages`."""
-    model = model_config(flavor, seed=seed, attention=attention, rope=rope)
+    model = convert(model_config(flavor, seed=seed, attention=attention, rope=rope), float8)
     model.stages = stages
     return ModelSpec(
         name="code",
@@ -109,6 +118,6 @@ def model_spec(
         model=model,
         parallelize_fn=parallelize_code,
         pipelining_fn=pipeline_code,
-        post_optimizer_build_fn=None,
+        post_optimizer_build_fn=precompute_scales_after_steps if float8.recipe == "tensorwise" else None,
         state_dict_adapter=None,
     )

@@ -1,0 +1,103 @@
+"""What the model's own sections ask: its shape, its rotation, its FP8 layers.
+
+Each rule raises ConfigError with the key, its value, the rule and a fix.
+"""
+
+from codetitan.errors import ConfigError, did_you_mean
+from codetitan.models.code.flavors import FLAVORS
+from codetitan.models.code.float8 import block_size
+from codetitan.models.code.float8_linear import linear_layers
+from codetitan.models.code.spec import model_config
+from codetitan.titan import Linear
+from codetitan.trainer import CodeTrainer
+
+Config = CodeTrainer.Config
+
+
+def check_model(config: Config) -> None:
+    """The flavor exists, and its shape (with the changes of [model]) is one that can be built."""
+    flavor = config.model.flavor
+    if flavor not in FLAVORS:
+        raise ConfigError(
+            f'model.flavor = "{flavor}" must be one of {", ".join(FLAVORS)}{did_you_mean(flavor, FLAVORS)}'
+        )
+    shape = config.model.shape()
+    if shape.dim % shape.n_heads or shape.head_dim % 2:
+        raise ConfigError(
+            f"model.dim = {shape.dim} must be an even multiple of model.n_heads = {shape.n_heads}: heads of even width"
+        )
+    if shape.n_heads % shape.n_kv_heads:
+        fitting = [n for n in range(1, shape.n_heads + 1) if shape.n_heads % n == 0]
+        raise ConfigError(
+            f"model.n_kv_heads = {shape.n_kv_heads} must divide model.n_heads = {shape.n_heads}; "
+            f"fitting: {', '.join(map(str, fitting))}"
+        )
+
+
+def check_rope(config: Config) -> None:
+    """A scaling knows what it scales, and reaches training.seq_len."""
+    rope, seq_len = config.model.rope, config.training.seq_len
+    if rope.scaling == "none":
+        for name in ("factor", "original_seq_len"):
+            if getattr(rope, name) is not None:
+                raise ConfigError(f'model.rope.{name} has no effect where model.rope.scaling = "none"; remove it')
+        return
+    if rope.original_seq_len is None:
+        raise ConfigError(
+            f'model.rope.original_seq_len: missing; model.rope.scaling = "{rope.scaling}" needs the sequence length of '
+            "the pre-training, such as 4096"
+        )
+    if rope.factor is None and seq_len < rope.original_seq_len:
+        raise ConfigError(
+            f"model.rope.original_seq_len = {rope.original_seq_len} must not exceed training.seq_len = {seq_len}; "
+            "for a shorter context set model.rope.factor to that of the pre-training"
+        )
+    if rope.factor is not None and rope.factor * rope.original_seq_len < seq_len:
+        raise ConfigError(
+            f"model.rope.factor = {rope.factor} · original_seq_len = {rope.original_seq_len} must reach "
+            f"training.seq_len = {seq_len}; set it to {seq_len / rope.original_seq_len:g} or more, or leave it out"
+        )
+
+
+def check_float8(config: Config) -> None:
+    """Some layer gains from FP8, and what a rank multiplies has the widths that FP8 matmuls take."""
+    recipe, p, training = config.float8.recipe, config.parallelism, config.training
+    if recipe == "none":
+        return
+    model = model_config(config.model.shape(), seed=0, attention=config.model.attention)
+    in_float8 = [name for name, converted in linear_layers(model, config.float8).items() if converted]
+    if not in_float8 and config.float8.skip_small_layers:
+        raise ConfigError(
+            f'float8.recipe = "{recipe}": every layer of {config.model.flavor} is too small to gain; set it to "none", '
+            "or float8.skip_small_layers = false to have FP8 all the same"
+        )
+    block, tp = block_size(recipe), p.tensor_parallel_degree
+    if not in_float8:
+        raise ConfigError(
+            f'float8.recipe = "{recipe}": no layer of {config.model.flavor} has widths that are multiples of {block}; '
+            'set it to "none"'
+        )
+    linears = {name: linear for name, linear, _, _ in model.traverse(Linear.Config)}
+    for name in in_float8:
+        if name.endswith(".wkv") and config.model.shape().n_kv_heads % tp:
+            continue  # replicated
+        # The projections that write to the residual stream are split by their inputs, the others by their outputs.
+        width = linears[name].in_features if name.endswith((".wo", ".w2")) else linears[name].out_features
+        if width // tp % block:
+            raise ConfigError(
+                f"parallelism.tensor_parallel_degree = {tp} leaves a rank {width // tp} of the {width} features of "
+                f'{name}; float8.recipe = "{recipe}" needs a multiple of {block}: lower the degree'
+            )
+    rows = p.pipeline_parallel_microbatch_size if p.pipeline_parallel_degree > 1 else training.local_batch_size
+    tokens = rows * training.seq_len // p.context_parallel_degree
+    if tokens % block:
+        nearest = max(block, round(training.seq_len / block) * block)
+        raise ConfigError(
+            f"training.seq_len = {training.seq_len} makes {tokens} tokens a matmul; "
+            f'float8.recipe = "{recipe}" needs a multiple of {block}; nearest: {nearest}'
+        )
+    if not config.float8.emulate and training.mixed_precision_param != "bfloat16":
+        raise ConfigError(
+            f'training.mixed_precision_param = "{training.mixed_precision_param}" must be "bfloat16" with '
+            f'float8.recipe = "{recipe}": FP8 matmuls have bfloat16 results'
+        )
