@@ -69,6 +69,13 @@ class CodeCheckpoints(CheckpointManager):
         last_save_model_only: bool = False
         """Whether the last checkpoint holds the model alone; a run that ended so can't be continued."""
 
+        def __post_init__(self) -> None:
+            # torchtitan wants an absolute path; relative ones are seen from where the command runs, as dump_folder is.
+            path: str | None = self.initial_load_path  # type: ignore[has-type]  # a field of torchtitan's
+            if path and not filesystem.is_remote(path):
+                self.initial_load_path = str(Path(path).absolute())  # type: ignore[misc]
+            CheckpointManager.Config.__post_init__(self)
+
     def __init__(self, config: Config, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
         if self.enable and not self.load_only and not filesystem.is_remote(self.folder) and dist.get_rank() == 0:

@@ -62,6 +62,8 @@ def _describe(trainer: CodeTrainer, resolved: Resolved) -> None:
         "plan   %s steps × %s × %s = %s tokens a step, %.1fM tokens in all",
         f"{training.steps:,}", rows, training.seq_len, f"{tokens:,}", training.steps * tokens / 1e6,
     )  # fmt: skip
+    if why_not := resolved.adapted.get("training.disable_cuda_graphs"):
+        logger.info("note   no CUDA graphs: %s", why_not.removeprefix("codetitan: "))
     logger.info("output %s", config.dump_folder)
 
 

@@ -130,6 +130,9 @@ class CodeTrainer(Trainer):
             ),
         ] = field(default_factory=ChunkedLossWrapper.Config)
 
+        def _validate_cuda_graphs(self) -> None:
+            """torchtitan refuses CUDA graphs under pipeline parallelism; codetitan.config.resolve switches them off."""
+
     def __init__(self, config: Config, *, before_first_step: Callable[[], None] = lambda: None) -> None:
         super().__init__(config)
         self.before_first_step = before_first_step

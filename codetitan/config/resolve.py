@@ -43,6 +43,19 @@ def _without_upstream_warnings() -> Iterator[None]:
         root.disabled = before
 
 
+def _no_cuda_graphs(config: CodeTrainer.Config, *, here: bool) -> str | None:
+    """Returns why a step can't be captured in CUDA graphs; None: it can."""
+    if here and device.device_type() == "cpu":
+        return "there is no GPU"
+    if config.parallelism.pipeline_parallel_degree > 1:
+        return "a pipeline's step is no one graph"
+    if config.model.attention == "varlen":
+        return "varlen needs the longest document's length on the CPU"
+    if config.training.enable_cpu_offload:
+        return "offloaded weights are copied from the CPU"
+    return None
+
+
 def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, here: bool = True) -> Resolved:
     """Reads, checks and completes a configuration for `world_size` processes; None: for as few as its degrees allow.
 
@@ -79,9 +92,9 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
         rope = dataclasses.replace(rope, factor=config.training.seq_len / rope.original_seq_len)
         adapted["model.rope.factor"] = "codetitan: training.seq_len / original_seq_len"
     no_cuda_graphs = config.training.disable_cuda_graphs
-    if not no_cuda_graphs and device.device_type() == "cpu":
+    if not no_cuda_graphs and (why_not := _no_cuda_graphs(config, here=here)):
         no_cuda_graphs = True
-        adapted["training.disable_cuda_graphs"] = "codetitan: there is no GPU"
+        adapted["training.disable_cuda_graphs"] = f"codetitan: {why_not}"
     complete = dataclasses.replace(  # type: ignore[call-arg]  # model_spec is a field of torchtitan's
         config,
         training=dataclasses.replace(config.training, global_batch_size=rows, disable_cuda_graphs=no_cuda_graphs),
