@@ -17,7 +17,12 @@ import torch
 import torchtitan.distributed.utils as dist_utils
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
-from torch.distributed.pipelining.schedules import PipelineScheduleSingle, get_schedule_class
+from torch.distributed.pipelining.schedules import (
+    PipelineScheduleSingle,
+    ScheduleDualPipeV,
+    ScheduleZBVZeroBubble,
+    get_schedule_class,
+)
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.nn.attention.flex_attention import BlockMask, and_masks, create_block_mask, create_mask
 from torchtitan.components.checkpoint import CheckpointManager
@@ -82,6 +87,8 @@ __all__ = [
     "PipelineScheduleSingle",
     "RMSNorm",
     "Replicate",
+    "ScheduleDualPipeV",
+    "ScheduleZBVZeroBubble",
     "SelectiveAC",
     "Shard",
     "Trainer",
