@@ -36,7 +36,7 @@ class Bench:
 
     folder: Path
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    _references: dict[tuple[str, ...], Curve | MeshFailure] = field(default_factory=dict)
+    _references: dict[tuple[str, ...], Curve | str] = field(default_factory=dict)
     _runs: int = 0
 
     def __post_init__(self) -> None:
@@ -61,10 +61,10 @@ class Bench:
             try:
                 self._references[key] = self.train(1, variant)
             except MeshFailure as failure:
-                self._references[key] = failure
+                self._references[key] = str(failure)
         found = self._references[key]
-        if isinstance(found, MeshFailure):
-            raise found
+        if isinstance(found, str):
+            raise MeshFailure(found)
         return found
 
     def check(self, case: Case) -> None:

@@ -20,5 +20,5 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A subset must not overwrite the table."""
     bench = session.config.stash.get(_BENCH, None)
-    if bench is not None and {case.name for case in CASES} == bench.outcomes.keys():
+    if bench is not None and {case.name for case in CASES} <= bench.outcomes.keys():
         (REPOSITORY / "docs" / "parity.md").write_text(table(bench.outcomes), encoding="utf-8")

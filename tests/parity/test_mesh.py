@@ -8,6 +8,7 @@ import pytest
 
 from tests.parity.compare import Bench
 from tests.parity.mesh import MeshFailure, start
+from tests.parity.meshes import Case
 
 
 def one_fails(arguments: list[str]) -> int:
@@ -40,3 +41,18 @@ def sleep(arguments: list[str]) -> int:
 def test_a_refused_configuration_is_named(bench: Bench) -> None:
     with pytest.raises(MeshFailure, match=r"^rank 0 ended with 2: ConfigError: training\.steps = 0 must be"):
         bench.train(1, {"training.steps": 0})
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ({"debug.seed": 7}, "its losses differ"),
+        ({"dataloader.seed": 7}, "it served other tokens"),
+        ({"training.mixed_precision_param": "bfloat16"}, "its first gradient norm differs"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_difference_is_seen(bench: Bench, setting: dict[str, object], text: str) -> None:
+    """The comparison itself can fail: other weights, other data, another precision."""
+    with pytest.raises(AssertionError, match=text):
+        bench.check(Case(text, 1, setting, {"training.steps": 1}))
