@@ -73,7 +73,8 @@ DATACLASS_FIELDS: dict[str, set[str]] = {
 }  # fmt: skip
 
 USED_AS_THEY_ARE = {
-    "IGNORE_INDEX", "BlockMask", "DeviceMesh", "PipelineScheduleSingle", "Replicate", "Shard", "and_masks", "logger",
+    "IGNORE_INDEX", "BlockMask", "DeviceMesh", "PipelineScheduleSingle", "Replicate", "ScheduleDualPipeV",
+    "ScheduleZBVZeroBubble", "Shard", "and_masks", "logger",
 }  # fmt: skip
 
 
