@@ -92,6 +92,10 @@ class CodeMetrics(MetricsProcessor):
         """Whether to write TensorBoard events."""
 
     def __init__(self, config: Config, **kwargs: Any) -> None:
+        if get_schedule_class(kwargs["pp_schedule"]) in (ScheduleZBVZeroBubble, ScheduleDualPipeV):
+            # The stages of both go forth and back, so rank 0 has the last one, too. torchtitan knows it of one of them,
+            # by this name, and logs the other's -1 for a loss.
+            kwargs["pp_schedule"] = "ZBVZeroBubble"
         super().__init__(config, **kwargs)
         run = kwargs["config_dict"]
         self._folder = Path(kwargs["dump_folder"])

@@ -1,0 +1,160 @@
+"""The cases of the parity tests, as data: a mesh, or another way to compute the same, beside one plain process."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Settings = dict[str, Any]
+
+ROWS = 12  # training.global_batch_size of parity.toml
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run to compare with a single process.
+
+    Attributes:
+        name: unique.
+        nproc: processes.
+        plan: what this run sets and its reference does not: the mesh, the schedule, the compiler, …
+        variant: what both runs set: the model, the precision, the sequence length.
+        tolerance: largest relative difference of a step's loss, and of the first gradient norm.
+        quick: whether plain `pytest` runs it.
+    """
+
+    name: str
+    nproc: int
+    plan: Settings
+    variant: Settings = field(default_factory=dict)
+    tolerance: float = 1e-5
+    quick: bool = False
+
+    @property
+    def settings(self) -> Settings:
+        """Everything that this run sets."""
+        return self.variant | self.plan
+
+
+def mesh(*, replicate: int = 1, fsdp: int = 1, tp: int = 1, cp: int = 1, pp: int = 1, **more: Any) -> Settings:
+    """Returns the settings of a mesh; `more` are keys of [parallelism].
+
+    One data-parallel rank accumulates three microbatches of four rows. Several share a microbatch, or accumulate three
+    of two rows each where there are two of them.
+    """
+    dp = replicate * fsdp
+    degrees = {
+        "data_parallel_replicate_degree": replicate,
+        "data_parallel_shard_degree": fsdp,
+        "tensor_parallel_degree": tp,
+        "context_parallel_degree": cp,
+        "pipeline_parallel_degree": pp,
+    }
+    local = {1: 4, 2: 2}.get(dp, ROWS // dp)
+    settings = {f"parallelism.{name}": degree for name, degree in degrees.items() if degree > 1}
+    return (
+        settings | {f"parallelism.{name}": value for name, value in more.items()} | {"training.local_batch_size": local}
+    )
+
+
+def pipeline(schedule: str, **degrees: int) -> Settings:
+    """Returns the settings of a mesh with a pipeline schedule."""
+    return mesh(**({"pp": 2} | degrees), pipeline_parallel_schedule=schedule)
+
+
+COMPILE = {"compile.enable": True}
+CHUNKED = {"loss.name": "chunked-cross-entropy"}
+TIED = {"model.tie_embeddings": True}
+ONE_KV_HEAD = {"model.n_kv_heads": 1}
+# Six heads, and a sequence that three ranks can share.
+BY_THREE = {"model.dim": 96, "model.n_heads": 6, "model.n_kv_heads": 3, "training.seq_len": 384}
+YARN = {"model.rope.scaling": "yarn", "model.rope.factor": 4, "model.rope.original_seq_len": 64}
+BF16 = {"training.mixed_precision_param": "bfloat16"}
+
+
+def fp8(recipe: str) -> Settings:
+    """Returns the settings of emulated FP8."""
+    return {"float8.recipe": recipe, "float8.emulate": True, "float8.skip_small_layers": False}
+
+
+def _ac(name: str) -> Settings:
+    return {"activation_checkpoint.name": name} | (COMPILE if name == "memory-budget" else {})
+
+
+PP2CP2TP2 = mesh(pp=2, cp=2, tp=2)
+_INTERLEAVED, _ZERO_BUBBLE, _ZBV, _DUAL = "Interleaved1F1B", "InterleavedZeroBubble", "ZBVZeroBubble", "DualPipeV"
+
+CASES = [
+    # The floor: what another order of the same additions changes.
+    Case("one process, microbatches of 1", 1, {"training.local_batch_size": 1}),
+    Case("one process, one microbatch of 12", 1, {"training.local_batch_size": 12}),
+    # One dimension
+    Case("FSDP2", 2, mesh(fsdp=2)),
+    Case("FSDP3", 3, mesh(fsdp=3), quick=True),
+    Case("replicate 2", 2, mesh(replicate=2)),
+    Case("HSDP2×2", 4, mesh(replicate=2, fsdp=2)),
+    Case("TP2", 2, mesh(tp=2)),
+    Case("TP2 without sequence parallelism", 2, mesh(tp=2, enable_sequence_parallel=False)),
+    Case("TP3", 3, mesh(tp=3), BY_THREE),
+    Case("TP4, 2 K/V heads", 4, mesh(tp=4)),
+    Case("TP4, 1 K/V head", 4, mesh(tp=4), ONE_KV_HEAD, quick=True),
+    Case("TP2, 1 K/V head", 2, mesh(tp=2), ONE_KV_HEAD),
+    Case("PP2 1F1B", 2, pipeline("1F1B")),
+    Case("PP2 GPipe", 2, pipeline("GPipe")),
+    Case("PP3 1F1B", 3, pipeline("1F1B", pp=3), quick=True),
+    Case("PP2 Interleaved1F1B", 2, pipeline(_INTERLEAVED)),
+    Case("PP2 LoopedBFS", 2, pipeline("LoopedBFS")),
+    Case("PP2 InterleavedZeroBubble", 2, pipeline(_ZERO_BUBBLE), quick=True),
+    Case("PP2 ZBVZeroBubble", 2, pipeline(_ZBV)),
+    Case("PP2 DualPipeV", 2, pipeline(_DUAL)),
+    Case("CP2 headtail", 2, mesh(cp=2)),
+    Case("CP2 ptrr", 2, mesh(cp=2, context_parallel_load_balancer="ptrr")),
+    Case("CP2 unbalanced", 2, mesh(cp=2, context_parallel_load_balancer="none")),
+    Case("CP3", 3, mesh(cp=3), {"training.seq_len": 384}),
+    Case("CP2, 1 K/V head", 2, mesh(cp=2), ONE_KV_HEAD),
+    # Several
+    Case("FSDP2·TP2", 4, mesh(fsdp=2, tp=2)),
+    Case("FSDP2·PP2", 4, pipeline("1F1B", fsdp=2)),
+    Case("TP2·PP2", 4, pipeline("1F1B", tp=2)),
+    Case("CP2·TP2", 4, mesh(cp=2, tp=2), quick=True),
+    Case("CP2·PP2", 4, pipeline("1F1B", cp=2)),
+    Case("replicate 2·TP2", 4, mesh(replicate=2, tp=2)),
+    Case("HSDP2×2·TP2", 8, mesh(replicate=2, fsdp=2, tp=2)),
+    Case("FSDP2·CP2·TP2", 8, mesh(fsdp=2, cp=2, tp=2)),
+    Case("PP2·CP2·TP2", 8, PP2CP2TP2),
+    # Compiled, beside a process that is not
+    Case("compiled, one process", 1, COMPILE),
+    Case("compiled, FSDP2", 2, mesh(fsdp=2) | COMPILE),
+    Case("compiled, TP2", 2, mesh(tp=2) | COMPILE),
+    Case("compiled, PP2", 2, pipeline("1F1B") | COMPILE),
+    Case("compiled, CP2", 2, mesh(cp=2) | COMPILE),
+    Case("compiled, PP2·CP2·TP2", 8, PP2CP2TP2 | COMPILE),
+    # Tied embeddings
+    Case("tied, FSDP2", 2, mesh(fsdp=2), TIED),
+    Case("tied, TP2", 2, mesh(tp=2), TIED),
+    Case("tied, PP2", 2, pipeline("1F1B"), TIED),
+    Case("tied, PP2 ZBVZeroBubble", 2, pipeline(_ZBV), TIED),
+    Case("tied, PP2·TP2", 4, pipeline("1F1B", tp=2), TIED),
+    # Activation checkpointing, beside a process that keeps everything
+    *(Case(f"{name} AC, one process", 1, _ac(name)) for name in ("selective", "full", "memory-budget")),
+    *(
+        Case(f"{name} AC, {where}", nproc, plan | _ac(name))
+        for name in ("selective", "full", "memory-budget")
+        for where, nproc, plan in (("FSDP2·TP2", 4, mesh(fsdp=2, tp=2)), ("PP2", 2, pipeline("1F1B")))
+    ),
+    # Lower precision, beside one process in the same
+    Case("bf16, FSDP2·TP2", 4, mesh(fsdp=2, tp=2), BF16, tolerance=1e-2),
+    *(
+        Case(f"FP8 {recipe}, {where}", 2, plan, fp8(recipe), tolerance=1e-3)
+        for recipe in ("tensorwise", "rowwise")
+        for where, plan in (
+            ("FSDP2", mesh(fsdp=2)), ("TP2", mesh(tp=2)), ("PP2", pipeline("1F1B")), ("CP2", mesh(cp=2)),
+        )
+    ),
+    # YaRN
+    Case("YaRN, TP2", 2, mesh(tp=2), YARN),
+    Case("YaRN, CP2", 2, mesh(cp=2), YARN),
+    # The loss in chunks, beside the whole
+    Case("chunked loss, one process", 1, CHUNKED),
+    Case("chunked loss, TP2", 2, mesh(tp=2) | CHUNKED),
+    Case("chunked loss, PP2", 2, pipeline("1F1B") | CHUNKED),
+    Case("chunked loss, CP2", 2, mesh(cp=2) | CHUNKED),
+]  # fmt: skip
