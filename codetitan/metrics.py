@@ -92,7 +92,7 @@ class CodeMetrics(MetricsProcessor):
         """Whether to write TensorBoard events."""
 
     def __init__(self, config: Config, **kwargs: Any) -> None:
-        if get_schedule_class(kwargs["pp_schedule"]) in (ScheduleZBVZeroBubble, ScheduleDualPipeV):
+        if is_v_shaped(kwargs["pp_schedule"]):
             # The stages of both go forth and back, so rank 0 has the last one, too. torchtitan knows it of one of them,
             # by this name, and logs the other's -1 for a loss.
             kwargs["pp_schedule"] = "ZBVZeroBubble"
@@ -102,10 +102,8 @@ class CodeMetrics(MetricsProcessor):
         self._steps: int = run["training"]["steps"]
         # Counted from the step, not from what this rank saw: the same number after a resume on another mesh.
         self._tokens_per_step: int = run["training"]["global_batch_size"] * run["training"]["seq_len"]
-        schedule = kwargs["pp_schedule"]
         self._writes = dist.get_rank() == _get_metrics_rank(
-            parallel_dims=self.parallel_dims,
-            pp_schedule="ZBVZeroBubble" if is_v_shaped(schedule) else schedule,  # all that torchtitan knows of V shapes
+            parallel_dims=self.parallel_dims, pp_schedule=kwargs["pp_schedule"]
         )
         on_cpu = device.device_type() == "cpu"
         float8 = run["float8"]

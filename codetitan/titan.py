@@ -6,6 +6,8 @@ tests/test_titan.py then shows). Importing it takes about five seconds: import i
 
 # ruff: noqa: E402  (the device must be known to torchtitan before anything else of it is imported)
 import logging
+import time
+from types import SimpleNamespace
 
 from codetitan import device
 
@@ -15,7 +17,9 @@ logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 
 import spmd_types  # placements by axis: R replicated (its gradient is partial), S(dim) sharded
 import torch
+import torch.distributed.tensor.experimental._context_parallel._attention as context_parallel
 import torchtitan.distributed.utils as dist_utils
+import torchtitan.trainer as trainer_module
 from spmd_types import assert_type_like  # gives a tensor the annotations of another; FSDP reads those of parameters
 from torch._dynamo.utils import counters as dynamo_counters
 from torch._inductor import config as inductor_config
@@ -71,9 +75,14 @@ from torchtitan.tools import filesystem
 from torchtitan.tools.utils import get_peak_flops
 from torchtitan.trainer import Trainer
 
+# torchtitan's rank 0 sleeps two seconds at the end, for the others to finish; ours wait for each other (run.py).
+trainer_module.time = SimpleNamespace(perf_counter=time.perf_counter, sleep=lambda _: None)
+
 if device.device_type() == "cpu":
     dist_utils.set_pg_timeouts = device.set_pg_timeouts
     torch.nn.utils.get_total_norm = device.get_total_norm  # where torchtitan's clip_grad_norm_ looks it up
+    # torch compiles it when it splits a mask over context-parallel ranks: 15 s a process, and no gain on a CPU.
+    context_parallel._compiled_create_block_mask = create_block_mask  # type: ignore[assignment]
 
 logger = logging.getLogger("codetitan")
 

@@ -67,6 +67,7 @@ ONE_KV_HEAD = {"model.n_kv_heads": 1}
 # Six heads, and a sequence that three ranks can share.
 BY_THREE = {"model.dim": 96, "model.n_heads": 6, "model.n_kv_heads": 3, "training.seq_len": 384}
 YARN = {"model.rope.scaling": "yarn", "model.rope.factor": 4, "model.rope.original_seq_len": 64}
+SDPA = {"model.attention": "sdpa"}
 BF16 = {"training.mixed_precision_param": "bfloat16"}
 
 
@@ -132,7 +133,9 @@ CASES = [
     Case("tied, TP2", 2, mesh(tp=2), TIED),
     Case("tied, PP2", 2, pipeline("1F1B"), TIED),
     Case("tied, PP2 ZBVZeroBubble", 2, pipeline(_ZBV), TIED),
+    Case("tied, PP2 Interleaved1F1B", 2, pipeline(_INTERLEAVED), TIED),
     Case("tied, PP2·TP2", 4, pipeline("1F1B", tp=2), TIED),
+    Case("tied, FSDP2·PP2", 4, pipeline("1F1B", fsdp=2), TIED),
     # Activation checkpointing, beside a process that keeps everything
     *(Case(f"{name} AC, one process", 1, _ac(name)) for name in ("selective", "full", "memory-budget")),
     *(
@@ -149,9 +152,14 @@ CASES = [
             ("FSDP2", mesh(fsdp=2)), ("TP2", mesh(tp=2)), ("PP2", pipeline("1F1B")), ("CP2", mesh(cp=2)),
         )
     ),
-    # YaRN
+    Case("FP8 tensorwise, FSDP2·TP2", 4, mesh(fsdp=2, tp=2), fp8("tensorwise"), tolerance=1e-3),
+    # Longer contexts
     Case("YaRN, TP2", 2, mesh(tp=2), YARN),
     Case("YaRN, CP2", 2, mesh(cp=2), YARN),
+    Case("NTK, CP2", 2, mesh(cp=2), YARN | {"model.rope.scaling": "ntk"}),
+    # Without document masks
+    Case("sdpa, TP2", 2, mesh(tp=2), SDPA),
+    Case("sdpa, FSDP2·PP2", 4, pipeline("1F1B", fsdp=2), SDPA),
     # The loss in chunks, beside the whole
     Case("chunked loss, one process", 1, CHUNKED),
     Case("chunked loss, TP2", 2, mesh(tp=2) | CHUNKED),
