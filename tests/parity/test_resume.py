@@ -54,5 +54,6 @@ def test_resume(bench: Bench, name: str) -> None:
     # Without the checkpoint the second run would begin at step 1 and give the same curve.
     assert f"goes on from step {SAVED_AT} of" in (folder / "logs" / "rank-0.log").read_text()
     assert worst(curve.losses, expected.losses) <= 1e-5, f"{curve.losses}\n{expected.losses}"
+    # Later norms part faster than losses do: one process with other microbatches differs from itself by 1e-4.
     assert worst(curve.grad_norms, expected.grad_norms) <= 1e-3, f"{curve.grad_norms}\n{expected.grad_norms}"
     assert curve.served == expected.served
