@@ -26,7 +26,7 @@ class ConfigCommand:
     """The TOML file."""
 
     world_size: int | None = None
-    """Check the plan for this many processes, on whatever machine; default: for one process on this one."""
+    """Check the plan for this many processes; default: for as few as its degrees allow. Needs no GPU."""
 
     def run(self, overrides: Sequence[str]) -> None:
         from codetitan.config.render import render
@@ -34,7 +34,7 @@ class ConfigCommand:
 
         if self.world_size is not None and self.world_size < 1:
             raise ConfigError(f"--world-size {self.world_size} must be at least 1")
-        resolved = resolve(self.config, overrides, world_size=self.world_size or 1, here=self.world_size is None)
+        resolved = resolve(self.config, overrides, world_size=self.world_size, here=False)
         print(render(resolved), end="")
 
 

@@ -223,9 +223,17 @@ HIDDEN[ParallelismConfig] = frozenset(
     {
         "expert_parallel_degree",  # no experts
         "context_parallel_ptrr_mask_key",  # one mask
+        "pipeline_parallel_schedule_csv",  # of schedules that have no name
         # stages are placed by cost: models/code/stages.py
         "pipeline_parallel_first_stage_less_layers",
         "pipeline_parallel_last_stage_less_layers",
+    }
+)
+HIDDEN[DebugConfig] = frozenset(
+    {
+        "spmd_typechecking",  # for whoever writes modules; it can't follow the masks
+        "moe_force_load_balance",
+        "batch_invariant",
     }
 )
 HIDDEN[CrossEntropyLoss.Config] = frozenset({"global_vocab_size"})

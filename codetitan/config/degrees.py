@@ -4,13 +4,12 @@ Each rule raises ConfigError with the key, its value, the rule and a fix: the de
 """
 
 from math import gcd, lcm, prod
-from pathlib import Path
 
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.attention import CAUSAL
 from codetitan.models.code.pipeline import is_looped, is_v_shaped
 from codetitan.models.code.stages import blocks_per_stage, modules_per_stage
-from codetitan.titan import ChunkedLossWrapper
+from codetitan.titan import ChunkedLossWrapper, SelectiveAC
 from codetitan.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
@@ -24,6 +23,7 @@ _SCHEDULES = [
     "ZBVZeroBubble",
     "DualPipeV",
 ]
+_ZERO_BUBBLE = ("InterleavedZeroBubble", "ZBVZeroBubble", "DualPipeV")
 
 
 def smallest_world_size(config: Config) -> int:
@@ -178,10 +178,6 @@ def check_pipeline_parallel(config: Config) -> None:
         )
     if pp == 1:
         return
-    if p.pipeline_parallel_schedule_csv and not Path(p.pipeline_parallel_schedule_csv).is_file():
-        raise ConfigError(
-            f'parallelism.pipeline_parallel_schedule_csv = "{p.pipeline_parallel_schedule_csv}": no such file'
-        )
     stages, looped, v_shaped = _stages(config), is_looped(schedule), is_v_shaped(schedule)
     per_rank = "2" if v_shaped else "2 or more" if looped else "1"
     if stages % pp or (stages // pp > 1) != looped or (v_shaped and stages != 2 * pp):
@@ -207,6 +203,30 @@ def check_pipeline_parallel(config: Config) -> None:
         )
 
 
+def check_zero_bubble(config: Config) -> None:
+    """Schedules that work out the gradients of inputs and of weights apart get them wrong, or fail, with some options.
+
+    Measured on a CPU, torch 2.14.1: compiled blocks, and lm_head in chunks inside the loss, lose a part of the
+    gradients (1e-3 of the first gradient norm); selective checkpointing raises.
+    """
+    schedule = config.parallelism.pipeline_parallel_schedule
+    if config.parallelism.pipeline_parallel_degree == 1 or schedule not in _ZERO_BUBBLE:
+        return
+    wrong = {
+        "compile.enable = true": config.compile.enable and "set it to false",
+        'loss.name = "chunked-cross-entropy"': isinstance(config.loss, ChunkedLossWrapper.Config)
+        and 'set it to "cross-entropy"',
+        'activation_checkpoint.name = "selective"': isinstance(config.activation_checkpoint, SelectiveAC.Config)
+        and 'set it to "full" or "none"',
+    }
+    for setting, fix in wrong.items():
+        if fix:
+            raise ConfigError(
+                f"{setting} does not work with the schedule {schedule}, which splits the backward pass; {fix}, or use "
+                "Interleaved1F1B"
+            )
+
+
 def _check_modules(config: Config) -> None:
     """The stages that somebody wrote hold every module once, in order."""
     stages = config.parallelism.module_fqns_per_model_part
@@ -224,10 +244,22 @@ def _check_modules(config: Config) -> None:
         raise ConfigError(f"parallelism.module_fqns_per_model_part: {wrong}")
 
 
+def check_spmd_backend(config: Config) -> None:
+    """Only torchtitan's default backend knows our shardings over tensor-parallel ranks, and FP8 weights."""
+    backend, tp = config.parallelism.spmd_backend, config.parallelism.tensor_parallel_degree
+    if backend != "spmd_types" and (tp > 1 or config.float8.recipe != "none"):
+        feature = (
+            f"parallelism.tensor_parallel_degree = {tp}" if tp > 1 else f'float8.recipe = "{config.float8.recipe}"'
+        )
+        raise ConfigError(f'parallelism.spmd_backend = "{backend}" does not work with {feature}; use "spmd_types"')
+
+
 def check(config: Config, world_size: int) -> None:
     """Runs the rules of the degrees."""
     check_batch(config, world_size)
     check_tensor_parallel(config)
     check_sequence(config)
     check_attention(config)
+    check_spmd_backend(config)
     check_pipeline_parallel(config)
+    check_zero_bubble(config)

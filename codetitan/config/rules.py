@@ -91,6 +91,7 @@ def check_ranges(config: Config) -> None:
     for key, values, known in (
         ("checkpoint.exclude_from_loading", config.checkpoint.exclude_from_loading, _STATES),
         ("compile.components", config.compile.components, ["model", "loss"]),
+        ("compile.backend", [config.compile.backend], ["inductor", "aot_eager"]),
         ("parallelism.context_parallel_load_balancer", [config.parallelism.context_parallel_load_balancer], _BALANCERS),
     ):
         for value in values:

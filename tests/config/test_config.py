@@ -1,6 +1,5 @@
 """Precedence, inheritance, components by name, and the printed configuration that can be run again."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,6 @@ from codetitan.config.resolve import Resolved, resolve
 from codetitan.data.sources import Directory, PythonStdlib
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss, FullAC, SelectiveAC
 from tests.conftest import REPOSITORY, codetitan
-
-CONFIGS = sorted((REPOSITORY / "train_configs").glob("*.toml"))
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -105,21 +102,6 @@ def test_sources(tmp_path: Path) -> None:
     assert sources == [Directory(path="c"), PythonStdlib()]
 
 
-@pytest.mark.parametrize("file", [c for c in CONFIGS if c.name != "base.toml"], ids=lambda path: path.stem)
-@pytest.mark.parametrize("world_size", [1, 8])
-def test_shipped_configurations(tmp_path: Path, file: Path, world_size: int) -> None:
-    """Every shipped file runs on the standard library with one override, and prints as the same configuration."""
-    first = resolve(file, ["--dataloader.sources", "python-stdlib"], world_size=world_size)
-    assert first.config.checkpoint.enable and not first.config.checkpoint.last_save_model_only
-    (tmp_path / "again.toml").write_text(render(first))
-    second = resolve(tmp_path / "again.toml", [], world_size=world_size)
-    for field in dataclasses.fields(first.config):
-        if field.name != "model_spec":
-            assert getattr(first.config, field.name) == getattr(second.config, field.name), field.name
-    assert first.config.model_spec is not None and second.config.model_spec is not None
-    assert first.config.model_spec.model.to_dict() == second.config.model_spec.model.to_dict()
-
-
 def test_the_recipe() -> None:
     config = resolve(REPOSITORY / "train_configs" / "code_350m.toml", [], world_size=8).config
     assert config.training.global_batch_size * config.training.seq_len == 2**19  # 0.5M tokens
@@ -164,3 +146,30 @@ def test_commands_mistyped(tmp_path: Path, arguments: list[str], line: str) -> N
     (tmp_path / "x.toml").write_text("")
     result = codetitan(*arguments, cwd=tmp_path)
     assert result.returncode == 2 and result.stderr.startswith(f"codetitan: error: {line}"), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("overrides", "here", "why_not"),
+    [
+        ([], True, "there is no GPU"),
+        (["--parallelism.pipeline_parallel_degree", "2"], False, "a pipeline's step is no one graph"),
+        (["--model.attention", "varlen"], False, "varlen needs the longest document's length on the CPU"),
+        ([], False, None),
+    ],
+)
+def test_cuda_graphs_are_off_with_a_reason_where_they_can_not_be(
+    overrides: list[str], here: bool, why_not: str | None
+) -> None:
+    debug = REPOSITORY / "train_configs" / "debug.toml"
+    world_size = 2 if "--parallelism.pipeline_parallel_degree" in overrides else 1
+    asked = resolve(debug, ["--training.disable_cuda_graphs", "false", *overrides], world_size=world_size, here=here)
+    assert asked.config.training.disable_cuda_graphs == (why_not is not None)
+    assert asked.adapted.get("training.disable_cuda_graphs") == (f"codetitan: {why_not}" if why_not else None)
+    assert "training.disable_cuda_graphs" not in resolve(debug, overrides, world_size=world_size, here=here).adapted
+
+
+def test_the_rope_factor_is_what_the_sequence_asks() -> None:
+    file = REPOSITORY / "train_configs" / "code_7b_64gpu_16k.toml"
+    config = resolve(file, [], world_size=64, here=False).config
+    rope = config.model_spec.model.layers[0].attention.rope
+    assert (rope.scaling, rope.rope_factor, rope.original_seq_len) == ("yarn", 4.0, 4096)

@@ -141,6 +141,23 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
       "parallelism.module_fqns_per_model_part": '[["tok_embeddings", "layers.0"], ["layers.2", "norm", "lm_head"]]'}, 2,
      "parallelism.module_fqns_per_model_part: layers.2 stands where layers.1 must; the stages together are "
      "tok_embeddings, layers.0, …, layers.3, norm, lm_head"),
+    ({"parallelism.pipeline_parallel_degree": 2, "parallelism.pipeline_parallel_schedule": "ZBVZeroBubble",
+      "training.local_batch_size": 4, "compile.enable": "true"}, 2,
+     "compile.enable = true does not work with the schedule ZBVZeroBubble, which splits the backward pass; set it to "
+     "false, or use Interleaved1F1B"),
+    ({"parallelism.pipeline_parallel_degree": 2, "parallelism.pipeline_parallel_schedule": "InterleavedZeroBubble",
+      "training.local_batch_size": 4, "loss.name": "chunked-cross-entropy"}, 2,
+     'loss.name = "chunked-cross-entropy" does not work with the schedule InterleavedZeroBubble, which splits the '
+     'backward pass; set it to "cross-entropy", or use Interleaved1F1B'),
+    ({"parallelism.pipeline_parallel_degree": 2, "parallelism.pipeline_parallel_schedule": "DualPipeV",
+      "training.local_batch_size": 4, "activation_checkpoint.name": "selective"}, 2,
+     'activation_checkpoint.name = "selective" does not work with the schedule DualPipeV, which splits the backward '
+     'pass; set it to "full" or "none", or use Interleaved1F1B'),
+    ({"parallelism.spmd_backend": "partial_dtensor", "parallelism.tensor_parallel_degree": 2}, 2,
+     'parallelism.spmd_backend = "partial_dtensor" does not work with parallelism.tensor_parallel_degree = 2; use '
+     '"spmd_types"'),
+    ({"compile.backend": "eager"}, 1, 'compile.backend: "eager" must be one of inductor, aot_eager; did you mean '
+     '"aot_eager"?'),
     ({"model.attention": "sdpa", "parallelism.context_parallel_degree": 2}, 2,
      'model.attention = "sdpa" does not work under parallelism.context_parallel_degree = 2; use "flex"'),
     ({"model.rope.scaling": "yarn"}, 1,

@@ -1,11 +1,13 @@
 """Every shipped configuration is valid at the number of GPUs in its name, by the user's command."""
 
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 
 from codetitan.cli import main
+from codetitan.config.render import render
 from codetitan.config.resolve import resolve
 from tests.conftest import REPOSITORY
 
@@ -17,15 +19,20 @@ def world_sizes(path: Path) -> list[int]:
     return [int(named[1])] if named else [1, 8]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_shipped_configurations_are_valid(path: Path) -> None:
-    for world_size in world_sizes(path):
-        config = resolve(path, [], world_size=world_size, here=False).config
-        p = config.parallelism
-        assert config.training.global_batch_size % (config.training.local_batch_size) == 0
-        if p.pipeline_parallel_degree > 1:
-            counts = [sum(name.startswith("layers.") for name in stage) for stage in config.model_spec.model.stages]
-            assert sum(counts) == config.model.shape().n_layers and min(counts) > 0
+@pytest.mark.parametrize(("path", "world_size"), [(path, n) for path in FILES for n in world_sizes(path)], ids=str)
+def test_shipped_configurations(tmp_path: Path, path: Path, world_size: int) -> None:
+    """Every shipped file is valid with a source that is there, and prints as the same configuration."""
+    first = resolve(path, ["--dataloader.sources", "python-stdlib"], world_size=world_size, here=False)
+    assert first.config.checkpoint.enable and not first.config.checkpoint.last_save_model_only
+    stages = first.config.model_spec.model.stages
+    counts = [sum(name.startswith("layers.") for name in stage) for stage in stages]
+    assert not stages or (sum(counts) == first.config.model.shape().n_layers and min(counts) > 0)
+    (tmp_path / "again.toml").write_text(render(first))
+    second = resolve(tmp_path / "again.toml", [], world_size=world_size, here=False)
+    for field in dataclasses.fields(first.config):
+        if field.name != "model_spec":
+            assert getattr(first.config, field.name) == getattr(second.config, field.name), field.name
+    assert first.config.model_spec.model.to_dict() == second.config.model_spec.model.to_dict()
 
 
 def test_plans_of_1_8_64_and_512_gpus() -> None:

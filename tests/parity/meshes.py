@@ -17,7 +17,8 @@ class Case:
         nproc: processes.
         plan: what this run sets and its reference does not: the mesh, the schedule, the compiler, …
         variant: what both runs set: the model, the precision, the sequence length.
-        tolerance: largest relative difference of a step's loss, and of the first gradient norm.
+        tolerance: largest relative difference of a step's loss; of the first gradient norm too in fp32, and ten times
+            that in lower precision, where its rounding is not averaged over a batch.
         quick: whether plain `pytest` runs it.
     """
 
@@ -27,6 +28,11 @@ class Case:
     variant: Settings = field(default_factory=dict)
     tolerance: float = 1e-5
     quick: bool = False
+
+    @property
+    def grad_tolerance(self) -> float:
+        """Largest relative difference of the first gradient norm."""
+        return self.tolerance if self.tolerance <= 1e-5 else 10 * self.tolerance
 
     @property
     def settings(self) -> Settings:
@@ -72,8 +78,17 @@ BF16 = {"training.mixed_precision_param": "bfloat16"}
 
 
 def fp8(recipe: str) -> Settings:
-    """Returns the settings of emulated FP8."""
-    return {"float8.recipe": recipe, "float8.emulate": True, "float8.skip_small_layers": False}
+    """Returns the settings of emulated FP8.
+
+    The learning rate is a usual one: at that of `debug` a difference of 1e-8 that moves one value to the next of FP8's
+    grows to 2e-3 within the 8 steps, on one process with other microbatches too.
+    """
+    return {
+        "float8.recipe": recipe,
+        "float8.emulate": True,
+        "float8.skip_small_layers": False,
+        "optimizer.lr": 5e-4,
+    }
 
 
 def _ac(name: str) -> Settings:
@@ -116,6 +131,8 @@ CASES = [
     Case("FSDP2·PP2", 4, pipeline("1F1B", fsdp=2)),
     Case("TP2·PP2", 4, pipeline("1F1B", tp=2)),
     Case("CP2·TP2", 4, mesh(cp=2, tp=2), quick=True),
+    Case("FSDP2·TP2·PP2 ZBVZeroBubble", 8, pipeline(_ZBV, fsdp=2, tp=2) | {"training.local_batch_size": 6}),
+    Case("CP2·PP2 InterleavedZeroBubble", 4, pipeline(_ZERO_BUBBLE, cp=2)),
     Case("CP2·PP2", 4, pipeline("1F1B", cp=2)),
     Case("replicate 2·TP2", 4, mesh(replicate=2, tp=2)),
     Case("HSDP2×2·TP2", 8, mesh(replicate=2, fsdp=2, tp=2)),
@@ -133,6 +150,7 @@ CASES = [
     Case("tied, TP2", 2, mesh(tp=2), TIED),
     Case("tied, PP2", 2, pipeline("1F1B"), TIED),
     Case("tied, PP2 ZBVZeroBubble", 2, pipeline(_ZBV), TIED),
+    Case("tied, PP2 DualPipeV", 2, pipeline(_DUAL), TIED),
     Case("tied, PP2 Interleaved1F1B", 2, pipeline(_INTERLEAVED), TIED),
     Case("tied, PP2·TP2", 4, pipeline("1F1B", tp=2), TIED),
     Case("tied, FSDP2·PP2", 4, pipeline("1F1B", fsdp=2), TIED),
@@ -143,16 +161,18 @@ CASES = [
         for name in ("selective", "full", "memory-budget")
         for where, nproc, plan in (("FSDP2·TP2", 4, mesh(fsdp=2, tp=2)), ("PP2", 2, pipeline("1F1B")))
     ),
+    Case("full AC, PP2 InterleavedZeroBubble", 2, pipeline(_ZERO_BUBBLE) | _ac("full")),
     # Lower precision, beside one process in the same
     Case("bf16, FSDP2·TP2", 4, mesh(fsdp=2, tp=2), BF16, tolerance=1e-2),
     *(
-        Case(f"FP8 {recipe}, {where}", 2, plan, fp8(recipe), tolerance=1e-3)
+        Case(f"FP8 {recipe}, {where}", nproc, plan, fp8(recipe), tolerance=1e-3)
         for recipe in ("tensorwise", "rowwise")
-        for where, plan in (
-            ("FSDP2", mesh(fsdp=2)), ("TP2", mesh(tp=2)), ("PP2", pipeline("1F1B")), ("CP2", mesh(cp=2)),
+        for where, nproc, plan in (
+            ("one process, microbatches of 1", 1, {"training.local_batch_size": 1}), ("FSDP2", 2, mesh(fsdp=2)),
+            ("TP2", 2, mesh(tp=2)), ("PP2", 2, pipeline("1F1B")), ("CP2", 2, mesh(cp=2)),
+            ("FSDP2·TP2", 4, mesh(fsdp=2, tp=2)), ("PP2 ZBVZeroBubble", 2, pipeline(_ZBV)),
         )
     ),
-    Case("FP8 tensorwise, FSDP2·TP2", 4, mesh(fsdp=2, tp=2), fp8("tensorwise"), tolerance=1e-3),
     # Longer contexts
     Case("YaRN, TP2", 2, mesh(tp=2), YARN),
     Case("YaRN, CP2", 2, mesh(cp=2), YARN),
