@@ -38,6 +38,6 @@ class Watch:
             self._said = True
             logger.warning(
                 "step %d: %d more graphs compiled and %d graph breaks since step %d of this start: the run is slower "
-                "than it need be; TORCH_LOGS=recompiles,graph_breaks says why",
+                "than it need be; with TORCH_LOGS=recompiles,graph_breaks the log files say why",
                 step, now.graphs - self._settled.graphs, now.graph_breaks - self._settled.graph_breaks, SETTLED_AFTER,
             )  # fmt: skip

@@ -18,6 +18,7 @@ _NOT_FOR_THE_CONSOLE = (
     "initial_load_model_only=True has no effect",
     "Pipeline Parallel loss is not visible",  # our metrics rank prints it
     "sequential all_gather operations",  # once, when initial values are sharded over two dimensions
+    "sequential all_reduce operations",  # once, for the gradient norm over two dimensions: 8 bytes
 )
 
 
@@ -54,10 +55,11 @@ def init_logging(folder: Path, rank: int) -> None:
     console.setFormatter(logging.Formatter("%(message)s"))
     console.addFilter(_ForPeople(rank))
     root.addHandler(console)
-    # torch's loggers have a console of their own, on every rank.
-    torch_logger = logging.getLogger("torch")
-    torch_logger.handlers.clear()
-    torch_logger.propagate = True
+    # torch's loggers have consoles of their own, on every rank: what TORCH_LOGS asks for is in the log files.
+    for name in ["torch", *(name for name in root.manager.loggerDict if name.startswith("torch."))]:
+        torch_logger = logging.getLogger(name)
+        torch_logger.handlers.clear()
+        torch_logger.propagate = True
     logs = folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     file = logging.FileHandler(logs / f"rank-{rank}.log", encoding="utf-8")
