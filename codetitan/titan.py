@@ -47,7 +47,7 @@ from torchtitan.components.loss import IGNORE_INDEX, BaseLoss, ChunkedLossWrappe
 from torchtitan.components.metrics import MetricsProcessor, _get_metrics_rank  # the rank that knows the loss
 from torchtitan.components.optimizer import LRSchedulersContainer, OptimizersContainer, ParamGroupConfig
 from torchtitan.components.quantization import Float8Linear as TitanFloat8Linear
-from torchtitan.components.quantization import MXFP8LinearConverter
+from torchtitan.components.quantization import MXFP8Linear
 from torchtitan.components.tokenizer import BaseTokenizer
 from torchtitan.config import (
     DebugConfig,
@@ -62,8 +62,9 @@ from torchtitan.models.common.attention import (
     GQAttention,
     QKVLinear,
     ScaledDotProductAttention,
+    VarlenAttention,
 )
-from torchtitan.models.common.config_utils import get_attention_config, make_ffn_config
+from torchtitan.models.common.config_utils import make_ffn_config
 from torchtitan.models.common.decoder_sharding import dense_activation_placement, dense_param_placement
 from torchtitan.models.common.param_init import skip_param_init
 from torchtitan.models.llama3.model import Llama3Model, Llama3TransformerBlock  # the block that we build on
@@ -110,7 +111,7 @@ __all__ = [
     "Linear",
     "Llama3Model",
     "Llama3TransformerBlock",
-    "MXFP8LinearConverter",
+    "MXFP8Linear",
     "MemoryBudgetAC",
     "MetricsProcessor",
     "ModelSpec",
@@ -130,6 +131,7 @@ __all__ = [
     "TitanFloat8Linear",
     "Trainer",
     "TrainingConfig",
+    "VarlenAttention",
     "WeightWithDynamicFloat8CastTensor",
     "_get_metrics_rank",
     "_patch_inductor_min_max_codegen",
@@ -142,7 +144,6 @@ __all__ = [
     "dense_param_placement",
     "dynamo_counters",
     "filesystem",
-    "get_attention_config",
     "get_peak_flops",
     "get_schedule_class",
     "inductor_config",

@@ -161,6 +161,8 @@ class CodeTrainer(Trainer):
 
     def batch_generator(self, data_iterable: Iterable[Any]) -> Iterator[Any]:
         """torchtitan's, which starts when the checkpoint is loaded: so the clock and the metrics start here."""
+        if self._tied is not None:
+            self._tied.copy_weight()  # both ends may come from a checkpoint in which they differ
         self.before_first_step()
         precompute_scales(self.model_parts)
         self.metrics_processor.start(first_step=self.step)

@@ -14,7 +14,6 @@ PARAMETERS: dict[str, set[str]] = {
     "dense_activation_placement": {"tp"},
     "dense_param_placement": {"tp"},
     "make_ffn_config": {"dim", "hidden_dim", "w1_param_init", "w2w3_param_init"},
-    "get_attention_config": {"backend"},
     "get_peak_flops": {"device_name"},
     "_get_metrics_rank": {"parallel_dims", "pp_schedule"},
     "parallelize_llama": {"model", "parallel_dims", "training", "parallelism", "compile_config", "ac_config"},
@@ -46,15 +45,15 @@ CONFIG_FIELDS: dict[str, set[str]] = {
                    "beta_slow"},
     "GQAttention": {"n_heads", "n_kv_heads", "dim", "qkv_linear", "wo", "inner_attention", "rope"},
     "QKVLinear": {"head_dim", "wq", "wkv"},
-    "ScaledDotProductAttention": set(),
+    "ScaledDotProductAttention": set(), "VarlenAttention": set(),
     "Llama3Model": {"dim", "vocab_size", "lm_head", "tok_embeddings", "norm", "layers", "enable_weight_tying"},
     "Llama3TransformerBlock": {"attention", "feed_forward", "attention_norm", "ffn_norm"},
     "Embedding": {"num_embeddings", "embedding_dim"},
     "Linear": {"in_features", "out_features", "param_init", "sharding_config"},
     "TitanFloat8Linear": {"in_features", "out_features", "_torchao_config"},
-    "MXFP8LinearConverter": {"fqns", "model_compile_enabled"},
+    "MXFP8Linear": {"in_features", "out_features"},
     "RMSNorm": {"normalized_shape", "eps"},
-    "FlexAttention": {"block_size"},
+    "FlexAttention": {"block_size", "kernel_options"},
     "SelectiveAC": set(), "FullAC": set(), "MemoryBudgetAC": {"memory_budget"}, "BaseLoss": set(),
     "BaseTokenizer": set(),
 }  # fmt: skip
@@ -75,7 +74,6 @@ ATTRIBUTES: dict[str, set[str]] = {
     "spmd_types": {"R", "S", "local_map"},
     "inductor_config": {"emulate_precision_casts"},
     "TitanFloat8Linear": {"parallelize", "_save_to_state_dict"},
-    "MXFP8LinearConverter": {"convert"},
 }  # fmt: skip
 
 DATACLASS_FIELDS: dict[str, set[str]] = {

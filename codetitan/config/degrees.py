@@ -6,7 +6,6 @@ Each rule raises ConfigError with the key, its value, the rule and a fix: the de
 from math import gcd, lcm, prod
 
 from codetitan.errors import ConfigError, did_you_mean
-from codetitan.models.code.attention import CAUSAL
 from codetitan.models.code.pipeline import is_looped, is_v_shaped
 from codetitan.models.code.stages import blocks_per_stage, modules_per_stage
 from codetitan.titan import ChunkedLossWrapper, SelectiveAC
@@ -115,9 +114,9 @@ def check_sequence(config: Config) -> None:
 
 
 def check_attention(config: Config) -> None:
-    """Context parallelism splits the document mask of flex; the other kernels have none that could be split."""
+    """Context parallelism splits the document mask of flex, in blocks of 128; others have none that could be split."""
     name, cp = config.model.attention, config.parallelism.context_parallel_degree
-    if cp > 1 and name in ("varlen", CAUSAL):
+    if cp > 1 and name != "flex":
         raise ConfigError(
             f'model.attention = "{name}" does not work under parallelism.context_parallel_degree = {cp}; use "flex"'
         )
@@ -201,6 +200,13 @@ def check_pipeline_parallel(config: Config) -> None:
             f"training.local_batch_size = {config.training.local_batch_size} makes fewer pipeline microbatches of "
             f"{size} than the {stages} stages of {schedule}; set it to {stages * size} or more"
         )
+    microbatches = config.training.local_batch_size // size
+    if schedule.startswith("Interleaved") and microbatches % (microbatches // pp):
+        raise ConfigError(
+            f"training.local_batch_size = {config.training.local_batch_size} makes {microbatches} pipeline microbatches"
+            f", which {schedule} can't deal out to {pp} ranks in equal rounds; set it to "
+            f"{microbatches // pp * pp * size}"
+        )
 
 
 def check_zero_bubble(config: Config) -> None:
@@ -242,6 +248,8 @@ def _check_modules(config: Config) -> None:
     if len(written) > len(expected) or not all(stages):
         wrong = f"{written[len(expected)]} is no module" if len(written) > len(expected) else "a stage is empty"
         raise ConfigError(f"parallelism.module_fqns_per_model_part: {wrong}")
+    if stages[-1] == ["lm_head"]:
+        raise ConfigError("parallelism.module_fqns_per_model_part: norm must be on the stage of lm_head; move it there")
 
 
 def check_spmd_backend(config: Config) -> None:

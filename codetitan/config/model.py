@@ -42,6 +42,17 @@ def check_rope(config: Config) -> None:
             if getattr(rope, name) is not None:
                 raise ConfigError(f'model.rope.{name} has no effect where model.rope.scaling = "none"; remove it')
         return
+    theta, head_dim = config.model.shape().rope_theta, config.model.shape().head_dim
+    if theta <= 1:
+        raise ConfigError(f'model.rope.theta = {theta} must be above 1 with model.rope.scaling = "{rope.scaling}"')
+    if rope.scaling == "ntk" and head_dim < 4:
+        raise ConfigError(
+            f'model.rope.scaling = "ntk" needs heads at least 4 wide, not {head_dim}; lower model.n_heads'
+        )
+    if rope.beta_fast <= rope.beta_slow:
+        raise ConfigError(
+            f"model.rope.beta_fast = {rope.beta_fast} must be above model.rope.beta_slow = {rope.beta_slow}"
+        )
     if rope.original_seq_len is None:
         raise ConfigError(
             f'model.rope.original_seq_len: missing; model.rope.scaling = "{rope.scaling}" needs the sequence length of '
@@ -71,6 +82,7 @@ def check_float8(config: Config) -> None:
             f'float8.recipe = "{recipe}": every layer of {config.model.flavor} is too small to gain; set it to "none", '
             "or float8.skip_small_layers = false to have FP8 all the same"
         )
+    _check_float8_and(config)
     block, tp = block_size(recipe), p.tensor_parallel_degree
     if not in_float8:
         raise ConfigError(
@@ -100,4 +112,23 @@ def check_float8(config: Config) -> None:
         raise ConfigError(
             f'training.mixed_precision_param = "{training.mixed_precision_param}" must be "bfloat16" with '
             f'float8.recipe = "{recipe}": FP8 matmuls have bfloat16 results'
+        )
+
+
+def _check_float8_and(config: Config) -> None:
+    """What FP8 can't be combined with."""
+    recipe = config.float8.recipe
+    if config.float8.emulate and recipe == "mxfp8":
+        raise ConfigError(
+            'float8.emulate = true: mxfp8 has no emulation; set it to false, or float8.recipe = "rowwise"'
+        )
+    if config.float8.emulate and config.compile.enable and "model" in config.compile.components:
+        raise ConfigError(
+            "float8.emulate = true does not work with compile.enable = true (torchao emulates in eager mode only); "
+            "set one of them to false"
+        )
+    if recipe == "tensorwise" and config.float8.fsdp_all_gather and config.training.enable_cpu_offload:
+        # FSDP copies offloaded weights to the GPU without their scales.
+        raise ConfigError(
+            "float8.fsdp_all_gather = true does not work with training.enable_cpu_offload = true; set it to false"
         )

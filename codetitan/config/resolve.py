@@ -51,6 +51,8 @@ def _no_cuda_graphs(config: CodeTrainer.Config, *, here: bool) -> str | None:
         return "a pipeline's step is no one graph"
     if config.model.attention == "varlen":
         return "varlen needs the longest document's length on the CPU"
+    if config.float8.recipe == "tensorwise" and config.float8.fsdp_all_gather:
+        return "the scales of gathered FP8 weights are new tensors after each step"
     if config.training.enable_cpu_offload:
         return "offloaded weights are copied from the CPU"
     return None

@@ -99,6 +99,18 @@ def check_ranges(config: Config) -> None:
                 names = ", ".join("none" if name is None else name for name in known)
                 hint = did_you_mean(str(value), [name for name in known if name is not None])
                 raise ConfigError(f'{key}: "{value}" must be one of {names}{hint}')
+    if config.comm.mode not in ("default", "torchcomms"):
+        raise ConfigError(
+            f'comm.mode = "{config.comm.mode}" is for torchtitan\'s own dry runs; must be one of default, torchcomms'
+        )
+    for name in ("last_save_in_hf", "initial_load_in_hf"):
+        if getattr(config.checkpoint, name):
+            raise ConfigError(f"checkpoint.{name} = true: there is no Hugging Face form yet; set it to false")
+    if config.training.enable_cpu_offload and config.optimizer.implementation == "fused_opt_states_bf16":
+        raise ConfigError(
+            'optimizer.implementation = "fused_opt_states_bf16" does not work with training.enable_cpu_offload = true, '
+            'whose optimizer runs on the CPU; use "fused"'
+        )
     betas = config.optimizer.betas
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         raise ConfigError(f"optimizer.betas = {betas} must be two numbers from 0 to below 1, such as [0.9, 0.95]")

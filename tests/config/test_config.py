@@ -153,6 +153,11 @@ def test_commands_mistyped(tmp_path: Path, arguments: list[str], line: str) -> N
     [
         ([], True, "there is no GPU"),
         (["--parallelism.pipeline_parallel_degree", "2"], False, "a pipeline's step is no one graph"),
+        (
+            ["--float8.recipe", "tensorwise", "--float8.emulate", "true", "--float8.skip_small_layers", "false"],
+            False,
+            "the scales of gathered FP8 weights are new tensors after each step",
+        ),
         (["--model.attention", "varlen"], False, "varlen needs the longest document's length on the CPU"),
         ([], False, None),
     ],

@@ -158,6 +158,24 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      '"spmd_types"'),
     ({"compile.backend": "eager"}, 1, 'compile.backend: "eager" must be one of inductor, aot_eager; did you mean '
      '"aot_eager"?'),
+    ({"parallelism.pipeline_parallel_degree": 2, "parallelism.pipeline_parallel_schedule": "Interleaved1F1B",
+      "training.local_batch_size": 5, "training.global_batch_size": 20}, 2,
+     "training.local_batch_size = 5 makes 5 pipeline microbatches, which Interleaved1F1B can't deal out to 2 ranks in "
+     "equal rounds; set it to 4"),
+    ({"parallelism.pipeline_parallel_degree": 2, "parallelism.module_fqns_per_model_part":
+      '[["tok_embeddings", "layers.0", "layers.1", "layers.2", "layers.3", "norm"], ["lm_head"]]'}, 2,
+     "parallelism.module_fqns_per_model_part: norm must be on the stage of lm_head; move it there"),
+    ({"model.rope.scaling": "yarn", "model.rope.original_seq_len": 64, "model.rope.beta_fast": 1}, 1,
+     "model.rope.beta_fast = 1.0 must be above model.rope.beta_slow = 1.0"),
+    ({"model.rope.scaling": "ntk", "model.rope.original_seq_len": 64, "model.n_heads": 64, "model.n_kv_heads": 64}, 1,
+     'model.rope.scaling = "ntk" needs heads at least 4 wide, not 2; lower model.n_heads'),
+    ({"training.enable_cpu_offload": "true", "optimizer.implementation": "fused_opt_states_bf16"}, 1,
+     'optimizer.implementation = "fused_opt_states_bf16" does not work with training.enable_cpu_offload = true, whose '
+     'optimizer runs on the CPU; use "fused"'),
+    ({**FP8, "training.enable_cpu_offload": "true"}, 1,
+     "float8.fsdp_all_gather = true does not work with training.enable_cpu_offload = true; set it to false"),
+    ({"model.attention": "flex_flash", "parallelism.context_parallel_degree": 2}, 2,
+     'model.attention = "flex_flash" does not work under parallelism.context_parallel_degree = 2; use "flex"'),
     ({"model.attention": "sdpa", "parallelism.context_parallel_degree": 2}, 2,
      'model.attention = "sdpa" does not work under parallelism.context_parallel_degree = 2; use "flex"'),
     ({"model.rope.scaling": "yarn"}, 1,
@@ -303,7 +321,7 @@ def test_float8_on_a_gpu(
 def test_a_disk_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10**9))
     assert message(DEBUG, {"model.flavor": "350m", "dump_folder": tmp_path}) == (
-        f'dump_folder = "{tmp_path}" has 1.0 GB free; 4 more checkpoints of 350m need 16.4 GB: free some, choose another '
+        f'dump_folder = "{tmp_path}" has 1.0 GB free; 4 more checkpoints of 350m need 16.9 GB: free some, choose another '
         "with --dump_folder DIR, lower checkpoint.keep_latest_k, or set checkpoint.enable = false"
     )
 

@@ -39,7 +39,7 @@ def test_real_placements() -> None:
     assert blocks_per_stage(FLAVORS["15b"], 8192, 8) == [5, 5, 5, 5, 5, 5, 5, 5]
     assert blocks_per_stage(FLAVORS["15b"], 8192, 16) == [*7 * [2], *8 * [3], 2]
     assert blocks_per_stage(FLAVORS["7b"], 4096, 3) == [11, 11, 10]
-    assert blocks_per_stage(FLAVORS["debug"], 256, 3) == [2, 2, 0]  # the head costs as much as 20 of its blocks
+    assert blocks_per_stage(FLAVORS["debug"], 256, 3) == [2, 2, 0]  # the head costs as much as 16 of its blocks
 
 
 def test_every_stage_holds_something() -> None:

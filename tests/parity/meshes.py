@@ -98,6 +98,11 @@ def _ac(name: str) -> Settings:
 PP2CP2TP2 = mesh(pp=2, cp=2, tp=2)
 _INTERLEAVED, _ZERO_BUBBLE, _ZBV, _DUAL = "Interleaved1F1B", "InterleavedZeroBubble", "ZBVZeroBubble", "DualPipeV"
 
+PLAN = CHUNKED | COMPILE | _ac("full")
+PLAN_15B = pipeline(_INTERLEAVED, cp=2, tp=2) | PLAN
+FSDP2_INTERLEAVED = pipeline(_INTERLEAVED, fsdp=2) | {"training.local_batch_size": 6}
+HSDP = mesh(replicate=2, fsdp=2)
+
 CASES = [
     # The floor: what another order of the same additions changes.
     Case("one process, microbatches of 1", 1, {"training.local_batch_size": 1}),
@@ -185,4 +190,12 @@ CASES = [
     Case("chunked loss, TP2", 2, mesh(tp=2) | CHUNKED),
     Case("chunked loss, PP2", 2, pipeline("1F1B") | CHUNKED),
     Case("chunked loss, CP2", 2, mesh(cp=2) | CHUNKED),
+    Case("chunked loss, FSDP2·PP2", 4, pipeline("1F1B", fsdp=2) | CHUNKED),
+    Case("chunked loss, FSDP2·PP2 Interleaved1F1B", 4, FSDP2_INTERLEAVED | CHUNKED),
+    Case("chunked loss, tied, FSDP2·PP2", 4, pipeline("1F1B", fsdp=2) | CHUNKED, TIED),
+    # What the plans of train_configs/ are made of
+    Case("TP4·FSDP2, 1 K/V head, chunked loss, full AC, compiled", 8, mesh(fsdp=2, tp=4) | PLAN, ONE_KV_HEAD),
+    Case("PP2 Interleaved1F1B·CP2·TP2, 1 K/V head, chunked loss, full AC, compiled", 8, PLAN_15B, ONE_KV_HEAD),
+    Case("HSDP2×2, tied, chunked loss, selective AC, compiled", 4, HSDP | COMPILE | CHUNKED | _ac("selective"), TIED),
+    Case("HSDP2×2, 1 K/V head, TP2", 8, mesh(replicate=2, fsdp=2, tp=2), ONE_KV_HEAD),
 ]  # fmt: skip

@@ -18,10 +18,10 @@ from codetitan.titan import (
     QKVLinear,
     ScaledDotProductAttention,
     ShardingConfig,
+    VarlenAttention,
     create_mask,
     dense_activation_placement,
     dense_param_placement,
-    get_attention_config,
     spmd_types,
 )
 
@@ -35,7 +35,11 @@ def inner_attention_config(name: str) -> Any:
     """
     if name == CAUSAL:
         return ScaledDotProductAttention.Config()
-    return DenseMaskAttention.Config() if device.device_type() == "cpu" else get_attention_config(name)
+    if device.device_type() == "cpu":
+        return DenseMaskAttention.Config()
+    if name == "flex_flash":  # blocks of FlashAttention 4; as torchtitan has them
+        return FlexAttention.Config(block_size=(256, 128), kernel_options={"BACKEND": "FLASH"})
+    return VarlenAttention.Config() if name == "varlen" else FlexAttention.Config()
 
 
 def dense_mask(mask: BlockMask, batch: int, q_len: int, kv_len: int, device: torch.device) -> torch.Tensor:

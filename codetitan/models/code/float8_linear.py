@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -13,7 +14,7 @@ from codetitan.titan import (
     DTensor,
     Float8LinearConfig,
     Linear,
-    MXFP8LinearConverter,
+    MXFP8Linear,
     TitanFloat8Linear,
     WeightWithDynamicFloat8CastTensor,
     _patch_inductor_min_max_codegen,
@@ -75,35 +76,30 @@ def linear_layers(model: CodeModel.Config, float8: Float8Config) -> dict[str, bo
 
 
 def convert(model: CodeModel.Config, float8: Float8Config) -> CodeModel.Config:
-    """Replaces the linear layers of the blocks that gain (codetitan.models.code.float8); returns the same tree.
-
-    Raises:
-        ValueError: mxfp8 on a GPU older than Blackwell (codetitan.config.machine says so before).
-    """
+    """Replaces the linear layers of the blocks that gain (codetitan.models.code.float8); returns the same tree."""
     chosen = [name for name, converted in linear_layers(model, float8).items() if converted]
     if not chosen:
         return model
-    if float8.recipe == "mxfp8":
-        # Whether compile is on is not known here, and only makes for a warning, which codetitan.run has too.
-        converter = MXFP8LinearConverter(MXFP8LinearConverter.Config(fqns=chosen, model_compile_enabled=True))
-        mxfp8: CodeModel.Config = converter.convert(model)
-        return mxfp8
-    if not float8.emulate:
+    if not float8.emulate and float8.recipe != "mxfp8":
         _patch_inductor_min_max_codegen()
         if float8.recipe == "rowwise":
             inductor_config.emulate_precision_casts = True  # as torchtitan's converter does: pytorch issue 150859
-    # torchtitan's own converter knows no tensorwise, and emulates tensorwise whatever the recipe is.
-    recipe = dataclasses.replace(
-        Float8LinearConfig.from_recipe_name(float8.recipe),
-        emulate=float8.emulate,
-        enable_fsdp_float8_all_gather=float8.recipe == "tensorwise" and float8.fsdp_all_gather,
-    )
+    # torchtitan's own converters know no tensorwise, emulate tensorwise whatever the recipe is, and ask for the GPU.
+    if float8.recipe == "mxfp8":
+        form = MXFP8Linear.Config
+    else:
+        recipe = dataclasses.replace(
+            Float8LinearConfig.from_recipe_name(float8.recipe),
+            emulate=float8.emulate,
+            enable_fsdp_float8_all_gather=float8.recipe == "tensorwise" and float8.fsdp_all_gather,
+        )
+        form = partial(Float8Linear.Config, _torchao_config=recipe)
     for name, linear, parent, attribute in list(model.traverse(Linear.Config)):
         if name not in chosen:
             continue
         assert type(linear) is Linear.Config, f"{name}: {type(linear).__qualname__} has no FP8 form"
         fields = {field.name: getattr(linear, field.name) for field in dataclasses.fields(linear)}
-        replacement = Float8Linear.Config(**fields, _torchao_config=recipe)
+        replacement = form(**fields)
         if isinstance(parent, list):
             parent[attribute] = replacement
         else:

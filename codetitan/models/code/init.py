@@ -10,6 +10,7 @@ import math
 import torch
 from torch import nn
 
+from codetitan import device
 from codetitan.data.order import key
 from codetitan.titan import DTensor, Replicate, canonical_fqn
 
@@ -35,10 +36,12 @@ def init_parameters(model: nn.Module, *, n_layers: int, seed: int, tied: bool) -
         if parameter.ndim == 1:
             parameter.fill_(1.0)
             continue
-        full = torch.empty(parameter.shape, dtype=torch.float32, device=parameter.device)
+        # Offloaded weights lie on the CPU, which would draw others.
+        full = torch.empty(parameter.shape, dtype=torch.float32, device=device.device_type())
         generator = torch.Generator(device=full.device).manual_seed(key(seed, "init", name) >> 1)
         std = initial_std(name, n_layers)
         nn.init.trunc_normal_(full, std=std, a=-3 * std, b=3 * std, generator=generator)
+        full = full.to(parameter.device)
         if isinstance(parameter, DTensor):
             mesh = parameter.device_mesh
             parameter.copy_(DTensor.from_local(full, mesh, [Replicate()] * mesh.ndim, run_check=False))
