@@ -21,16 +21,27 @@ import torch.distributed.tensor.experimental._context_parallel._attention as con
 import torchtitan.distributed.utils as dist_utils
 import torchtitan.trainer as trainer_module
 from spmd_types import assert_type_like  # gives a tensor the annotations of another; FSDP reads those of parameters
+from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.utils import counters as dynamo_counters
+from torch._functorch.partitioners import (  # how inductor splits a graph: codetitan plan splits it alike
+    get_aten_target,
+    get_default_op_list,
+    min_cut_rematerialization_partition,
+)
 from torch._inductor import config as inductor_config
+from torch._subclasses.fake_tensor import FakeTensorMode, is_fake, unset_fake_temporarily  # a plan's tensors
 from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.distributed_c10d import _resolve_process_group
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.pipelining.schedules import (
     PipelineScheduleSingle,
     ScheduleDualPipeV,
     ScheduleZBVZeroBubble,
+    _Action,
+    _ComputationType,
     get_schedule_class,
 )
+from torch.distributed.pipelining.stage import _PipelineStageBase  # how a stage reduces gradients under FSDP
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.nn.attention.flex_attention import BlockMask, and_masks, create_block_mask, create_mask
 
@@ -71,6 +82,7 @@ from torchtitan.models.llama3.model import Llama3Model, Llama3TransformerBlock  
 from torchtitan.models.llama3.parallelize import parallelize_llama
 from torchtitan.observability import structured_logger
 from torchtitan.protocols.model_spec import ModelSpec
+from torchtitan.protocols.module import Module
 from torchtitan.protocols.sharding import ShardingConfig
 from torchtitan.tools import filesystem
 from torchtitan.tools.utils import get_peak_flops
@@ -88,6 +100,18 @@ if device.device_type() == "cpu":
 logger = logging.getLogger("codetitan")
 
 __all__ = [
+    "_resolve_process_group",
+    "_Action",
+    "_ComputationType",
+    "_PipelineStageBase",
+    "Module",
+    "unset_fake_temporarily",
+    "is_fake",
+    "FakeTensorMode",
+    "min_cut_rematerialization_partition",
+    "get_default_op_list",
+    "get_aten_target",
+    "aot_autograd",
     "IGNORE_INDEX",
     "AsyncMode",
     "BaseDataLoader",

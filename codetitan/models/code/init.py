@@ -12,7 +12,7 @@ from torch import nn
 
 from codetitan import device
 from codetitan.data.order import key
-from codetitan.titan import DTensor, Replicate, canonical_fqn
+from codetitan.titan import DTensor, Replicate, canonical_fqn, is_fake
 
 STD = 0.02
 _RESIDUAL = ("attention.wo.weight", "feed_forward.w2.weight")
@@ -30,6 +30,8 @@ def initial_std(name: str, n_layers: int) -> float:
 def init_parameters(model: nn.Module, *, n_layers: int, seed: int, tied: bool) -> None:
     """Fills every parameter: norms with 1, weights from a normal distribution cut at three standard deviations."""
     for wrapped_name, parameter in model.named_parameters():
+        if is_fake(parameter):
+            continue  # a plan's: it has no storage
         name = canonical_fqn(wrapped_name)
         if tied and name == "lm_head.weight":  # of a last pipeline stage
             name = "tok_embeddings.weight"
