@@ -43,6 +43,7 @@ from torch.distributed.pipelining.schedules import (
 )
 from torch.distributed.pipelining.stage import _PipelineStageBase  # how a stage reduces gradients under FSDP
 from torch.distributed.tensor import DTensor, Replicate, Shard
+from torch.distributed.tensor.debug import _clear_sharding_prop_cache  # it knows the meshes of other process groups
 from torch.nn.attention.flex_attention import BlockMask, and_masks, create_block_mask, create_mask
 
 # Reverts a code generation of inductor that Triton miscompiles next to FP8 stores (NaN in gradients: triton issue
@@ -100,6 +101,7 @@ if device.device_type() == "cpu":
 logger = logging.getLogger("codetitan")
 
 __all__ = [
+    "_clear_sharding_prop_cache",
     "_resolve_process_group",
     "_Action",
     "_ComputationType",

@@ -13,7 +13,13 @@ import torch.distributed as dist
 from codetitan.checkpoint import CodeCheckpoints
 from codetitan.data.loader import CodeDataLoader
 from codetitan.metrics import CodeMetrics
-from codetitan.titan import BaseDataLoader, DeviceMesh, FakeTensorMode, unset_fake_temporarily
+from codetitan.titan import (
+    BaseDataLoader,
+    DeviceMesh,
+    FakeTensorMode,
+    _clear_sharding_prop_cache,
+    unset_fake_temporarily,
+)
 from codetitan.trainer import CodeTrainer
 
 
@@ -82,6 +88,7 @@ def build(config: CodeTrainer.Config, *, rank: int, world_size: int) -> Iterator
             checkpoint=CodeCheckpoints.Config(enable=False),
             metrics=CodeMetrics.Config(enable_tensorboard=False),
         )
+        _clear_sharding_prop_cache()
         try:
             trainer = DryTrainer(config)
             yield trainer

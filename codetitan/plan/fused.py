@@ -51,7 +51,11 @@ def _is_fusible(node: fx.Node) -> bool:
     return bool(pointwise or _operators().is_fusible(node) or get_aten_target(node) in _REDUCTIONS)
 
 
-_REDUCTIONS = {torch.ops.aten.amax, torch.ops.aten.amin, torch.ops.aten.sum, torch.ops.aten.mean, torch.ops.aten.max}
+_aten = torch.ops.aten
+_REDUCTIONS = {_aten.amax, _aten.amin, _aten.sum, _aten.mean, _aten.max}
+# What inductor does in place, and a graph says by new tensors; with the argument that holds the result: a collective's
+# end, and its copy into the buffer that was made for it.
+_IN_PLACE = {torch.ops._c10d_functional.wait_tensor.default: 0, _aten.copy.default: 1}
 
 
 def fused_reads(graph: fx.Graph) -> dict[fx.Node, int]:
@@ -61,7 +65,9 @@ def fused_reads(graph: fx.Graph) -> dict[fx.Node, int]:
     def written(node: fx.Node) -> bool:
         return any(user not in fusible or (_is_view(user) and written(user)) for user in node.users)
 
-    in_registers = {node for node in fusible if _is_view(node) or not written(node)}
+    in_registers = {node for node in fusible if _is_view(node) or not written(node)} | set(
+        graph.find_nodes(op="call_function", target=_aten.empty.memory_format)  # for a result of _IN_PLACE
+    )
 
     def read_by(node: fx.Node, seen: set[fx.Node]) -> Iterator[fx.Node]:
         for source in node.all_input_nodes:
@@ -73,8 +79,8 @@ def fused_reads(graph: fx.Graph) -> dict[fx.Node, int]:
             else:
                 yield source
 
-    return {
-        node: 0 if node in in_registers else max(1, sum(map(_bytes, read_by(node, set())))) for node in fusible
+    return dict.fromkeys(in_registers, 0) | {
+        node: max(1, sum(map(_bytes, read_by(node, set())))) for node in fusible - in_registers
     }
 
 
@@ -83,6 +89,11 @@ class _Interpreter(fx.Interpreter):
         super().__init__(module)
         self._ledger = ledger
         self._reads = fused_reads(module.graph)
+
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        if target in _IN_PLACE:
+            return args[_IN_PLACE[target]]
+        return super().call_function(target, args, kwargs)
 
     def run_node(self, n: fx.Node) -> Any:
         self._ledger.fused = self._reads.get(n)
@@ -99,7 +110,10 @@ def fused_backend(ledger: Ledger) -> Callable[..., Any]:
         interpreter = _Interpreter(module, ledger)
 
         def run(arguments: list[Any]) -> Any:
-            return interpreter.boxed_run(arguments)
+            try:
+                return interpreter.boxed_run(arguments)
+            finally:
+                interpreter.env = {}  # it would keep what has no use in the graph until the next run
 
         run._boxed_call = True  # type: ignore[attr-defined]  # the caller lets go of what the graph has used
         return run

@@ -74,16 +74,16 @@ class _Boundary(torch.autograd.Function):
 class _Bounded(nn.Module):
     """A block between boundaries; the last one has one behind it, too."""
 
-    def __init__(self, block: nn.Module, ledger: Ledger, index: int) -> None:
+    def __init__(self, block: nn.Module, ledger: Ledger, index: int, *, last: bool) -> None:
         super().__init__()
         self.block = block
-        self._ledger, self._index = ledger, index
+        self._ledger, self._index, self._last = ledger, index, last
 
     def forward(self, hidden: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         i, ledger = self._index, self._ledger
         before = "embedding" if i == 0 else f"block {i - 1}"
         out = self.block(_Boundary.apply(hidden, ledger, before, f"block {i} backward"), *args, **kwargs)
-        return _Boundary.apply(out, ledger, f"block {i}", "head") if i == BLOCKS - 1 else out
+        return _Boundary.apply(out, ledger, f"block {i}", "head") if self._last else out
 
 
 @dataclass(frozen=True)
@@ -124,13 +124,13 @@ class Trace:
     hidden: int
 
 
-def without_stages(config: CodeTrainer.Config) -> CodeTrainer.Config:
-    """Returns the configuration of `BLOCKS` blocks in one stage: what a rank does for one microbatch of a pipeline."""
+def without_stages(config: CodeTrainer.Config, blocks: int) -> CodeTrainer.Config:
+    """Returns the configuration of some blocks in one stage: what a rank does for one microbatch of a pipeline."""
     p, training, spec = config.parallelism, config.training, config.model_spec
     rows = p.pipeline_parallel_microbatch_size if p.pipeline_parallel_degree > 1 else training.local_batch_size
     never = p.pipeline_parallel_degree > 1 and p.fsdp_reshard_after_forward == "default"  # torchtitan's default then
     model = copy.deepcopy(spec.model)
-    model.layers, model.stages = model.layers[:BLOCKS], []
+    model.layers, model.stages = [copy.deepcopy(model.layers[0]) for _ in range(blocks)], []
     for layer in model.layers:
         layer.attention.inner_attention = FusedAttention.Config()
     return replace(
@@ -165,7 +165,9 @@ def _degree_of(part: Any, topology: Topology) -> Callable[[Any], str]:
     return degree_of
 
 
-def trace(config: CodeTrainer.Config, topology: Topology, roofline: Roofline, attention_share: float) -> Trace:
+def trace(
+    config: CodeTrainer.Config, topology: Topology, roofline: Roofline, attention_share: float, *, blocks: int = BLOCKS
+) -> Trace:
     """Traces the microbatches of a rank of `topology`; see `Trace`.
 
     Args:
@@ -173,10 +175,12 @@ def trace(config: CodeTrainer.Config, topology: Topology, roofline: Roofline, at
         topology: the mesh; its pipeline degree is taken for 1.
         roofline: how long a kernel takes.
         attention_share: share of the full L × L attention that the mask leaves.
+        blocks: of the model that is run.
     """
+    torch._dynamo.reset()  # of another trace in this process
     pipelined = config.parallelism.pipeline_parallel_degree > 1
     topology = replace(topology, degrees={**topology.degrees, "pp": 1})
-    config = without_stages(config)
+    config = without_stages(config, blocks)
     rows, seq_len = config.training.local_batch_size, config.training.seq_len
     with fake_mode() as mode:
         ledger = Ledger(mode, seconds=roofline.seconds, attention_share=attention_share)
@@ -185,15 +189,15 @@ def trace(config: CodeTrainer.Config, topology: Topology, roofline: Roofline, at
         with build(config, rank=0, world_size=topology.world_size) as trainer:
             part = trainer.model_parts[0]
             ledger.degree_of = _degree_of(part, topology)
-            blocks = list(part.layers.items())
+            layers = list(part.layers.items())
             parameters = {
                 "embedding": shards(part.tok_embeddings),
-                "block": shards(blocks[-1][1]),
+                "block": shards(layers[-1][1]),
                 "norm": shards(part.norm),
                 "head": shards(part.lm_head),
             }
-            for i, (name, block) in enumerate(blocks):
-                part.layers[name] = _Bounded(block, ledger, i)
+            for i, (name, block) in enumerate(layers):
+                part.layers[name] = _Bounded(block, ledger, i, last=i == blocks - 1)
             for tensor in [*part.parameters(), *part.buffers()]:
                 ledger.see(tensor)
 
