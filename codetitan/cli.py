@@ -76,6 +76,12 @@ class PlanCommand:
     json: bool = False
     """Print JSON: bytes, seconds, FLOPs."""
 
+    search: bool = False
+    """Compare degrees, microbatches and activation checkpointing for these GPUs instead; takes minutes."""
+
+    output: Path | None = None
+    """With --search: write the best as a TOML file, too."""
+
     gpu_memory_gib: float | None = None
     """Memory, as nvidia-smi lists it."""
 
@@ -97,8 +103,12 @@ class PlanCommand:
     def run(self, overrides: Sequence[str]) -> None:
         from codetitan.plan import gpus
 
-        for option, value in (("--world-size", self.world_size), ("--nodes-of", self.nodes_of)):
-            _at_least_one(option, value)
+        if self.output is not None and not self.search:
+            raise ConfigError("--output needs --search")
+        if self.search and self.json:
+            raise ConfigError("--search prints no JSON; leave one of them out")
+        _at_least_one("--world-size", self.world_size)
+        _at_least_one("--nodes-of", self.nodes_of)
         changes = {
             "memory": (self.gpu_memory_gib, "--gpu-memory-gib", gpus.GIB),
             "bf16_flops": (self.gpu_bf16_tflops, "--gpu-bf16-tflops", 1e12),
@@ -115,7 +125,7 @@ class PlanCommand:
 
         command.run(
             self.config, overrides, world_size=self.world_size, gpu=gpu, nodes_of=self.nodes_of, rank=self.rank,
-            as_json=self.json,
+            as_json=self.json, searches=self.search, output=self.output,
         )  # fmt: skip
 
 

@@ -21,17 +21,17 @@ import torch.distributed.tensor.experimental._context_parallel._attention as con
 import torchtitan.distributed.utils as dist_utils
 import torchtitan.trainer as trainer_module
 from spmd_types import assert_type_like  # gives a tensor the annotations of another; FSDP reads those of parameters
+from torch._C._distributed_c10d import _resolve_process_group
 from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.utils import counters as dynamo_counters
+from torch._functorch.compile_utils import get_aten_target
 from torch._functorch.partitioners import (  # how inductor splits a graph: codetitan plan splits it alike
-    get_aten_target,
     get_default_op_list,
     min_cut_rematerialization_partition,
 )
 from torch._inductor import config as inductor_config
 from torch._subclasses.fake_tensor import FakeTensorMode, is_fake, unset_fake_temporarily  # a plan's tensors
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.distributed_c10d import _resolve_process_group
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.pipelining.schedules import (
     PipelineScheduleSingle,
@@ -101,19 +101,6 @@ if device.device_type() == "cpu":
 logger = logging.getLogger("codetitan")
 
 __all__ = [
-    "_clear_sharding_prop_cache",
-    "_resolve_process_group",
-    "_Action",
-    "_ComputationType",
-    "_PipelineStageBase",
-    "Module",
-    "unset_fake_temporarily",
-    "is_fake",
-    "FakeTensorMode",
-    "min_cut_rematerialization_partition",
-    "get_default_op_list",
-    "get_aten_target",
-    "aot_autograd",
     "IGNORE_INDEX",
     "AsyncMode",
     "BaseDataLoader",
@@ -129,6 +116,7 @@ __all__ = [
     "DeviceMesh",
     "Embedding",
     "FSDPModule",
+    "FakeTensorMode",
     "FlexAttention",
     "Float8LinearConfig",
     "FullAC",
@@ -141,6 +129,7 @@ __all__ = [
     "MemoryBudgetAC",
     "MetricsProcessor",
     "ModelSpec",
+    "Module",
     "OptimizersContainer",
     "ParallelismConfig",
     "ParamGroupConfig",
@@ -159,9 +148,15 @@ __all__ = [
     "TrainingConfig",
     "VarlenAttention",
     "WeightWithDynamicFloat8CastTensor",
+    "_Action",
+    "_ComputationType",
+    "_PipelineStageBase",
+    "_clear_sharding_prop_cache",
     "_get_metrics_rank",
     "_patch_inductor_min_max_codegen",
+    "_resolve_process_group",
     "and_masks",
+    "aot_autograd",
     "assert_type_like",
     "canonical_fqn",
     "create_block_mask",
@@ -170,15 +165,20 @@ __all__ = [
     "dense_param_placement",
     "dynamo_counters",
     "filesystem",
+    "get_aten_target",
+    "get_default_op_list",
     "get_peak_flops",
     "get_schedule_class",
     "inductor_config",
+    "is_fake",
     "logger",
     "make_ffn_config",
+    "min_cut_rematerialization_partition",
     "parallelize_llama",
     "pipeline_llm",
     "precompute_float8_dynamic_scale_for_fsdp",
     "skip_param_init",
     "spmd_types",
     "structured_logger",
+    "unset_fake_temporarily",
 ]

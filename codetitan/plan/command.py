@@ -11,12 +11,16 @@ from pathlib import Path
 # A plan runs on a CPU, whatever the machine has: its tensors have no storage.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
+from codetitan.config import data
 from codetitan.config.resolve import Resolved, resolve
+from codetitan.data.digest import open_loaders
 from codetitan.errors import ConfigError
+from codetitan.models.code.attention import CAUSAL
 from codetitan.plan import report
 from codetitan.plan.dry_run import build, fake_mode
 from codetitan.plan.estimate import Estimate, estimate
 from codetitan.plan.gpus import GPU
+from codetitan.plan.search import search
 from codetitan.plan.trace import shards
 
 
@@ -24,6 +28,30 @@ def quiet() -> None:
     """Keeps torch's and torchtitan's remarks about fake runs off the console."""
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
+
+
+_SAMPLES = 64
+
+
+def document_share(resolved: Resolved) -> tuple[float | None, str]:
+    """Returns the share of the L × L attention that lies inside documents, measured on the first samples of the corpus.
+
+    Without document masks, or without the corpus here, it is None, and the second value says why.
+    """
+    if resolved.config.model.attention == CAUSAL:
+        return None, "without document masks"
+    try:
+        data.require_sources(resolved.config)
+        (loader,) = open_loaders(resolved, 1)
+    except ConfigError as error:
+        return None, str(error)
+    pairs = samples = 0
+    for inputs, _ in loader:
+        pairs += int((inputs["positions"] + 1).sum())
+        samples += len(inputs["positions"])
+        if samples >= _SAMPLES or loader.exhausted:
+            break
+    return pairs / (samples * resolved.config.training.seq_len**2), ""
 
 
 def dry_run(resolved: Resolved, plan: Estimate, rank: int) -> str:
@@ -39,10 +67,12 @@ def dry_run(resolved: Resolved, plan: Estimate, rank: int) -> str:
     except (ValueError, RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(f"the trainer's set-up fails on rank {rank}: {' '.join(str(error).split())}") from error
     seconds = time.perf_counter() - start
-    place = ", ".join(f"{name} {i}" for name, i in plan.topology.coordinates(rank).items() if plan.topology.degrees[name] > 1)
+    place = ", ".join(
+        f"{name} {i}" for name, i in plan.topology.coordinates(rank).items() if plan.topology.degrees[name] > 1
+    )
     return (
-        f"dry run rank {rank}{f' ({place})' if place else ''} of {resolved.world_size} was built by the trainer's own code, on fake "
-        f"process groups: {held / 2**20:,.1f} MiB of parameters; {seconds:.1f} s"
+        f"dry run rank {rank}{f' ({place})' if place else ''} of {resolved.world_size} was built by the trainer's own "
+        f"code, on fake process groups: {held / 2**20:,.1f} MiB of parameters; {seconds:.1f} s"
     )
 
 
@@ -50,18 +80,49 @@ def run(
     config: Path,
     overrides: Sequence[str],
     *,
-    world_size: int,
+    world_size: int | None,
     gpu: GPU,
     nodes_of: int,
     rank: int,
     as_json: bool,
+    searches: bool,
+    output: Path | None,
 ) -> None:
     """Prints the plan; see `codetitan plan --help`."""
     quiet()
     resolved = resolve(config, overrides, world_size=world_size, here=False)
-    plan = estimate(resolved.config, resolved.world_size, gpu, nodes_of=nodes_of)
+    if not 0 <= rank < resolved.world_size:
+        raise ConfigError(f"--rank {rank} must be one of 0 to {resolved.world_size - 1}")
+    if resolved.config.float8.recipe != "none" and not gpu.fp8_flops:
+        raise ConfigError(
+            f'float8.recipe = "{resolved.config.float8.recipe}": the {gpu.name} has no FP8; set it to "none"'
+        )
+    share, why_not = document_share(resolved)
+    if searches:
+        best, compared = search(
+            resolved.config, resolved.world_size, gpu, nodes_of=nodes_of, document_share=share, at_most=10
+        )
+        if not best:
+            raise ConfigError(
+                f"--search: none of {compared} valid settings fits {resolved.world_size} × {gpu.name}; take more GPUs, "
+                "a smaller flavor or a shorter training.seq_len"
+            )
+        fragment = report.fragment(best[0], config, resolved.world_size)
+        print(report.ranking(best, compared), fragment, sep="\n\n")
+        if output is not None:
+            _write(output, fragment)
+        return
+    plan = estimate(resolved.config, resolved.world_size, gpu, nodes_of=nodes_of, document_share=share)
     note = dry_run(resolved, plan, rank)
     if as_json:
         print(json.dumps(report.as_json(plan, resolved.config), indent=2))
     else:
-        print(report.text(plan, resolved.config, note))
+        print(report.text(plan, resolved.config, note, why_not))
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--output {file} can't be written: {error.strerror}") from None
+    print(f"\n{file}")

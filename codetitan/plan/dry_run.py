@@ -67,7 +67,10 @@ def fake_mode() -> Iterator[FakeTensorMode]:
         with unset_fake_temporarily():
             init(self, *args, **kwargs)
 
-    with FakeTensorMode(allow_non_fake_inputs=True) as mode, mock.patch.object(DeviceMesh, "__init__", init_with_values):
+    with (
+        FakeTensorMode(allow_non_fake_inputs=True) as mode,
+        mock.patch.object(DeviceMesh, "__init__", init_with_values),
+    ):
         yield mode
 
 
@@ -80,7 +83,7 @@ def build(config: CodeTrainer.Config, *, rank: int, world_size: int) -> Iterator
     """
     place = {"NGPU": world_size, "WORLD_SIZE": world_size, "RANK": rank, "LOCAL_RANK": 0}
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {k: str(v) for k, v in place.items()}):
-        config = replace(
+        config = replace(  # type: ignore[call-arg]  # fields of torchtitan's
             config,
             dump_folder=folder,
             comm=replace(config.comm, mode="fake_backend"),
@@ -88,7 +91,7 @@ def build(config: CodeTrainer.Config, *, rank: int, world_size: int) -> Iterator
             checkpoint=CodeCheckpoints.Config(enable=False),
             metrics=CodeMetrics.Config(enable_tensorboard=False),
         )
-        _clear_sharding_prop_cache()
+        _clear_sharding_prop_cache()  # type: ignore[no-untyped-call]
         try:
             trainer = DryTrainer(config)
             yield trainer
@@ -96,4 +99,3 @@ def build(config: CodeTrainer.Config, *, rank: int, world_size: int) -> Iterator
         finally:
             if dist.is_initialized():
                 dist.destroy_process_group()
-

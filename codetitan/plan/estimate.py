@@ -218,7 +218,12 @@ def _activations(own: Sequence[Stage], passes: Sequence[Pass], traced: Trace, st
 
 
 def _rank_memory(
-    config: CodeTrainer.Config, own: list[int], stages: Sequence[Stage], passes: Sequence[Pass], traced: Trace, rank: int
+    config: CodeTrainer.Config,
+    own: list[int],
+    stages: Sequence[Stage],
+    passes: Sequence[Pass],
+    traced: Trace,
+    rank: int,
 ) -> Memory:
     held_stages = [stages[i] for i in own]
     held, optimized = _held(held_stages, traced, config.model.shape().tie_embeddings)
@@ -251,8 +256,8 @@ _PCIE = 0.8 * 63e9
 def _seconds(segment: Segment, topology: Topology, gpu: GPU, overlapped: frozenset[str]) -> tuple[float, float]:
     """Returns a segment's seconds, and how many of them it waits for the links.
 
-    Collectives of tensor and context parallelism are waited for; FSDP's, in streams of their own, where they last longer
-    than the segment's own work.
+    Collectives of tensor and context parallelism are waited for; FSDP's, in streams of their own, where they last
+    longer than the segment's own work.
     """
     links = {
         degree: topology.seconds(degree, received, segment.cost.calls[degree], gpu)
@@ -293,14 +298,17 @@ def estimate(
     microbatches = training.local_batch_size // p.pipeline_parallel_microbatch_size if pipelined else accumulated
     passes = order(p.pipeline_parallel_schedule, pp, len(stages), microbatches)
     own = [sorted({one.stage for one in rank}) for rank in passes]
-    memory = [
-        _rank_memory(config, own[i], stages, passes[i], traced, topology.rank({"pp": i})) for i in range(pp)
-    ]
+    memory = [_rank_memory(config, own[i], stages, passes[i], traced, topology.rank({"pp": i})) for i in range(pp)]
 
     overlapped = frozenset({"fsdp", "replicate"} | ({"tp"} if config.compile.enable_async_tensor_parallel else set()))
     forward = [[_seconds(s, topology, gpu, overlapped) for s in stage.forward(traced.next)] for stage in stages]
     backward = [[_seconds(s, topology, gpu, overlapped) for s in stage.backward(traced.next)] for stage in stages]
-    halves = {"forward": (forward, 1.0), "backward": (backward, 1.0), "input": (backward, 0.5), "weight": (backward, 0.5)}
+    halves = {
+        "forward": (forward, 1.0),
+        "backward": (backward, 1.0),
+        "input": (backward, 0.5),
+        "weight": (backward, 0.5),
+    }
 
     def seconds(one: Pass) -> float:
         parts, factor = halves[one.kind]
@@ -358,8 +366,8 @@ def _traffic(
             cost = cost + (first + following * (microbatches - 1)) * rounds
             if pipelined:
                 cost = cost + _reduction(stage, traced, topology) * rounds
-                received = ((not stage.first) + (not stage.last)) * microbatches * rounds
-                cost = cost + Cost(0.0, 0.0, {"pp": received * traced.hidden}, {"pp": received})
+                tensors = ((not stage.first) + (not stage.last)) * microbatches * rounds
+                cost = cost + Cost(0.0, 0.0, {"pp": tensors * traced.hidden}, {"pp": tensors})
         for degree, received in cost.received.items():
             most[degree] = max(most.get(degree, (0.0, 0.0)), (received, cost.calls[degree]))
     return [
@@ -378,7 +386,7 @@ def sum_cost(segments: Sequence[Segment]) -> Cost:
 
 
 def _reduction(stage: Stage, traced: Trace, topology: Topology) -> Cost:
-    """Returns the collectives by which a stage's gradients are reduced, once a step, a call for each of FSDP's groups."""
+    """Returns the collectives that reduce a stage's gradients once a step, a call for each of FSDP's groups."""
     held, _ = _held([stage], traced, tied=False)
     shards, copies = topology.size("fsdp"), topology.size("replicate")
     calls = stage.blocks + stage.first + stage.last

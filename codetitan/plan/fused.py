@@ -119,7 +119,7 @@ def fused_backend(ledger: Ledger) -> Callable[..., Any]:
         return run
 
     def decompositions() -> Any:
-        from torch._inductor.compile_fx import select_decomp_table
+        from torch._inductor.decomposition import select_decomp_table
 
         return select_decomp_table()
 

@@ -1,9 +1,9 @@
 """The GPUs that `codetitan plan` knows: peaks, memory and links. No torch here.
 
 Peaks are dense (data sheets that print them "with sparsity" are halved), links are one direction's. Memory is what
-nvidia-smi lists for the board. Sources, all NVIDIA's: A100 data sheet (2188504), H100 data sheet (2287922, SXM), H200 data
-sheet (3002446), HGX B200 / DGX B200 data sheet (3248463). The network is that of the DGX of the same generation: one
-adapter a GPU, 200 Gb/s (DGX A100) or 400 Gb/s (DGX H100, H200, B200).
+nvidia-smi lists for the board. Sources, all NVIDIA's: the data sheets "A100 80GB", "H100" (SXM), "H200" (SXM) and "DGX
+B200". The network is that of the DGX of the same generation: one adapter a GPU, 200 Gb/s (DGX A100) or 400 Gb/s (DGX
+H100, H200, B200).
 """
 
 from dataclasses import dataclass, replace

@@ -79,7 +79,7 @@ class Ledger(TorchDispatchMode):
         seconds: Callable[[str, float, float], float],
         attention_share: float,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.fused: int | None = None
         self.now = 0
         self.boundary = 0  # bytes of the hidden state where the last segment of a forward pass ended
@@ -183,13 +183,13 @@ class Ledger(TorchDispatchMode):
             self._resized(storage)
             return out
 
-        torch.UntypedStorage.resize_ = resize_  # type: ignore[method-assign]  # FSDP frees gathered weights with it
-        super().__enter__()
+        torch.UntypedStorage.resize_ = resize_  # type: ignore[method-assign, assignment]  # FSDP frees gathered weights with it
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
         torch.UntypedStorage.resize_ = self._resize  # type: ignore[method-assign]
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
 
 
 def _group(func: Any, args: Any, kwargs: Any) -> Any:

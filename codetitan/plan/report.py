@@ -1,15 +1,17 @@
 """What `codetitan plan` prints: the mesh drawn, tables of memory, traffic and time, and what to change."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from codetitan.config import degrees
 from codetitan.config.choice import Choice
 from codetitan.config.schema import hints, split
 from codetitan.metrics import duration
 from codetitan.plan.estimate import FRAGMENTATION, RESERVED, Estimate, Memory, Stage
 from codetitan.plan.gpus import GIB
+from codetitan.plan.search import Found
 from codetitan.plan.topology import DEGREES, DIMENSIONS, Topology
 from codetitan.titan import FullAC, SelectiveAC
 from codetitan.trainer import CodeTrainer
@@ -25,7 +27,13 @@ def _columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
     """Aligns columns: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        (indent + "  ".join(f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True)))).rstrip()
+        (
+            indent
+            + "  ".join(
+                f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}"
+                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            )
+        ).rstrip()
         for row in rows
     ]
 
@@ -38,13 +46,19 @@ def _ranges(numbers: Sequence[int]) -> str:
     return ",".join(shown) + (",…" if len(numbers) > 4 else "")
 
 
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def draw(topology: Topology) -> list[str]:
     """Draws the first node (at most 8 columns a line), a cell a rank, and says where each degree's groups reach."""
     active = [name for name in DIMENSIONS if topology.degrees[name] > 1]
     shape = " · ".join(f"{_NAMES[name]} {topology.degrees[name]}" for name in active) or "one process"
     nodes = -(-topology.world_size // topology.nodes_of)
     ranks = list(range(min(topology.world_size, topology.nodes_of)))
-    lines = [f"mesh    {shape} = {topology.world_size} GPUs on {nodes} {'node' if nodes == 1 else 'nodes'} of {topology.nodes_of}"]
+    lines = [
+        f"mesh    {shape} = {_count(topology.world_size, 'GPU')} on {_count(nodes, 'node')} of {topology.nodes_of}"
+    ]
     if active:
         cells = [["rank", *map(str, ranks)]]
         for name in active:
@@ -74,10 +88,21 @@ def _contents(stage: Stage) -> str:
 
 
 def _memory(plan: Estimate) -> list[str]:
-    rows = [["rank", "parameters", "gradients", "optimizer", "FSDP's whole", "buffers", "activations", "peak", "needed"]]
+    rows = [
+        ["rank", "parameters", "gradients", "optimizer", "FSDP's whole", "buffers", "activations", "peak", "needed"]
+    ]
     for one in plan.memory:
         name = f"{one.rank}" if len(plan.memory) == 1 else f"{one.rank} (stage {', '.join(map(str, one.stages))})"
-        values = (one.parameters, one.gradients, one.optimizer, one.gathered, one.buffers, one.activations, one.peak, one.needed)
+        values = (
+            one.parameters,
+            one.gradients,
+            one.optimizer,
+            one.gathered,
+            one.buffers,
+            one.activations,
+            one.peak,
+            one.needed,
+        )
         rows.append([name, *map(_gib, values)])
     shown = [i for i in range(len(rows[0])) if i < 4 or i > 5 or any(row[i] != "0.00" for row in rows[1:])]
     table = _columns([[row[i] for i in shown] for row in rows])
@@ -88,8 +113,8 @@ def _memory(plan: Estimate) -> list[str]:
     share = 100 * fullest.needed / plan.gpu.memory
     verdict = "fits" if plan.fits else "DOES NOT FIT"
     lines.append(
-        f"  {verdict}: {_gib(fullest.needed)} of {_gib(plan.gpu.memory)} GiB ({share:.0f} %), of which {RESERVED / GIB:.0f} GiB "
-        f"are for CUDA and NCCL and {100 * FRAGMENTATION:.0f} % for fragmentation (assumed)"
+        f"  {verdict}: {_gib(fullest.needed)} of {_gib(plan.gpu.memory)} GiB ({share:.0f} %); assumed of it: "
+        f"{RESERVED / GIB:.0f} GiB for CUDA and NCCL, {100 * FRAGMENTATION:.0f} % for fragmentation"
     )
     return lines
 
@@ -99,32 +124,41 @@ def _traffic(plan: Estimate) -> list[str]:
         return []
     rows = [["degree", "received", "collectives", "over", "alone it takes", ""]]
     for link in plan.traffic:
-        rows.append([
-            link.degree.upper() if link.degree != "replicate" else link.degree, f"{link.received / 1e9:,.2f} GB",
-            f"{link.calls:,.0f}", link.link, f"{1e3 * link.seconds:,.1f} ms", "overlapped" if link.overlapped else "waited for",
-        ])  # fmt: skip
+        rows.append(
+            [
+                link.degree.upper() if link.degree != "replicate" else link.degree,
+                f"{link.received / 1e9:,.2f} GB",
+                f"{link.calls:,.0f}",
+                link.link,
+                f"{1e3 * link.seconds:,.1f} ms",
+                "overlapped" if link.overlapped else "waited for",
+            ]
+        )
     return ["traffic of a GPU and step", *_columns(rows)]
 
 
-def _time(plan: Estimate, config: CodeTrainer.Config) -> list[str]:
+def _time(plan: Estimate, no_share: str) -> list[str]:
     flops = plan.flops_per_token
     kinds = {"full": "full attention", "causal": "causal", "documents": "inside documents"}
     lines = ["FLOPs   a token: " + ", ".join(f"{kinds[k]} {n / 1e9:,.2f} G" for k, n in flops.items())]
     if "documents" not in flops:
-        lines[0] += "; the share inside documents is not known: no corpus was read"
-    parts = [f"optimizer {1e3 * plan.optimizer_s:.1f} ms", f"waiting for links {100 * plan.waiting_s / plan.step_s:.1f} %"]
+        lines.append(f"  documents were not counted: {no_share}")
+    parts = [
+        f"optimizer {1e3 * plan.optimizer_s:.1f} ms",
+        f"waiting for links {100 * plan.waiting_s / plan.step_s:.1f} %",
+    ]
     if plan.topology.degrees["pp"] > 1:
         parts.append(f"pipeline bubble {100 * plan.bubble:.1f} %")
     mfu = ", ".join(f"{kinds[k]} {100 * plan.mfu(k):.1f} %" for k in ("full", "causal"))
-    hours = plan.seconds / 3600
+    hours, gpus = plan.seconds / 3600, plan.topology.world_size
     return [
         *lines,
         f"time    {plan.step_s:.3f} s a step of {plan.tokens_per_step:,} tokens; {', '.join(parts)}",
-        f"  {plan.tok_per_s_per_gpu:,.0f} tok/s/GPU, {plan.tok_per_s_per_gpu * plan.topology.world_size:,.0f} tok/s in all",
+        f"  {plan.tok_per_s_per_gpu:,.0f} tok/s/GPU, {plan.tok_per_s_per_gpu * gpus:,.0f} tok/s in all",
         f"  MFU of {plan.peak_flops / 1e12:,.0f} TFLOP/s ({plan.precision.upper()}): {mfu}",
         f"  {plan.steps:,} steps, {plan.steps * plan.tokens_per_step / 1e9:,.1f}B tokens: {duration(plan.seconds)} "
-        f"({hours:,.1f} h, {hours * plan.topology.world_size:,.0f} GPU-hours)",
-        "  assumed: the shares of peaks in codetitan/plan/roofline.py and topology.py; no stragglers, checkpoints or loader",
+        f"({hours:,.1f} h, {hours * gpus:,.0f} GPU-hours)",
+        "  assumed: shares of the peaks (codetitan/plan/roofline.py, topology.py); no stragglers, saving, data loading",
     ]
 
 
@@ -154,25 +188,35 @@ def advice(plan: Estimate, config: CodeTrainer.Config) -> list[str]:
     return [f"change  {_gib(missing)} GiB are missing; one of:", *(f"  {tip}" for tip in tips), "  or ask: --search"]
 
 
-def text(plan: Estimate, config: CodeTrainer.Config, note: str) -> str:
-    """Returns the whole report; `note` says what the dry run built."""
+def text(plan: Estimate, config: CodeTrainer.Config, note: str, no_share: str) -> str:
+    """Returns the whole report; `note` says what the dry run built, `no_share` why no documents were counted."""
     shape, training = config.model.shape(), config.training
     p = config.parallelism
     rows = p.pipeline_parallel_microbatch_size if p.pipeline_parallel_degree > 1 else training.local_batch_size
+    precision = f"FP8 {config.float8.recipe}" if config.float8.recipe != "none" else training.mixed_precision_param
     head = [
-        f"plan    {config.model.flavor}, {shape.n_params / 1e6:,.1f}M parameters, on {plan.topology.world_size} × {plan.gpu.name}",
-        f"  {training.global_batch_size} × {training.seq_len:,} tokens a step, microbatches of {rows}; "
-        f"activation checkpointing {_choice(config, 'activation_checkpoint')}, compile {'on' if config.compile.enable else 'off'}, "
-        f"{config.model.attention} attention, {'FP8 ' + config.float8.recipe if config.float8.recipe != 'none' else training.mixed_precision_param}",
+        f"plan    {config.model.flavor}, {shape.n_params / 1e6:,.1f}M parameters, on {plan.topology.world_size} × "
+        f"{plan.gpu.name}",
+        f"  {training.global_batch_size} × {training.seq_len:,} tokens a step, microbatches of {_count(rows, 'row')}",
+        f"  {precision}, {config.model.attention} attention, activation checkpointing "
+        f"{_choice(config, 'activation_checkpoint')}, compile {'on' if config.compile.enable else 'off'}",
     ]
     stages = []
     if len(plan.stages) > 1:
         stages = [f"stages  {p.pipeline_parallel_schedule}"]
-        stages += [
-            f"  stage {i} on pipeline rank {next(r for r, one in enumerate(plan.memory) if i in one.stages)}: {_contents(stage)}"
-            for i, stage in enumerate(plan.stages)
-        ]
-    sections = [head, draw(plan.topology), stages, _memory(plan), advice(plan, config), _traffic(plan), _time(plan, config), [note]]
+        for i, stage in enumerate(plan.stages):
+            rank = next(r for r, one in enumerate(plan.memory) if i in one.stages)
+            stages.append(f"  stage {i} on pipeline rank {rank}: {_contents(stage)}")
+    sections = [
+        head,
+        draw(plan.topology),
+        stages,
+        _memory(plan),
+        advice(plan, config),
+        _traffic(plan),
+        _time(plan, no_share),
+        [note],
+    ]
     return "\n".join(line for section in sections for line in section)
 
 
@@ -217,3 +261,39 @@ def as_json(plan: Estimate, config: CodeTrainer.Config) -> dict[str, Any]:
             "gpu_hours": plan.seconds / 3600 * plan.topology.world_size,
         },
     }
+
+
+def ranking(found: Sequence[Found], compared: int) -> str:
+    """Returns the table of a search, the best first."""
+    settings = ["FSDP", "replicate", "TP", "CP", "PP", "microbatch", "checkpointing"]
+    rows = [["", *settings, "GiB", "tok/s/GPU", "MFU", "waiting", "bubble"]]
+    for i, one in enumerate(found, start=1):
+        c, plan = one.candidate, one.plan
+        degrees_ = map(str, (c.shard, c.replicate, c.tp, c.cp, c.pp, c.rows))
+        shares = (plan.mfu("full"), plan.waiting_s / plan.step_s, plan.bubble)
+        speed = f"{plan.tok_per_s_per_gpu:,.0f}"
+        gib = f"{plan.fullest.needed / GIB:.1f}"
+        rows.append([str(i), *degrees_, c.checkpointing, gib, speed, *(f"{100 * share:.1f} %" for share in shares)])
+    lines = _columns(rows)
+    return "\n".join(
+        [f"search  {compared} valid settings were compared; those that fit, by estimated tokens a second", *lines]
+    )
+
+
+def fragment(best: Found, file: Path, world_size: int) -> str:
+    """Returns a TOML file that extends `file` with the best settings."""
+    tables: dict[str, list[str]] = {}
+    settings = best.candidate.settings(
+        best.config.training.global_batch_size, best.config.parallelism.pipeline_parallel_schedule
+    )
+    for key, value in settings.items():
+        section, name = key.split(".")
+        tables.setdefault(section, []).append(f"{name} = {json.dumps(value)}")
+    lines = [
+        f"# codetitan plan --search for {world_size} × {best.plan.gpu.name}: an estimated "
+        f"{best.plan.tok_per_s_per_gpu:,.0f} tok/s/GPU",
+        f"extends = {json.dumps(str(file.absolute()))}",
+    ]
+    for section, settings_ in tables.items():
+        lines += ["", f"[{section}]", *settings_]
+    return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ from codetitan.plan.gpus import GPU
 # bf16 and FP8 matmuls: cuBLAS on an H100 SXM sustains 600 to 750 of 989 TFLOP/s in bf16, less of the peak in FP8.
 MATMUL_SHARE, FP8_SHARE = 0.70, 0.60
 # (forward, backward) of attention with heads of 128: FlashAttention-3, arXiv 2407.08608, figures 5 and 6 (FA2 about 350
-# and 300 TFLOP/s, FA3 and cuDNN about 620 and 500, causal, long sequences); FlexAttention, arXiv 2412.05496, is near FA2.
+# and 300 TFLOP/s, FA3 and cuDNN about 620 and 500, causal, long sequences); FlexAttention, arXiv 2412.05496: near FA2.
 ATTENTION_SHARES = {
     "flex": (0.34, 0.28),
     "flex_flash": (0.50, 0.40),

@@ -1,4 +1,4 @@
-"""Where each rank stands: the mesh's coordinates, the groups of each degree, and the links between them. No torch here."""
+"""Where each rank stands: coordinates in the mesh, the groups of each degree, the links between them. No torch here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -66,7 +66,7 @@ class _Boundary(torch.autograd.Function):
         return hidden.view_as(hidden) if hidden.is_contiguous() else hidden.contiguous()
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         ctx.ledger.close_segment(ctx.after)
         return gradient, None, None, None
 
@@ -133,7 +133,7 @@ def without_stages(config: CodeTrainer.Config, blocks: int) -> CodeTrainer.Confi
     model.layers, model.stages = [copy.deepcopy(model.layers[0]) for _ in range(blocks)], []
     for layer in model.layers:
         layer.attention.inner_attention = FusedAttention.Config()
-    return replace(
+    return replace(  # type: ignore[call-arg]  # fields of torchtitan's
         config,
         model_spec=replace(spec, model=model),
         parallelism=replace(
@@ -185,7 +185,8 @@ def trace(
     with fake_mode() as mode:
         ledger = Ledger(mode, seconds=roofline.seconds, attention_share=attention_share)
         if config.compile.enable:
-            config = replace(config, compile=replace(config.compile, backend=fused_backend(ledger)))
+            compiler = replace(config.compile, backend=fused_backend(ledger))
+            config = replace(config, compile=compiler)  # type: ignore[call-arg]
         with build(config, rank=0, world_size=topology.world_size) as trainer:
             part = trainer.model_parts[0]
             ledger.degree_of = _degree_of(part, topology)
@@ -215,10 +216,11 @@ def trace(
                 ledger.close_segment("embedding backward")
                 return ledger.take_segments()
 
+            stage: Any = SimpleNamespace(submod=part)  # all of a stage that its reduction reads
             with ledger:
                 microbatch()  # compiles
                 if pipelined:
-                    _PipelineStageBase.perform_reduce_grad(SimpleNamespace(submod=part), 1)
+                    _PipelineStageBase.perform_reduce_grad(stage, 1)
                 trainer.optimizers.zero_grad()
                 gc.collect()
                 ledger.close_segment("reset")
