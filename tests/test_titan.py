@@ -27,6 +27,14 @@ PARAMETERS: dict[str, set[str]] = {
     "assert_type_like": {"tensor", "source"},
     "precompute_float8_dynamic_scale_for_fsdp": {"module"},
     "_patch_inductor_min_max_codegen": set(),
+    "_Action": {"stage_index", "computation_type", "microbatch_index", "sub_actions"},
+    "_clear_sharding_prop_cache": set(),
+    "aot_autograd": {"kwargs"},
+    "get_aten_target": {"node"},
+    "get_default_op_list": set(),
+    "is_fake": {"x"},
+    "min_cut_rematerialization_partition": {"joint_module", "compiler"},
+    "unset_fake_temporarily": set(),
 }  # fmt: skip
 
 CONFIG_FIELDS: dict[str, set[str]] = {
@@ -65,7 +73,12 @@ ATTRIBUTES: dict[str, set[str]] = {
     "MetricsProcessor": {"_build_metric_logger", "should_log", "log", "close"},
     "OptimizersContainer": {"_build_param_groups", "_validate_params", "register_step_post_hook"},
     "Llama3Model": {"init_states", "_create_flex_attention_mask"},
-    "FSDPModule": {"set_force_sum_reduction_for_comms"},
+    "FSDPModule": {"set_force_sum_reduction_for_comms", "set_is_last_backward", "set_requires_gradient_sync",
+                   "set_reshard_after_backward", "_get_fsdp_state"},
+    "FakeTensorMode": {"__enter__"},
+    "Module": {"parallelize"},
+    "_ComputationType": {"FORWARD", "FULL_BACKWARD", "BACKWARD_INPUT", "BACKWARD_WEIGHT"},
+    "_PipelineStageBase": {"perform_reduce_grad"},
     "filesystem": {"is_remote", "rmtree"},
     "structured_logger": {"init_structured_logger"},
     "dist_utils": {"set_pg_timeouts"},
@@ -94,7 +107,7 @@ DATACLASS_FIELDS: dict[str, set[str]] = {
 
 USED_AS_THEY_ARE = {
     "IGNORE_INDEX", "BlockMask", "DeviceMesh", "PipelineScheduleSingle", "Replicate", "ScheduleDualPipeV",
-    "ScheduleZBVZeroBubble", "Shard", "and_masks", "dynamo_counters", "logger",
+    "ScheduleZBVZeroBubble", "Shard", "_resolve_process_group", "and_masks", "dynamo_counters", "logger",
 }  # fmt: skip
 
 

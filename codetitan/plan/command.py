@@ -1,11 +1,12 @@
 """`codetitan plan`: resolves, estimates, builds one rank for real, and prints."""
 
+import contextlib
 import json
 import logging
 import os
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 # A plan runs on a CPU, whatever the machine has: its tensors have no storage.
@@ -24,10 +25,16 @@ from codetitan.plan.search import search
 from codetitan.plan.trace import shards
 
 
-def quiet() -> None:
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
     """Keeps torch's and torchtitan's remarks about fake runs off the console."""
-    warnings.filterwarnings("ignore")
-    logging.disable(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 _SAMPLES = 64
@@ -76,6 +83,7 @@ def dry_run(resolved: Resolved, plan: Estimate, rank: int) -> str:
     )
 
 
+@quiet()
 def run(
     config: Path,
     overrides: Sequence[str],
@@ -89,7 +97,6 @@ def run(
     output: Path | None,
 ) -> None:
     """Prints the plan; see `codetitan plan --help`."""
-    quiet()
     resolved = resolve(config, overrides, world_size=world_size, here=False)
     if not 0 <= rank < resolved.world_size:
         raise ConfigError(f"--rank {rank} must be one of 0 to {resolved.world_size - 1}")
@@ -99,6 +106,8 @@ def run(
         )
     share, why_not = document_share(resolved)
     if searches:
+        if output is not None and not output.absolute().parent.is_dir():
+            raise ConfigError(f"--output {output} can't be written: No such file or directory")
         best, compared = search(
             resolved.config, resolved.world_size, gpu, nodes_of=nodes_of, document_share=share, at_most=10
         )

@@ -1,6 +1,7 @@
 """The trainer's own set-up as one rank of N, without the others: fake process groups, and tensors without storage."""
 
 import contextlib
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -92,10 +93,13 @@ def build(config: CodeTrainer.Config, *, rank: int, world_size: int) -> Iterator
             metrics=CodeMetrics.Config(enable_tensorboard=False),
         )
         _clear_sharding_prop_cache()  # type: ignore[no-untyped-call]
+        collects = gc.isenabled()
         try:
             trainer = DryTrainer(config)
             yield trainer
             trainer.close()
         finally:
+            if collects:
+                gc.enable()  # torchtitan's trainer collects garbage by itself
             if dist.is_initialized():
                 dist.destroy_process_group()
