@@ -67,7 +67,7 @@ class Memory:
         rank: the global rank at this place whose other coordinates are 0.
         stages: numbers of its pipeline stages.
         offloaded: whether parameters, gradients and optimizer states lie in the node's memory instead.
-        gathered: weights and gradients that FSDP keeps whole between the microbatches of a pipeline.
+        gathered: what FSDP keeps besides the shards: whole weights, and a pipeline's whole gradients.
         buffers: of a pipeline's communication.
         activations: most that a step holds besides all of these.
     """
@@ -229,19 +229,18 @@ def _rank_memory(
     held, optimized = _held(held_stages, traced, config.model.shape().tie_embeddings)
     narrow = config.optimizer.implementation == "fused_opt_states_bf16"
     optimizer = optimized.bytes * (1 if narrow else 2) + _STEP_BYTES * optimized.tensors
+    # What a microbatch leaves: gradients, and what FSDP keeps whole, in a pipeline the sums of gradients too.
+    left = sum(_kept(stage.forward(traced.first) + stage.backward(traced.first)) for stage in held_stages)
+    gathered = max(0, left - optimized.bytes)
     if len(stages) == 1:
-        forth_and_back = [stages[0].forward(s) + stages[0].backward(s) for s in (traced.first, traced.next)]
-        left = _kept(forth_and_back[0])  # gradients, and what FSDP does not give back
-        top = max(_above(forth_and_back[0]), left + _above(forth_and_back[1]) if len(passes) > 2 else 0)
-        gathered, buffers = max(0, left - optimized.bytes), 0
-        activations = top - optimized.bytes - gathered
+        first, following = (_above(stages[0].forward(s) + stages[0].backward(s)) for s in (traced.first, traced.next))
+        activations = max(first, left + following if len(passes) > 2 else 0) - optimized.bytes - gathered
+        buffers = 0
     else:
-        gathered = sum(_kept(stage.forward(traced.first) + stage.backward(traced.first)) for stage in held_stages)
+        activations = _activations(held_stages, passes, traced, stages)
         microbatches = sum(p.kind == "forward" for p in passes) // len(own)
         received = sum((not stage.first) + (not stage.last) for stage in held_stages)
         buffers = received * microbatches * traced.hidden  # torch's stages have one for each microbatch
-        # The shards of the gradients come when the activations have gone.
-        activations = max(0, _activations(held_stages, passes, traced, stages) - optimized.bytes)
     return Memory(
         rank, own, held.bytes, optimized.bytes, optimizer, gathered, buffers, activations,
         offloaded=config.training.enable_cpu_offload,
