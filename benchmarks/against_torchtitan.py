@@ -25,12 +25,12 @@ os.environ.setdefault("MASTER_PORT", "29533")
 
 import torch
 import torch.distributed as dist
-from torchtitan_llama3 import CPU, Contestant, baseline_config
 
 from codetitan import device
 from codetitan.config.resolve import resolve
 from codetitan.errors import ConfigError
 from codetitan.trainer import CodeTrainer
+from torchtitan_llama3 import CPU, Contestant, baseline_config
 
 
 def main() -> int:
@@ -51,7 +51,7 @@ def main() -> int:
         config = resolved.config
         contestants = {
             "codetitan": Contestant(config.build()),
-            "torchtitan": Contestant(baseline_config(config, log_freq=10**9).build()),
+            "torchtitan": Contestant(baseline_config(config).build()),
         }
         for contestant in contestants.values():
             contestant.steps(options.warm_up)

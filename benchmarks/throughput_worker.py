@@ -20,7 +20,7 @@ from codetitan.config.resolve import resolve
 
 
 def peak_memory_gib() -> float:
-    """Returns the process's peak since the start, or since torchtitan's last log line, which never lowers it."""
+    """Returns the process's peak since the start; for torchtitan since its first step, whose log line resets it."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_reserved() / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts KiB
@@ -39,7 +39,7 @@ def main() -> None:
         else:
             from torchtitan_llama3 import Contestant, baseline_config
 
-            trainer = Contestant(baseline_config(config, log_freq=1).build())
+            trainer = Contestant(baseline_config(config).build())
         for _ in range(int(warm_up)):
             trainer.steps(1)
         step_s = [trainer.steps(1) for _ in range(int(steps))]
