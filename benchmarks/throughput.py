@@ -26,8 +26,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
 
+import torch
 from tqdm import tqdm
 
+import codetitan
 from codetitan import device
 from codetitan.errors import ConfigError, did_you_mean, fail
 from codetitan.launch import processes
@@ -88,16 +90,18 @@ def versions() -> dict[str, str]:
     """Returns what may change a figure beside the settings."""
     git = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"]
     commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or "unknown commit"
-    packages = {name: importlib.metadata.version(name) for name in ("torch", "torchao", "torchtitan", "codetitan")}
-    packages["codetitan"] += f" ({commit})"
-    return {**packages, "Python": platform.python_version()}
+    return {
+        "torch": torch.__version__,
+        "torchao": importlib.metadata.version("torchao"),
+        "torchtitan": importlib.metadata.version("torchtitan"),
+        "codetitan": f"{codetitan.__version__} ({commit})",
+        "Python": platform.python_version(),
+    }
 
 
 def device_here() -> dict[str, Any]:
     """Returns the type and name of this machine's devices, and the cores on a CPU."""
     if device.device_type() == "cuda":
-        import torch
-
         return {"type": "cuda", "name": torch.cuda.get_device_name()}
     return {"type": "cpu", "name": device.cpu_name(), "cores": len(os.sched_getaffinity(0))}
 

@@ -1,5 +1,6 @@
 """What throughput.py leaves: the Markdown table, all of it as JSON, and the plots."""
 
+import functools
 import json
 import statistics
 from collections import defaultdict
@@ -21,6 +22,7 @@ _MESH = ("replicate", "fsdp", "tp", "pp", "cp")
 _WORK = ("shape", "seq_len", "global_batch", "micro_batch", "mixed_precision", "devices", "compile")
 # baseline → the settings in which codetitan's point must be the same; FP8, which neither has, is compared with BF16.
 _SAME = {"torchtitan": (*_WORK, *_MESH, "ac", "attention"), "pytorch": _WORK}
+_peak_flops = functools.cache(known_peak_flops)  # which logs each time that there is no lspci
 _COLORS = {"codetitan": "tab:blue", "torchtitan": "tab:orange", "pytorch": "tab:green"}
 
 
@@ -29,7 +31,7 @@ def summarize(row: Row, device: Row) -> Row:
     measured, settings = row["measured"], row["settings"]
     low, median, high = statistics.quantiles(measured["tok_per_s_per_device"], n=4, method="inclusive")
     flop_per_s = settings["flops_per_token"] * median
-    peak = known_peak_flops(device["name"], settings["peak"]) if device["type"] == "cuda" else None
+    peak = _peak_flops(device["name"], settings["peak"]) if device["type"] == "cuda" else None
     return {
         "tok_per_s_per_device": median,
         "tok_per_s_per_device_quartiles": [low, high],
@@ -168,101 +170,96 @@ def labels(rows: Sequence[Row], *, by_size: bool = False) -> list[str]:
     return [" · ".join([row["trainer"], *(say(row["settings"]) for say in said)]) for row in rows]
 
 
-def _beside(axis: Any, text: str, x: float, place: int) -> None:
-    """Writes `text` to the right of x in a row of a plot."""
-    axis.annotate(text, (x, place), (8, 0), textcoords="offset points", va="center", fontsize=8)
+def _panels(names: Sequence[str], n: int) -> tuple[Any, Any]:
+    """Returns a figure with n panels side by side, a line a name: as high and as wide as the names need."""
+    figure, axes = plt.subplots(
+        1, n, figsize=(0.5 + 0.08 * max(map(len, names)) + 5 * n, 1.5 + 0.32 * len(names)), sharey=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    axes[0][0].set_yticks(range(len(names)), names)
+    axes[0][0].set_ylim(len(names) - 0.5, -0.5)
+    return figure, axes[0]
+
+
+def _write_beside(axis: Any, texts: Sequence[str], ends: Sequence[float]) -> None:
+    """Writes each line's text to the right of where it ends, and makes room for it."""
+    for place, (text, end) in enumerate(zip(texts, ends, strict=True)):
+        axis.annotate(text, (end, place), (8, 0), textcoords="offset points", va="center", fontsize=8)
+    axis.set_xlim(0, 1.4 * max(ends))
+
+
+def _save(figure: Any, title: str, file: Path) -> None:
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(file, dpi=120)
+    plt.close(figure)
 
 
 def plot_by_setting(rows: Sequence[Row], unit: str, title: str, file: Path) -> None:
     """A bar a row: tokens a second with quartiles and, where there is a peak, MFU with full and causal attention."""
-    names, summaries = labels(rows), [row["summary"] for row in rows]
-    colors = [_COLORS[row["trainer"]] for row in rows]
+    summaries, colors = [row["summary"] for row in rows], [_COLORS[row["trainer"]] for row in rows]
     with_mfu = any(m["mfu_full"] is not None for m in summaries)
-    figure, axes = plt.subplots(
-        1, 1 + with_mfu, figsize=(7 + 4 * with_mfu, 1.4 + 0.32 * len(rows)), sharey=True, squeeze=False,
-        layout="constrained",
-    )  # fmt: skip
+    figure, (speed, *rest) = _panels(labels(rows), 1 + with_mfu)
     places = range(len(rows))
-    speed = axes[0][0]
     speeds = [m["tok_per_s_per_device"] for m in summaries]
-    around = [
-        [abs(m["tok_per_s_per_device_quartiles"][side] - m["tok_per_s_per_device"]) for m in summaries]
-        for side in (0, 1)
-    ]
+    quartiles = [m["tok_per_s_per_device_quartiles"] for m in summaries]
+    around = [[abs(pair[side] - median) for pair, median in zip(quartiles, speeds, strict=True)] for side in (0, 1)]
     speed.barh(places, speeds, color=colors, xerr=around, error_kw={"lw": 1, "capsize": 2})
-    for place, m in zip(places, summaries, strict=True):
-        end = m["tok_per_s_per_device_quartiles"][1]
-        _beside(speed, f"{m['tok_per_s_per_device']:,.0f}", end, place)
-    speed.set(xlabel=f"tok/s a {unit}, median and quartiles", yticks=places, yticklabels=names)
-    speed.margins(x=0.15)
-    speed.invert_yaxis()
-    if with_mfu:
-        mfu = axes[0][1]
-        mfu.barh(places, [100 * (m["mfu_full"] or 0) for m in summaries], color=colors)
-        mfu.plot([100 * (m["mfu_causal"] or 0) for m in summaries], places, "k|", ms=10)
-        for place, m in zip(places, summaries, strict=True):
-            if m["mfu_full"] is not None:
-                _beside(mfu, f"{m['mfu_full']:.1%} of {m['mfu_peak'].upper()}", 100 * m["mfu_full"], place)
-        mfu.set(xlabel="MFU in %: bar full, line causal attention")
-        mfu.margins(x=0.3)
-    figure.suptitle(title, fontsize=10)
-    figure.savefig(file, dpi=120)
-    plt.close(figure)
+    speed.set_xlabel(f"tok/s a {unit}, median and quartiles")
+    speed.xaxis.set_major_formatter("{x:,.0f}")
+    _write_beside(speed, [f"{median:,.0f}" for median in speeds], [high for _, high in quartiles])
+    for mfu in rest:
+        full, causal = ([100 * (m[name] or 0) for m in summaries] for name in ("mfu_full", "mfu_causal"))
+        mfu.barh(places, full, color=colors)
+        mfu.plot(causal, places, "k|", ms=10)
+        mfu.set_xlabel("MFU in %: the bar with full, the line with causal attention")
+        peaks = [m["mfu_peak"] and f"{m['mfu_full']:.1%} of {m['mfu_peak'].upper()}" for m in summaries]
+        _write_beside(mfu, [peak or NONE for peak in peaks], full)
+    _save(figure, title, file)
 
 
 def plot_by_size(rows: Sequence[Row], unit: str, title: str, file: Path) -> None:
     """Tokens a second and, where there is a peak, MFU over the parameters: a line a setting."""
     lines = defaultdict(list)
     for name, row in zip(labels(rows, by_size=True), rows, strict=True):
-        lines[row["trainer"], name].append(row)
+        lines[name].append(row)
     with_mfu = any(row["summary"]["mfu_full"] is not None for row in rows)
     figure, axes = plt.subplots(
-        1, 1 + with_mfu, figsize=(6 + 5 * with_mfu, 4 + 0.2 * len(lines)), squeeze=False, layout="constrained"
+        1, 1 + with_mfu, figsize=(6 * (1 + with_mfu), 4 + 0.2 * len(lines)), squeeze=False, layout="constrained"
     )
-    sizes = {row["settings"]["n_params"]: row["settings"]["flavor"] for row in rows}
+    sizes = {row["settings"]["n_params"]: _model(row["settings"]) for row in rows}
     panels = [("tok_per_s_per_device", f"tok/s a {unit}", 1), ("mfu_full", "MFU in %, full attention", 100)]
     for axis, (figure_name, said, scale) in zip(axes[0], panels, strict=False):
-        for i, ((_, name), line) in enumerate(sorted(lines.items())):
+        for i, (name, line) in enumerate(sorted(lines.items())):
             drawn = sorted(
                 (row["settings"]["n_params"], scale * row["summary"][figure_name])
                 for row in line
                 if row["summary"][figure_name] is not None
             )
-            axis.plot(
-                *zip(*drawn, strict=True), marker="osD^vPX*"[i % 8], color=plt.get_cmap("tab20")(i % 20), label=name
-            )
-        axis.set(xscale="log", xlabel="model", ylabel=said)
-        axis.set_xticks(list(sizes), list(sizes.values()))
+            marker, color = "osD^vPX*"[i % 8], plt.get_cmap("tab20")(i % 20)
+            axis.plot([x for x, _ in drawn], [y for _, y in drawn], marker=marker, color=color, label=name)
+        axis.set(xscale="log", xlabel="model", ylabel=said, ylim=(0, None))
         axis.minorticks_off()
+        axis.set_xticks(list(sizes), list(sizes.values()))
+        axis.yaxis.set_major_formatter("{x:,.0f}")
         axis.grid(alpha=0.3)
-    axes[0][0].set_yscale("log")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
-    figure.suptitle(title, fontsize=10)
-    figure.savefig(file, dpi=120)
-    plt.close(figure)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", fontsize=8)
+    _save(figure, title, file)
 
 
 def plot_predicted(rows: Sequence[Row], title: str, file: Path) -> None:
     """Predicted against measured memory and time of a step, a line a row."""
-    names = labels(rows)
-    figure, axes = plt.subplots(1, 2, figsize=(12, 1.8 + 0.32 * len(rows)), sharey=True, layout="constrained")
+    figure, axes = _panels(labels(rows), 2)
     for axis, figure_name, said in zip(axes, ("memory_gib", "step_s"), ("memory in GiB", "s a step"), strict=True):
         measured = [row["summary"][figure_name] for row in rows]
         predicted = [row["prediction"][figure_name] for row in rows]
-        places = range(len(rows))
-        axis.hlines(places, measured, predicted, color="lightgrey", zorder=0)
-        axis.plot(measured, places, "o", color="tab:blue", label="measured")
-        axis.plot(predicted, places, "D", mfc="none", color="tab:red", label="predicted")
-        for place, (m, p) in enumerate(zip(measured, predicted, strict=True)):
-            _beside(axis, f"{p / m - 1:+.0%}", max(m, p), place)
-        axis.set(xlabel=said, yticks=places, yticklabels=names)
-        axis.set_xlim(left=0)
-        axis.margins(x=0.15, y=0.5 / len(rows))
-    axes[0].invert_yaxis()
+        axis.hlines(range(len(rows)), measured, predicted, color="lightgrey", zorder=0)
+        axis.plot(measured, range(len(rows)), "o", color="tab:blue", label="measured")
+        axis.plot(predicted, range(len(rows)), "D", mfc="none", color="tab:red", label="predicted")
+        axis.set_xlabel(said)
+        errors = [f"{p / m - 1:+.0%}" for m, p in zip(measured, predicted, strict=True)]
+        _write_beside(axis, errors, [max(pair) for pair in zip(measured, predicted, strict=True)])
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
-    figure.suptitle(title, fontsize=10)
-    figure.savefig(file, dpi=120)
-    plt.close(figure)
+    _save(figure, title, file)
 
 
 def write_report(folder: Path, run: Row, rows: Sequence[Row]) -> list[Path]:

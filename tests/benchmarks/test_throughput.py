@@ -277,12 +277,12 @@ def test_sweep(tiny: Path, tmp_path: Path) -> None:
 
 def test_ctrl_c_leaves_what_is_done(tiny: Path, tmp_path: Path) -> None:
     child = run_throughput(tiny, tmp_path / "out", "--trainers", "codetitan", "--training.seq_len", "2048")
-    log = tmp_path / "out" / "logs"
-    while not any(log.glob("*.log")):
+    logs = tmp_path / "out" / "logs"
+    while not any("plan " in log.read_text() for log in logs.glob("*.log")):  # its ranks are at work
         assert child.poll() is None, child.communicate()
         time.sleep(0.1)
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=120)
     assert child.returncode == 130 and "stopped; the same command goes on" in err
     assert (tmp_path / "out" / "results.md").exists()
-    assert str(tmp_path / "out") not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert str(tiny) not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
