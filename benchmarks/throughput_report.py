@@ -128,8 +128,9 @@ def markdown(run: Row, rows: Sequence[Row]) -> str:
         + ("that the allocator reserved." if on_gpu else "of the resident set."),
         "TFLOP/s are a device's, with full attention (PaLM's formula, as torchtitan counts); causal attention halves "
         "that term. " + ("A share names its peak, dense." if on_gpu else "A CPU has no peak here, so there is no MFU."),
-        "× is tokens a second relative to the baseline at the same settings; codetitan logs every step, the baselines "
-        "none, and they have no FP8; plain PyTorch has random tokens, no document masks and no activation checkpointing.",
+        "× is tokens a second relative to the baseline at the same settings; codetitan logs every step, the "
+        "baselines none, and they have no FP8; plain PyTorch has random tokens, no document masks and no activation "
+        "checkpointing.",
     ]
     errors = {row["prediction"]["error"] for row in rows if "error" in row.get("prediction", {})}
     notes += [f"No prediction by `codetitan plan`: {error}" for error in sorted(errors)]
