@@ -116,7 +116,7 @@ def run(
                 f"--search: none of {compared} valid settings fits {resolved.world_size} × {gpu.name}; take more GPUs, "
                 "a smaller flavor or a shorter training.seq_len"
             )
-        fragment = report.fragment(best[0], config, resolved.world_size)
+        fragment = report.fragment(best[0], config, resolved.world_size, Path() if output is None else output.parent)
         print(report.ranking(best, compared), fragment, sep="\n\n")
         if output is not None:
             _write(output, fragment)

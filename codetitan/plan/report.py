@@ -1,6 +1,7 @@
 """What `codetitan plan` prints: the mesh drawn, tables of memory, traffic and time, and what to change."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -280,8 +281,8 @@ def ranking(found: Sequence[Found], compared: int) -> str:
     )
 
 
-def fragment(best: Found, file: Path, world_size: int) -> str:
-    """Returns a TOML file that extends `file` with the best settings."""
+def fragment(best: Found, file: Path, world_size: int, folder: Path) -> str:
+    """Returns a TOML file for `folder` that extends `file` with the best settings."""
     tables: dict[str, list[str]] = {}
     settings = best.candidate.settings(
         best.config.training.global_batch_size, best.config.parallelism.pipeline_parallel_schedule
@@ -292,7 +293,7 @@ def fragment(best: Found, file: Path, world_size: int) -> str:
     lines = [
         f"# codetitan plan --search for {world_size} × {best.plan.gpu.name}: an estimated "
         f"{best.plan.tok_per_s_per_gpu:,.0f} tok/s/GPU",
-        f"extends = {json.dumps(str(file.absolute()))}",
+        f"extends = {json.dumps(os.path.relpath(file, folder))}",
     ]
     for section, settings_ in tables.items():
         lines += ["", f"[{section}]", *settings_]

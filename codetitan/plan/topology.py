@@ -16,10 +16,10 @@ DEGREES = {
     "cp": ("cp",),
     "tp": ("tp",),
 }
-# Shares of the links' peaks that large messages reach, and a collective's start. Assumed, from NVIDIA's nccl-tests of
-# 8 and 16 H100 (about 360 of 450 GB/s over NVLink, 45 of 50 GB/s over InfiniBand).
+# Shares of the links' peaks that large messages reach (nccl-tests on H100s print about 360 of 450 GB/s over NVLink, 45 of
+# 50 GB/s over InfiniBand), a collective's start, and a ring's step from node to node. Assumed.
 _NVLINK_SHARE, _NETWORK_SHARE = 0.8, 0.9
-_NVLINK_START_S, _NETWORK_START_S = 10e-6, 25e-6
+_NVLINK_START_S, _NETWORK_START_S, _NODE_S = 10e-6, 25e-6, 5e-6
 
 
 @dataclass(frozen=True)
@@ -95,4 +95,4 @@ class Topology:
         whole = received * size / (size - 1)
         crossing = whole * (nodes - 1) / nodes / (size / nodes)
         inside = max(0.0, received - crossing) / (_NVLINK_SHARE * gpu.nvlink)
-        return max(crossing / (_NETWORK_SHARE * gpu.network), inside) + calls * _NETWORK_START_S
+        return max(crossing / (_NETWORK_SHARE * gpu.network), inside) + calls * (_NETWORK_START_S + nodes * _NODE_S)

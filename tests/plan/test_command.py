@@ -74,7 +74,7 @@ REFUSED = {
     "--parallelism.data_parallel_shard_degree 3 --world-size 8": "the degrees (data_parallel_shard_degree 3) multiply",
     "--parallelism.context_parallel_degree 4 --world-size 4": "training.seq_len = 256",
     "--parallelism.pipeline_parallel_degree 8 --world-size 8": "pipeline_parallel_degree = 8",
-    "--parallelism.pipeline_parallel_degree 4 --world-size 4": "makes fewer pipeline microbatches of 1 than the 4 stages",
+    "--parallelism.pipeline_parallel_degree 4 --world-size 4": "fewer pipeline microbatches of 1 than the 4 stages",
     "--parallelism.pipeline_parallel_schedule 1f1b": 'parallelism.pipeline_parallel_schedule = "1f1b" must be one of',
     "--training.local_batch_size 5": "training.global_batch_size = 16",
     "--model.n_heads 3": "model.n_heads = 3",
@@ -105,7 +105,7 @@ def test_search(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = capsys.readouterr().out
     assert "valid settings were compared" in out and fragment.read_text() in out
     speeds = [
-        float(line.split()[10].replace(",", "")) for line in out.splitlines() if line.strip()[:2].strip().isdigit()
+        float(line.split()[9].replace(",", "")) for line in out.splitlines() if line.strip()[:2].strip().isdigit()
     ]
     assert len(speeds) == 10 and speeds[0] == max(speeds)
     plans = []
