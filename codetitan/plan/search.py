@@ -237,8 +237,8 @@ def search(
         replace(one, plan=estimate(one.config, world_size, gpu, nodes_of=nodes_of, document_share=document_share))
         for one in found[:_FINALISTS]
     ]
-    best = sorted((one for one in best if one.plan.fits), key=lambda one: -one.plan.tok_per_s_per_gpu)
-    return (best + found[_FINALISTS:])[:at_most], len(valid)
+    best = [one for one in best if one.plan.fits] + found[_FINALISTS:]
+    return sorted(best, key=lambda one: -one.plan.tok_per_s_per_gpu)[:at_most], len(valid)
 
 
 def _trace_all(

@@ -275,6 +275,7 @@ def test_sweep(tiny: Path, tmp_path: Path) -> None:
     assert set(rows[0]["ratios"]) == {"torchtitan", "pytorch"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_what_is_done(tiny: Path, tmp_path: Path) -> None:
     child = run_throughput(tiny, tmp_path / "out", "--trainers", "codetitan", "--training.seq_len", "2048")
     logs = tmp_path / "out" / "logs"
