@@ -10,8 +10,8 @@ import sys
 import warnings
 from dataclasses import dataclass
 
-from codetitan.plan import command  # before torch: it hides the GPUs
 from codetitan.config.resolve import resolve
+from codetitan.plan import command  # before torch: it hides the GPUs
 from codetitan.plan.estimate import estimate
 from codetitan.plan.gpus import GPUS
 from throughput_run import REPOSITORY

@@ -30,7 +30,7 @@ from torch._functorch.partitioners import (  # how inductor splits a graph: code
     min_cut_rematerialization_partition,
 )
 from torch._inductor import config as inductor_config
-from torch._subclasses.fake_tensor import FakeTensorMode, is_fake, unset_fake_temporarily  # a plan's tensors
+from torch._subclasses.fake_tensor import FakeTensorMode, is_fake  # a plan's tensors
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.pipelining.schedules import (
@@ -180,5 +180,4 @@ __all__ = [
     "skip_param_init",
     "spmd_types",
     "structured_logger",
-    "unset_fake_temporarily",
 ]

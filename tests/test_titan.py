@@ -34,7 +34,6 @@ PARAMETERS: dict[str, set[str]] = {
     "get_default_op_list": set(),
     "is_fake": {"x"},
     "min_cut_rematerialization_partition": {"joint_module", "compiler"},
-    "unset_fake_temporarily": set(),
 }  # fmt: skip
 
 CONFIG_FIELDS: dict[str, set[str]] = {

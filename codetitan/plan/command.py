@@ -18,7 +18,7 @@ from codetitan.data.digest import open_loaders
 from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
 from codetitan.plan import report
-from codetitan.plan.dry_run import build, fake_mode
+from codetitan.plan.dry_run import build
 from codetitan.plan.estimate import Estimate, estimate
 from codetitan.plan.gpus import GPU
 from codetitan.plan.search import search
@@ -69,7 +69,7 @@ def dry_run(resolved: Resolved, plan: Estimate, rank: int) -> str:
     """
     start = time.perf_counter()
     try:
-        with fake_mode(), build(resolved.config, rank=rank, world_size=resolved.world_size) as trainer:
+        with build(resolved.config, rank=rank, world_size=resolved.world_size) as trainer:
             held = shards(*trainer.model_parts).bytes
     except (ValueError, RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(f"the trainer's set-up fails on rank {rank}: {' '.join(str(error).split())}") from error

@@ -4,7 +4,7 @@ import contextlib
 import gc
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
@@ -14,13 +14,8 @@ import torch.distributed as dist
 from codetitan.checkpoint import CodeCheckpoints
 from codetitan.data.loader import CodeDataLoader
 from codetitan.metrics import CodeMetrics
-from codetitan.titan import (
-    BaseDataLoader,
-    DeviceMesh,
-    FakeTensorMode,
-    _clear_sharding_prop_cache,
-    unset_fake_temporarily,
-)
+from codetitan.models.code.model import CodeModel
+from codetitan.titan import BaseDataLoader, FakeTensorMode, _clear_sharding_prop_cache
 from codetitan.trainer import CodeTrainer
 
 
@@ -48,40 +43,40 @@ class _NoData(BaseDataLoader):
         """Nothing."""
 
 
-class DryTrainer(CodeTrainer):
-    """Builds its meshes from real tensors: torch reads values in them."""
-
-    def init_distributed(self) -> Any:
-        """torchtitan's, with the meshes built."""
-        with unset_fake_temporarily():
-            dims = super().init_distributed()
-            dims.build_mesh()
-        return dims
-
-
 @contextlib.contextmanager
-def fake_mode() -> Iterator[FakeTensorMode]:
-    """Tensors that are made in here have shapes and no storage, but those of meshes."""
-    init = DeviceMesh.__init__
+def _without_storage(mode: FakeTensorMode) -> Iterator[None]:
+    """Models get fake tensors where the trainer gives them storage; until then they are torch's own meta tensors."""
 
-    def init_with_values(self: DeviceMesh, *args: Any, **kwargs: Any) -> None:
-        with unset_fake_temporarily():
-            init(self, *args, **kwargs)
+    def faked(method: Callable[..., Any]) -> Callable[..., Any]:
+        def run(self: CodeModel, *args: Any, **kwargs: Any) -> Any:
+            with mode:
+                return method(self, *args, **kwargs)
+
+        return run
 
     with (
-        FakeTensorMode(allow_non_fake_inputs=True) as mode,
-        mock.patch.object(DeviceMesh, "__init__", init_with_values),
+        mock.patch.object(CodeModel, "to_empty", faked(CodeModel.to_empty)),
+        mock.patch.object(CodeModel, "init_weights", faked(CodeModel.init_weights)),
     ):
-        yield mode
+        yield
 
 
 @contextlib.contextmanager
-def build(config: CodeTrainer.Config, *, rank: int, world_size: int) -> Iterator[DryTrainer]:
-    """Builds the trainer of one rank; inside `fake_mode`, without the other ranks, data or files.
+def build(
+    config: CodeTrainer.Config, *, rank: int, world_size: int, mode: FakeTensorMode | None = None
+) -> Iterator[CodeTrainer]:
+    """Builds the trainer of one rank, without the other ranks, data, files or memory.
+
+    Args:
+        config: complete, for `world_size` processes.
+        rank: which of them.
+        world_size: processes.
+        mode: of the tensors; None: a new one.
 
     Raises:
         Exception: whatever the real set-up would raise.
     """
+    mode = mode or FakeTensorMode(allow_non_fake_inputs=True)
     place = {"NGPU": world_size, "WORLD_SIZE": world_size, "RANK": rank, "LOCAL_RANK": 0}
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {k: str(v) for k, v in place.items()}):
         config = replace(  # type: ignore[call-arg]  # fields of torchtitan's
@@ -95,7 +90,8 @@ def build(config: CodeTrainer.Config, *, rank: int, world_size: int) -> Iterator
         _clear_sharding_prop_cache()  # type: ignore[no-untyped-call]
         collects = gc.isenabled()
         try:
-            trainer = DryTrainer(config)
+            with _without_storage(mode):
+                trainer = CodeTrainer(config)
             yield trainer
             trainer.close()
         finally:

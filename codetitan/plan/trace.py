@@ -15,12 +15,12 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from codetitan.plan.dry_run import build, fake_mode
+from codetitan.plan.dry_run import build
 from codetitan.plan.fused import fused_backend
 from codetitan.plan.ledger import Ledger, Segment
 from codetitan.plan.roofline import Roofline
 from codetitan.plan.topology import DEGREES, Topology
-from codetitan.titan import DTensor, FSDPModule, Module, _PipelineStageBase
+from codetitan.titan import DTensor, FakeTensorMode, FSDPModule, Module, _PipelineStageBase
 from codetitan.trainer import CodeTrainer
 
 BLOCKS = 3
@@ -182,48 +182,48 @@ def trace(
     topology = replace(topology, degrees={**topology.degrees, "pp": 1})
     config = without_stages(config, blocks)
     rows, seq_len = config.training.local_batch_size, config.training.seq_len
-    with fake_mode() as mode:
-        ledger = Ledger(mode, seconds=roofline.seconds, attention_share=attention_share)
-        if config.compile.enable:
-            compiler = replace(config.compile, backend=fused_backend(ledger))
-            config = replace(config, compile=compiler)  # type: ignore[call-arg]
-        with build(config, rank=0, world_size=topology.world_size) as trainer:
-            part = trainer.model_parts[0]
-            ledger.degree_of = _degree_of(part, topology)
-            layers = list(part.layers.items())
-            parameters = {
-                "embedding": shards(part.tok_embeddings),
-                "block": shards(layers[-1][1]),
-                "norm": shards(part.norm),
-                "head": shards(part.lm_head),
-            }
-            for i, (name, block) in enumerate(layers):
-                part.layers[name] = _Bounded(block, ledger, i, last=i == blocks - 1)
-            for tensor in [*part.parameters(), *part.buffers()]:
-                ledger.see(tensor)
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    ledger = Ledger(mode, seconds=roofline.seconds, attention_share=attention_share)
+    if config.compile.enable:
+        compiler = replace(config.compile, backend=fused_backend(ledger))
+        config = replace(config, compile=compiler)  # type: ignore[call-arg]
+    with build(config, rank=0, world_size=topology.world_size, mode=mode) as trainer:
+        part = trainer.model_parts[0]
+        ledger.degree_of = _degree_of(part, topology)
+        layers = list(part.layers.items())
+        parameters = {
+            "embedding": shards(part.tok_embeddings),
+            "block": shards(layers[-1][1]),
+            "norm": shards(part.norm),
+            "head": shards(part.lm_head),
+        }
+        for i, (name, block) in enumerate(layers):
+            part.layers[name] = _Bounded(block, ledger, i, last=i == blocks - 1)
+        for tensor in [*part.parameters(), *part.buffers()]:
+            ledger.see(tensor)
 
-            def microbatch() -> list[Segment]:
-                if pipelined:  # as a stage does: gradients are reduced once a step
-                    part.set_is_last_backward(False)
-                    part.set_reshard_after_backward(False)
-                    part.set_requires_gradient_sync(False)
-                inputs = torch.zeros(rows, seq_len, dtype=torch.int64)
-                trainer.forward_backward_step(
-                    input_dict={"input": inputs, "positions": torch.zeros_like(inputs)},
-                    labels=torch.zeros_like(inputs),
-                    global_valid_tokens=torch.tensor(float(rows * seq_len)),
-                )
-                ledger.close_segment("embedding backward")
-                return ledger.take_segments()
+        def microbatch() -> list[Segment]:
+            if pipelined:  # as a stage does: gradients are reduced once a step
+                part.set_is_last_backward(False)
+                part.set_reshard_after_backward(False)
+                part.set_requires_gradient_sync(False)
+            inputs = torch.zeros(rows, seq_len, dtype=torch.int64)
+            trainer.forward_backward_step(
+                input_dict={"input": inputs, "positions": torch.zeros_like(inputs)},
+                labels=torch.zeros_like(inputs),
+                global_valid_tokens=torch.tensor(float(rows * seq_len)),
+            )
+            ledger.close_segment("embedding backward")
+            return ledger.take_segments()
 
-            stage: Any = SimpleNamespace(submod=part)  # all of a stage that its reduction reads
-            with ledger:
-                microbatch()  # compiles
-                if pipelined:
-                    _PipelineStageBase.perform_reduce_grad(stage, 1)
-                trainer.optimizers.zero_grad()
-                gc.collect()
-                ledger.close_segment("reset")
-                ledger.take_segments()
-                first, following = microbatch(), microbatch()
+        stage: Any = SimpleNamespace(submod=part)  # all of a stage that its reduction reads
+        with mode, ledger:
+            microbatch()  # compiles
+            if pipelined:
+                _PipelineStageBase.perform_reduce_grad(stage, 1)
+            trainer.optimizers.zero_grad()
+            gc.collect()
+            ledger.close_segment("reset")
+            ledger.take_segments()
+            first, following = microbatch(), microbatch()
     return Trace(first, following, parameters, hidden=ledger.boundary)

@@ -4,7 +4,7 @@ import pytest
 
 from codetitan.config.resolve import resolve
 from codetitan.errors import ConfigError
-from codetitan.plan.dry_run import build, fake_mode
+from codetitan.plan.dry_run import build
 from codetitan.plan.estimate import topology_of
 from codetitan.plan.gpus import GPUS, find
 from codetitan.plan.topology import Topology
@@ -26,7 +26,7 @@ def test_coordinates_are_torchtitans(rank: int) -> None:
     file = REPOSITORY / "train_configs" / "debug.toml"
     config = resolve(file, words, world_size=64, here=False).config
     assert topology_of(config, 64, 8) == OF_64
-    with fake_mode(), build(config, rank=rank, world_size=64) as trainer:
+    with build(config, rank=rank, world_size=64) as trainer:
         place = {name: trainer.parallel_dims.get_mesh(name).get_local_rank() for name in OF_64.degrees}
     assert OF_64.coordinates(rank) == place and OF_64.rank(place) == rank
 
