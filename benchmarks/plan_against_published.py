@@ -66,9 +66,9 @@ def main() -> int:
             ).config
             plan = estimate(config, run.gpus, GPUS["h100"], nodes_of=8)
         speed = plan.tok_per_s_per_gpu
+        ratio = speed / run.tok_per_s
         print(
-            f"| {run.name} | {run.gpus} | {run.tok_per_s:,.0f} | {speed:,.0f} | {speed / run.tok_per_s:.2f} | {run.note} |",
-            flush=True,
+            f"| {run.name} | {run.gpus} | {run.tok_per_s:,.0f} | {speed:,.0f} | {ratio:.2f} | {run.note} |", flush=True
         )
     return 0
 

@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 # A plan runs on a CPU, whatever the machine has: its tensors have no storage.
@@ -17,9 +18,9 @@ from codetitan.config.resolve import Resolved, resolve
 from codetitan.data.digest import open_loaders
 from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
-from codetitan.plan import report
+from codetitan.plan import forks, report
 from codetitan.plan.dry_run import build
-from codetitan.plan.estimate import Estimate, estimate
+from codetitan.plan.estimate import estimate
 from codetitan.plan.gpus import GPU
 from codetitan.plan.search import search
 from codetitan.plan.trace import shards
@@ -61,8 +62,8 @@ def document_share(resolved: Resolved) -> tuple[float | None, str]:
     return pairs / (samples * resolved.config.training.seq_len**2), ""
 
 
-def dry_run(resolved: Resolved, plan: Estimate, rank: int) -> str:
-    """Builds the trainer of one rank whole, as a run does; returns a line about it.
+def dry_run(resolved: Resolved, rank: int) -> tuple[int, float]:
+    """Builds the trainer of one rank whole, as a run does; returns the bytes of its parameters, and the seconds.
 
     Raises:
         ConfigError: the trainer's own set-up refuses the configuration.
@@ -73,14 +74,7 @@ def dry_run(resolved: Resolved, plan: Estimate, rank: int) -> str:
             held = shards(*trainer.model_parts).bytes
     except (ValueError, RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(f"the trainer's set-up fails on rank {rank}: {' '.join(str(error).split())}") from error
-    seconds = time.perf_counter() - start
-    place = ", ".join(
-        f"{name} {i}" for name, i in plan.topology.coordinates(rank).items() if plan.topology.degrees[name] > 1
-    )
-    return (
-        f"dry run rank {rank}{f' ({place})' if place else ''} of {resolved.world_size} was built by the trainer's own "
-        f"code, on fake process groups: {held / 2**20:,.1f} MiB of parameters; {seconds:.1f} s"
-    )
+    return held, time.perf_counter() - start
 
 
 @quiet()
@@ -104,10 +98,10 @@ def run(
         raise ConfigError(
             f'float8.recipe = "{resolved.config.float8.recipe}": the {gpu.name} has no FP8; set it to "none"'
         )
-    share, why_not = document_share(resolved)
     if searches:
         if output is not None and not output.absolute().parent.is_dir():
             raise ConfigError(f"--output {output} can't be written: No such file or directory")
+        share, _ = document_share(resolved)
         best, compared = search(
             resolved.config, resolved.world_size, gpu, nodes_of=nodes_of, document_share=share, at_most=10
         )
@@ -121,12 +115,15 @@ def run(
         if output is not None:
             _write(output, fragment)
         return
+    dry = forks.start(partial(dry_run, resolved, rank))  # before the loader has threads
+    share, why_not = document_share(resolved)
     plan = estimate(resolved.config, resolved.world_size, gpu, nodes_of=nodes_of, document_share=share)
-    note = dry_run(resolved, plan, rank)
+    held, seconds = dry.result()
     if as_json:
         print(json.dumps(report.as_json(plan, resolved.config), indent=2))
     else:
-        print(report.text(plan, resolved.config, note, why_not))
+        print(report.text(plan, resolved.config, why_not))
+        print(report.built(plan, rank, held, seconds))
 
 
 def _write(file: Path, text: str) -> None:

@@ -163,6 +163,16 @@ def _time(plan: Estimate, no_share: str) -> list[str]:
     ]
 
 
+def built(plan: Estimate, rank: int, held: int, seconds: float) -> str:
+    """Returns the line about the rank that was built: `held` bytes of parameters, in `seconds`."""
+    degrees_ = plan.topology.degrees
+    place = ", ".join(f"{name} {i}" for name, i in plan.topology.coordinates(rank).items() if degrees_[name] > 1)
+    return (
+        f"dry run rank {rank}{f' ({place})' if place else ''} of {plan.topology.world_size} was built by the trainer's "
+        f"own code, on fake process groups: {held / 2**20:,.1f} MiB of parameters; {seconds:.1f} s"
+    )
+
+
 def advice(plan: Estimate, config: CodeTrainer.Config) -> list[str]:
     """Returns what to change where it does not fit, the cheapest first; nothing where it fits."""
     if plan.fits:
@@ -189,8 +199,8 @@ def advice(plan: Estimate, config: CodeTrainer.Config) -> list[str]:
     return [f"change  {_gib(missing)} GiB are missing; one of:", *(f"  {tip}" for tip in tips), "  or ask: --search"]
 
 
-def text(plan: Estimate, config: CodeTrainer.Config, note: str, no_share: str) -> str:
-    """Returns the whole report; `note` says what the dry run built, `no_share` why no documents were counted."""
+def text(plan: Estimate, config: CodeTrainer.Config, no_share: str) -> str:
+    """Returns the report; `no_share` says why no documents were counted."""
     shape, training = config.model.shape(), config.training
     p = config.parallelism
     rows = p.pipeline_parallel_microbatch_size if p.pipeline_parallel_degree > 1 else training.local_batch_size
@@ -216,7 +226,6 @@ def text(plan: Estimate, config: CodeTrainer.Config, note: str, no_share: str) -
         advice(plan, config),
         _traffic(plan),
         _time(plan, no_share),
-        [note],
     ]
     return "\n".join(line for section in sections for line in section)
 

@@ -6,10 +6,7 @@ are then traced as they are.
 """
 
 import copy
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,6 +15,7 @@ from tqdm import tqdm
 
 from codetitan.config import degrees, model
 from codetitan.errors import ConfigError
+from codetitan.plan import forks
 from codetitan.plan.estimate import CAUSAL, Estimate, estimate, topology_of
 from codetitan.plan.gpus import GPU
 from codetitan.plan.ledger import Cost, Segment
@@ -30,8 +28,6 @@ from codetitan.trainer import CodeTrainer
 CHECKPOINTING = {"none": None, "selective": SelectiveAC.Config, "full": FullAC.Config}
 _LONG = 16384  # from here on context parallelism is tried
 _FINALISTS = 4
-_MOST_WORKERS = 8  # of 0.5 GB each
-_jobs: list[Callable[[], Trace]] = []
 
 
 @dataclass(frozen=True)
@@ -244,21 +240,14 @@ def search(
 def _trace_all(
     samples: list[CodeTrainer.Config], meshes: list[Topology], roofline: Roofline, share: float
 ) -> list[tuple[Trace, Trace]]:
-    """Returns the traces of one and of two rows for each sample; forked processes share the work."""
+    """Returns the traces of one and of two rows for each sample."""
     jobs = [
         partial(trace, _with_rows(sample, rows), mesh, roofline, share)
         for sample, mesh in zip(samples, meshes, strict=True)
         for rows in (1, 2)
     ]
-    _jobs[:] = jobs  # what a fork inherits need not be pickled
-    workers = min(len(jobs), os.cpu_count() or 1, _MOST_WORKERS)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork")) as pool:
-        done = list(tqdm(pool.map(_run_job, range(len(jobs))), total=len(jobs), desc="tracing", disable=None))
+    done = list(tqdm(forks.run(jobs), total=len(jobs), desc="tracing", disable=None))
     return list(zip(done[::2], done[1::2], strict=True))
-
-
-def _run_job(i: int) -> Trace:
-    return _jobs[i]()
 
 
 def _with_rows(config: CodeTrainer.Config, rows: int) -> CodeTrainer.Config:

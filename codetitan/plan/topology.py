@@ -16,8 +16,8 @@ DEGREES = {
     "cp": ("cp",),
     "tp": ("tp",),
 }
-# Shares of the links' peaks that large messages reach (nccl-tests on H100s print about 360 of 450 GB/s over NVLink, 45 of
-# 50 GB/s over InfiniBand), a collective's start, and a ring's step from node to node. Assumed.
+# Shares of the links' peaks that large messages reach (nccl-tests on H100s print about 360 of 450 GB/s over NVLink, and
+# 45 of 50 GB/s over InfiniBand), a collective's start, and a ring's step from node to node. Assumed.
 _NVLINK_SHARE, _NETWORK_SHARE = 0.8, 0.9
 _NVLINK_START_S, _NETWORK_START_S, _NODE_S = 10e-6, 25e-6, 5e-6
 
