@@ -1,5 +1,6 @@
 """`codetitan`: the commands that are not a training run. Heavy imports happen inside the commands."""
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -345,6 +346,15 @@ COMMANDS = ("config", "plan", "flavors", "data inspect", "data stats", "data dig
 _TAKE_OVERRIDES = (ConfigCommand, PlanCommand, DataInspectCommand, DataStatsCommand, DataDigestCommand)
 
 
+def _check_options(command: Any, rest: Sequence[str]) -> None:
+    """What is left over are overrides of the configuration; a mistyped option is said to be one."""
+    options = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(command)]
+    for word in rest:
+        name = word.partition("=")[0]
+        if name.startswith("--") and "." not in name and (hint := did_you_mean(name, options)):
+            raise ConfigError(f"{name}: unknown option{hint}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0, or 2 with one line on stderr where the user is at fault."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -369,6 +379,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if rest and not isinstance(command, _TAKE_OVERRIDES):
             raise ConfigError(f'"{rest[0]}": unknown option; see codetitan --help')
+        _check_options(command, rest)
         command.run(rest)
     except ConfigError as error:
         return fail(error)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -77,6 +78,17 @@ def dry_run(resolved: Resolved, rank: int) -> tuple[int, float]:
     return held, time.perf_counter() - start
 
 
+@contextlib.contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Ctrl-C ends the process and its forks at once, without a traceback of each."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@ended_by_ctrl_c()
 @quiet()
 def run(
     config: Path,

@@ -18,6 +18,7 @@ class GPU:
     """A device: peaks in FLOP/s (0: it has none), memory in bytes, bandwidths in bytes/s, one direction, a GPU."""
 
     name: str
+    fp32_flops: float
     bf16_flops: float
     fp8_flops: float
     memory: int
@@ -29,10 +30,10 @@ class GPU:
 _MIB = 1024**2
 
 GPUS: dict[str, GPU] = {
-    "a100": GPU("A100 SXM 80 GB", 312e12, 0.0, 81920 * _MIB, 2.039e12, 300e9, 25e9),
-    "h100": GPU("H100 SXM", 989e12, 1979e12, 81559 * _MIB, 3.35e12, 450e9, 50e9),
-    "h200": GPU("H200 SXM", 989e12, 1979e12, 143771 * _MIB, 4.8e12, 450e9, 50e9),
-    "b200": GPU("B200 SXM", 2250e12, 4500e12, 183359 * _MIB, 7.7e12, 900e9, 50e9),
+    "a100": GPU("A100 SXM 80 GB", 19.5e12, 312e12, 0.0, 81920 * _MIB, 2.039e12, 300e9, 25e9),
+    "h100": GPU("H100 SXM", 67e12, 989e12, 1979e12, 81559 * _MIB, 3.35e12, 450e9, 50e9),
+    "h200": GPU("H200 SXM", 67e12, 989e12, 1979e12, 143771 * _MIB, 4.8e12, 450e9, 50e9),
+    "b200": GPU("B200 SXM", 75e12, 2250e12, 4500e12, 183359 * _MIB, 7.7e12, 900e9, 50e9),
 }
 
 

@@ -67,8 +67,8 @@ class Ledger(TorchDispatchMode):
 
     Args:
         fake_mode: whose tensors count; others are torch's own bookkeeping (DTensor works out shapes with some).
-        seconds: (kind, FLOPs, bytes) → how long a kernel takes; kind is matmul, fp8, attention, attention_backward or
-            memory.
+        seconds: (kind, FLOPs, bytes) → how long a kernel takes; kind is matmul, fp32, fp8, attention,
+            attention_backward or memory.
         attention_share: share of the full L × L attention that the mask leaves.
     """
 
@@ -160,6 +160,8 @@ class Ledger(TorchDispatchMode):
         if packet in _ATTENTION:
             flops *= self._share
             kind = "attention" if packet is _ATTENTION[0] else "attention_backward"
+        if flops and args[0].dtype == torch.float32:
+            kind = "fp32"
         seconds = self._seconds(kind, flops, reads + writes)
         self._cost = self._cost + Cost(seconds, flops)
 

@@ -33,6 +33,7 @@ class Roofline:
         """Returns the seconds of one kernel of `flops` FLOPs that reads and writes `traffic` bytes."""
         forward, backward = ATTENTION_SHARES[self.attention]
         rate = {
+            "fp32": MATMUL_SHARE * self.gpu.fp32_flops,  # torch leaves TF32 off
             "matmul": MATMUL_SHARE * self.gpu.bf16_flops,
             "fp8": FP8_SHARE * (self.gpu.fp8_flops or self.gpu.bf16_flops),
             "attention": forward * self.gpu.bf16_flops,

@@ -62,6 +62,8 @@ REFUSED = {
     "--world-size 0": "--world-size 0 must be at least 1",
     "--world-size 7": "training.global_batch_size = 16 must be a multiple of",
     "--gpu h10": '--gpu "h10" must be one of a100, h100, h200, b200; did you mean "h100"?',
+    "--worldsize 8": '--worldsize: unknown option; did you mean "--world-size"?',
+    "--gpus h100": '--gpus: unknown option; did you mean "--gpu"?',
     "--nodes-of 0": "--nodes-of 0 must be at least 1",
     "--rank 9 --world-size 8": "--rank 9 must be one of 0 to 7",
     "--network -1": "--network -1.0 must be above 0",
