@@ -175,7 +175,9 @@ def settings_of(resolved: Resolved) -> dict[str, Any]:
         "peak": "bf16" if float8.recipe == "none" or float8.emulate else "fp8",
         "devices": resolved.world_size,
         "global_batch": training.global_batch_size,
-        "micro_batch": training.local_batch_size,
+        "micro_batch": p.pipeline_parallel_microbatch_size
+        if p.pipeline_parallel_degree > 1
+        else training.local_batch_size,
         "seq_len": seq_len,
         "replicate": p.data_parallel_replicate_degree,
         "fsdp": dp // p.data_parallel_replicate_degree,

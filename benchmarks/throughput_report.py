@@ -36,6 +36,7 @@ def summarize(row: Row, device: Row) -> Row:
         "tok_per_s_per_device": median,
         "tok_per_s_per_device_quartiles": [low, high],
         "step_s": statistics.median(measured["step_s"]),
+        "data_share": statistics.median(measured["data_share"]) if measured.get("data_share") else None,
         "memory_gib": measured["memory_gib"],
         "flop_per_s_per_device": flop_per_s,
         "mfu_full": peak and flop_per_s / peak,
@@ -73,8 +74,8 @@ def one_line(row: Row) -> str:
 
 _COLUMNS = (
     "trainer", "model", "precision", "global batch", "micro batch", "T", "replicas/FSDP/TP/PP/CP", "AC", "compile",
-    "tok/s/{unit}", "quartiles", "s/step", "TFLOP/s", "MFU full", "MFU causal", "memory GiB", "predicted GiB",
-    "predicted s/step", "× torchtitan", "× PyTorch", "date", "",
+    "tok/s/{unit}", "quartiles", "s/step", "TFLOP/s", "MFU full", "MFU causal", "waits for data", "memory GiB",
+    "predicted GiB", "predicted s/step", "× torchtitan", "× PyTorch", "date", "",
 )  # fmt: skip
 
 
@@ -104,6 +105,7 @@ def _cells(row: Row) -> list[str]:
         f"{m['flop_per_s_per_device'] / 1e12:.3g}",
         optional(m["mfu_full"], ".1%", of_peak),
         optional(m["mfu_causal"], ".1%", of_peak),
+        optional(m["data_share"], ".1%"),
         f"{m['memory_gib']:.2f}",
         optional(prediction.get("memory_gib"), ".2f"),
         optional(prediction.get("step_s"), ".3f"),

@@ -19,7 +19,13 @@ from throughput_points import Checked, Point
 REPOSITORY = Path(__file__).resolve().parent.parent
 _GRACE_S = 60  # torchrun gives its processes 30 s
 _LONGEST = 200  # characters of a reason
-_PLANNED_GPUS = ("a100", "h100", "h200", "b200")
+# Boards by the names that CUDA gives them; other forms of a GPU (PCIe, NVL, GH200) differ: --gpu takes the nearest.
+_PLANNED_GPUS = {
+    "NVIDIA A100-SXM4-80GB": "a100",
+    "NVIDIA H100 80GB HBM3": "h100",
+    "NVIDIA H200": "h200",
+    "NVIDIA B200": "b200",
+}
 
 
 def _short(text: str) -> str:
@@ -117,7 +123,7 @@ def run_point(
 
 def planned_gpu(device_name: str) -> str | None:
     """Returns the name under which `codetitan plan` knows a GPU, None where it does not."""
-    return next((name for name in _PLANNED_GPUS if name in device_name.lower()), None)
+    return _PLANNED_GPUS.get(device_name)
 
 
 def predict(point: Point, gpu: str, world_size: int) -> dict[str, Any]:
@@ -129,7 +135,7 @@ def predict(point: Point, gpu: str, world_size: int) -> dict[str, Any]:
         plan = json.loads(done.stdout)
         memory, time = plan["memory"], plan["time"]
         return {
-            "memory_gib": memory["peak_bytes"] / 2**30,
+            "memory_gib": memory["reserved_bytes"] / 2**30,
             "step_s": time["step_s"],
             "tok_per_s_per_device": time["tok_per_s_per_gpu"],
         }

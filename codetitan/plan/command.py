@@ -22,7 +22,7 @@ from codetitan.models.code.attention import CAUSAL
 from codetitan.plan import forks, report
 from codetitan.plan.dry_run import build
 from codetitan.plan.estimate import estimate
-from codetitan.plan.gpus import GPU
+from codetitan.plan.gpus import GPU, GPUS
 from codetitan.plan.search import search
 from codetitan.plan.trace import shards
 
@@ -32,11 +32,12 @@ def quiet() -> Iterator[None]:
     """Keeps torch's and torchtitan's remarks about fake runs off the console."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        before = logging.root.manager.disable
         logging.disable(logging.WARNING)
         try:
             yield
         finally:
-            logging.disable(logging.NOTSET)
+            logging.disable(before)
 
 
 _SAMPLES = 64
@@ -63,6 +64,34 @@ def document_share(resolved: Resolved) -> tuple[float | None, str]:
     return pairs / (samples * resolved.config.training.seq_len**2), ""
 
 
+@contextlib.contextmanager
+def _in_one_line(what: str) -> Iterator[None]:
+    """Whatever torch or torchtitan raises is a line for the user, with the error's first line."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+        raise ConfigError(f"{what}: {type(error).__name__}: {said[:300]}") from error
+
+
+def check_gpu(resolved: Resolved, gpu: GPU) -> None:
+    """The GPU has what the configuration asks for.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    recipe, attention = resolved.config.float8.recipe, resolved.config.model.attention
+    if recipe == "mxfp8":
+        way_out = 'plan with "rowwise", which allocates and sends the same'
+        raise ConfigError(f'float8.recipe = "mxfp8" needs Blackwell, and its kernels can\'t be traced; {way_out}')
+    if recipe != "none" and not gpu.fp8_flops:
+        raise ConfigError(f'float8.recipe = "{recipe}": the {gpu.name} has no FP8; set it to "none"')
+    if attention == "flex_flash" and gpu.name == GPUS["a100"].name:
+        raise ConfigError(f'model.attention = "flex_flash" needs a Hopper GPU or newer, not {gpu.name}; use "flex"')
+
+
 def dry_run(resolved: Resolved, rank: int) -> tuple[int, float]:
     """Builds the trainer of one rank whole, as a run does; returns the bytes of its parameters, and the seconds.
 
@@ -70,11 +99,11 @@ def dry_run(resolved: Resolved, rank: int) -> tuple[int, float]:
         ConfigError: the trainer's own set-up refuses the configuration.
     """
     start = time.perf_counter()
-    try:
-        with build(resolved.config, rank=rank, world_size=resolved.world_size) as trainer:
-            held = shards(*trainer.model_parts).bytes
-    except (ValueError, RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"the trainer's set-up fails on rank {rank}: {' '.join(str(error).split())}") from error
+    with (
+        _in_one_line(f"the trainer's set-up fails on rank {rank}"),
+        build(resolved.config, rank=rank, world_size=resolved.world_size) as trainer,
+    ):
+        held = shards(*trainer.model_parts).bytes
     return held, time.perf_counter() - start
 
 
@@ -106,10 +135,7 @@ def run(
     resolved = resolve(config, overrides, world_size=world_size, here=False)
     if not 0 <= rank < resolved.world_size:
         raise ConfigError(f"--rank {rank} must be one of 0 to {resolved.world_size - 1}")
-    if resolved.config.float8.recipe != "none" and not gpu.fp8_flops:
-        raise ConfigError(
-            f'float8.recipe = "{resolved.config.float8.recipe}": the {gpu.name} has no FP8; set it to "none"'
-        )
+    check_gpu(resolved, gpu)
     if searches:
         if output is not None and not output.absolute().parent.is_dir():
             raise ConfigError(f"--output {output} can't be written: No such file or directory")
@@ -122,17 +148,25 @@ def run(
                 f"--search: none of {compared} valid settings fits {resolved.world_size} × {gpu.name}; take more GPUs, "
                 "a smaller flavor or a shorter training.seq_len"
             )
-        fragment = report.fragment(best[0], config, resolved.world_size, Path() if output is None else output.parent)
+        fragment = report.fragment(
+            best[0],
+            resolved.config,
+            config,
+            overrides,
+            resolved.world_size,
+            Path() if output is None else output.parent,
+        )
         print(report.ranking(best, compared), fragment, sep="\n\n")
         if output is not None:
             _write(output, fragment)
         return
     dry = forks.start(partial(dry_run, resolved, rank))  # before the loader has threads
     share, why_not = document_share(resolved)
-    plan = estimate(resolved.config, resolved.world_size, gpu, nodes_of=nodes_of, document_share=share)
-    held, seconds = dry.result()
+    with _in_one_line("it can't be traced"):
+        plan = estimate(resolved.config, resolved.world_size, gpu, nodes_of=nodes_of, document_share=share)
+    held, seconds = dry()
     if as_json:
-        print(json.dumps(report.as_json(plan, resolved.config), indent=2))
+        print(json.dumps(report.as_json(plan, resolved.config, why_not, rank, held), indent=2))
     else:
         print(report.text(plan, resolved.config, why_not))
         print(report.built(plan, rank, held, seconds))

@@ -188,11 +188,11 @@ def _kept(segments: Sequence[Segment]) -> int:
 def _held(own: Sequence[Stage], traced: Trace, tied: bool) -> tuple[Shards, Shards]:
     """Returns the parameters of a rank's stages, and those of them that the optimizer knows.
 
-    Tied embeddings are one parameter; a last stage without the embedding has a copy, which is not optimized.
+    Tied embeddings are one parameter; the last of several stages has a copy, which is not optimized.
     """
     shards = traced.parameters
     held = optimized = Shards(0, 0)
-    tied_here = tied and any(stage.first for stage in own)
+    tied_here = tied and any(stage.first and stage.last for stage in own)
     for stage in own:
         body = shards["block"] * stage.blocks
         body += shards["embedding"] * stage.first + shards["norm"] * stage.last
@@ -211,9 +211,9 @@ def _activations(own: Sequence[Stage], passes: Sequence[Pass], traced: Trace, st
         if p.kind == "forward":
             top = max(top, level + _above(stage.forward(traced.next)))
             level += kept[stage]
-        elif p.kind != "weight":
+        else:
             top = max(top, level + _above(stage.backward(traced.next)))
-            level -= kept[stage]
+            level -= 0 if p.kind == "input" else kept[stage]  # the weights' half needs them
     return top
 
 
@@ -227,7 +227,7 @@ def _rank_memory(
 ) -> Memory:
     held_stages = [stages[i] for i in own]
     held, optimized = _held(held_stages, traced, config.model.shape().tie_embeddings)
-    narrow = config.optimizer.implementation == "fused_opt_states_bf16"
+    narrow = config.optimizer.implementation == "fused_opt_states_bf16" and config.training.dtype == "float32"
     optimizer = optimized.bytes * (1 if narrow else 2) + _STEP_BYTES * optimized.tensors
     # What a microbatch leaves: gradients, and what FSDP keeps whole, in a pipeline the sums of gradients too.
     left = sum(_kept(stage.forward(traced.first) + stage.backward(traced.first)) for stage in held_stages)
@@ -316,14 +316,19 @@ def estimate(
     transfer_s = topology.seconds("pp", traced.hidden, 1, gpu)
     played = play(passes, seconds, transfer_s)
     rounds = accumulated if pipelined else 1
-    traffic = _traffic(topology, gpu, stages, own, traced, microbatches, rounds, overlapped)
-    # A pipeline's gradients are reduced when its last backward pass is done, and nothing is left to hide that.
-    reduced_s = sum(link.seconds for link in traffic if link.degree in ("fsdp", "replicate")) if pipelined else 0.0
+    traffic = _traffic(config, topology, gpu, stages, own, traced, microbatches, rounds, overlapped)
+    # Nothing is left to hide the reductions behind a pipeline's last backward pass, nor, at its start, the gathers.
+    once = [_once([stages[i] for i in numbers], traced, topology, config) for numbers in own] if pipelined else []
+    reduced_s = max(
+        (sum(topology.seconds(k, n, cost.calls[k], gpu) for k, n in cost.received.items()) for cost in once),
+        default=0.0,
+    )
     fullest = max(memory, key=lambda one: one.parameters)
     moved = 2 * fullest.parameters + 2 * fullest.gradients + 2 * fullest.optimizer
     optimizer_s = moved / (MEMORY_SHARE * gpu.memory_bandwidth)
     if training.enable_cpu_offload:
-        optimizer_s = (fullest.parameters + fullest.gradients) / _PCIE
+        # Weights come for both passes of each microbatch and gradients go back; AdamW on the CPU is not counted.
+        optimizer_s = rounds * microbatches * (2 * fullest.parameters + fullest.gradients) / _PCIE
     waiting_s = sum(part[1] for parts in (forward, backward) for stage in parts for part in stage)
     attention = shape.flops_per_token(training.seq_len) - shape.flops_per_token(0)
     full = float(shape.flops_per_token(training.seq_len))
@@ -333,8 +338,8 @@ def estimate(
     fp8 = config.float8.recipe != "none" and not config.float8.emulate
     return Estimate(
         topology, gpu, stages, memory, traffic,
-        step_s=rounds * played.seconds + reduced_s + optimizer_s,
-        waiting_s=rounds * microbatches * waiting_s / pp + reduced_s,
+        step_s=rounds * (played.seconds + reduced_s) + optimizer_s,
+        waiting_s=rounds * (microbatches * waiting_s / pp + reduced_s),
         optimizer_s=optimizer_s,
         bubble=played.bubble if pipelined else 0.0,
         tokens_per_step=training.global_batch_size * training.seq_len,
@@ -346,6 +351,7 @@ def estimate(
 
 
 def _traffic(
+    config: CodeTrainer.Config,
     topology: Topology,
     gpu: GPU,
     stages: Sequence[Stage],
@@ -364,7 +370,7 @@ def _traffic(
             first, following = (sum_cost(stage.forward(s) + stage.backward(s)) for s in (traced.first, traced.next))
             cost = cost + (first + following * (microbatches - 1)) * rounds
             if pipelined:
-                cost = cost + _reduction(stage, traced, topology) * rounds
+                cost = cost + _reduction(stage, traced, topology, config) * rounds
                 tensors = ((not stage.first) + (not stage.last)) * microbatches * rounds
                 cost = cost + Cost(0.0, 0.0, {"pp": tensors * traced.hidden}, {"pp": tensors})
         for degree, received in cost.received.items():
@@ -384,10 +390,23 @@ def sum_cost(segments: Sequence[Segment]) -> Cost:
     return reduce(lambda total, segment: total + segment.cost, segments, Cost())
 
 
-def _reduction(stage: Stage, traced: Trace, topology: Topology) -> Cost:
+def _once(own: Sequence[Stage], traced: Trace, topology: Topology, config: CodeTrainer.Config) -> Cost:
+    """Returns what a pipeline rank receives of FSDP once a step: gathers of the first microbatch, and reductions."""
+    total = Cost()
+    for stage in own:
+        first, following = (sum_cost(stage.forward(s) + stage.backward(s)) for s in (traced.first, traced.next))
+        more = {k: first.received.get(k, 0) - following.received.get(k, 0) for k in ("fsdp", "replicate")}
+        calls = {k: max(0, first.calls.get(k, 0) - following.calls.get(k, 0)) for k in more}
+        gathers = Cost(0.0, 0.0, {k: max(0.0, n) for k, n in more.items()}, calls)
+        total = total + gathers + _reduction(stage, traced, topology, config)
+    return total
+
+
+def _reduction(stage: Stage, traced: Trace, topology: Topology, config: CodeTrainer.Config) -> Cost:
     """Returns the collectives that reduce a stage's gradients once a step, a call for each of FSDP's groups."""
     held, _ = _held([stage], traced, tied=False)
     shards, copies = topology.size("fsdp"), topology.size("replicate")
     calls = stage.blocks + stage.first + stage.last
-    received = {"fsdp": held.bytes * (shards - 1.0), "replicate": 2.0 * held.bytes * (copies - 1) / copies}
+    size = held.bytes * (1 if config.training.dtype == "float32" else 2)  # reduced in float32
+    received = {"fsdp": size * (shards - 1.0), "replicate": 2.0 * size * (copies - 1) / copies}
     return Cost(0.0, 0.0, received, {"fsdp": calls if shards > 1 else 0, "replicate": calls if copies > 1 else 0})

@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
+
+from codetitan.errors import ConfigError
 
 T = TypeVar("T")
 _MOST = 8  # of 0.5 GB each
@@ -21,12 +23,30 @@ def _pool(jobs: Sequence[Callable[[], Any]]) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
 
 
-def start(job: Callable[[], T]) -> "Future[T]":
-    """Runs a job in a process of its own; its result can be pickled."""
-    pool = _pool([job])
-    future: Future[T] = pool.submit(_run, 0)
-    pool.shutdown(wait=False)
-    return future
+def start(job: Callable[[], T]) -> Callable[[], T]:
+    """Runs a job in a process of its own, which ends with this one; the returned function waits for its result."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+
+    def send() -> None:
+        try:
+            sender.send((job(), None))
+        except Exception as error:
+            sender.send((None, error))
+
+    context.Process(target=send, daemon=True).start()
+    sender.close()
+
+    def result() -> T:
+        try:
+            value, error = receiver.recv()
+        except EOFError:
+            raise ConfigError("the process that builds the trainer was killed: no memory?") from None
+        if error is not None:
+            raise error
+        return value  # type: ignore[no-any-return]
+
+    return result
 
 
 def run(jobs: Sequence[Callable[[], T]]) -> Iterator[T]:

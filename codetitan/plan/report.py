@@ -52,7 +52,7 @@ def _count(n: int, noun: str) -> str:
 
 
 def draw(topology: Topology) -> list[str]:
-    """Draws the first node (at most 8 columns a line), a cell a rank, and says where each degree's groups reach."""
+    """Draws the first node (at most 16 ranks a line), a cell a rank, and says where each degree's groups reach."""
     active = [name for name in DIMENSIONS if topology.degrees[name] > 1]
     shape = " · ".join(f"{_NAMES[name]} {topology.degrees[name]}" for name in active) or "one process"
     nodes = -(-topology.world_size // topology.nodes_of)
@@ -64,7 +64,7 @@ def draw(topology: Topology) -> list[str]:
         cells = [["rank", *map(str, ranks)]]
         for name in active:
             cells.append([_NAMES[name], *(str(topology.coordinates(rank)[name]) for rank in ranks)])
-        lines.append("  node 0" + (", each other alike" if nodes > 1 else ""))
+        lines.append("  node 0" + ("; the other nodes go on in this order" if nodes > 1 else ""))
         for first in range(1, len(ranks) + 1, 16):
             lines += _columns([[row[0], *row[first : first + 16]] for row in cells], "    ")
     for degree, dimensions in DEGREES.items():
@@ -183,17 +183,18 @@ def advice(plan: Estimate, config: CodeTrainer.Config) -> list[str]:
     if fullest.activations > missing / 2:
         pipelined = p.pipeline_parallel_degree > 1
         if not pipelined and training.local_batch_size > 1:
-            tips.append(f"training.local_batch_size = {training.local_batch_size // 2} (more accumulation steps)")
+            tips.append(f"training.local_batch_size = {training.local_batch_size // 2} or so (more accumulation steps)")
         if isinstance(config.activation_checkpoint, SelectiveAC.Config):
             tips.append('activation_checkpoint.name = "full" (recomputes each block)')
         elif not isinstance(config.activation_checkpoint, FullAC.Config):
             tips.append('activation_checkpoint.name = "selective"')
-        tips.append(f"parallelism.context_parallel_degree = {2 * p.context_parallel_degree}")
+        if config.model.attention == "flex" and plan.topology.world_size > 1:
+            tips.append(f"parallelism.context_parallel_degree = {2 * p.context_parallel_degree}")
     static = fullest.parameters + fullest.gradients + fullest.optimizer
-    if static + fullest.gathered > missing:
+    if static + fullest.gathered > min(missing, plan.gpu.memory / 2) or not tips:
         if p.data_parallel_replicate_degree > 1:
             tips.append("parallelism.data_parallel_replicate_degree = 1 (shards over all ranks)")
-        tips.append(f"more GPUs, or parallelism.tensor_parallel_degree = {2 * p.tensor_parallel_degree}")
+        tips.append(f"more GPUs, with parallelism.tensor_parallel_degree = {2 * p.tensor_parallel_degree} if need be")
         if not training.enable_cpu_offload:
             tips.append("training.enable_cpu_offload = true (slow)")
     return [f"change  {_gib(missing)} GiB are missing; one of:", *(f"  {tip}" for tip in tips), "  or ask: --search"]
@@ -236,8 +237,8 @@ def _choice(config: CodeTrainer.Config, name: str) -> str:
     return choice.name_of(getattr(config, name))
 
 
-def as_json(plan: Estimate, config: CodeTrainer.Config) -> dict[str, Any]:
-    """Returns everything as plain data: bytes, seconds, FLOPs."""
+def as_json(plan: Estimate, config: CodeTrainer.Config, no_share: str, rank: int, held: int) -> dict[str, Any]:
+    """Returns a plan as plain data: bytes, seconds, FLOPs; `held` bytes of parameters were built on `rank`."""
 
     def memory(one: Memory) -> dict[str, Any]:
         return asdict(one) | {"peak_bytes": one.peak, "needed_bytes": one.needed}
@@ -253,11 +254,16 @@ def as_json(plan: Estimate, config: CodeTrainer.Config) -> dict[str, Any]:
         "memory": {
             "fits": plan.fits,
             "peak_bytes": plan.fullest.peak,
+            "reserved_bytes": int(plan.fullest.peak * (1 + FRAGMENTATION)),
             "needed_bytes": plan.fullest.needed,
             "ranks": [memory(one) for one in plan.memory],
         },
         "traffic": [asdict(link) for link in plan.traffic],
         "flops_per_token": plan.flops_per_token,
+        "documents_not_counted": no_share or None,
+        "dry_run": {"rank": rank, "parameter_bytes": held},
+        "tokens_per_step": plan.tokens_per_step,
+        "steps": plan.steps,
         "time": {
             "step_s": plan.step_s,
             "optimizer_s": plan.optimizer_s,
@@ -290,18 +296,25 @@ def ranking(found: Sequence[Found], compared: int) -> str:
     )
 
 
-def fragment(best: Found, file: Path, world_size: int, folder: Path) -> str:
-    """Returns a TOML file for `folder` that extends `file` with the best settings."""
+def fragment(
+    best: Found, searched: CodeTrainer.Config, file: Path, overrides: Sequence[str], world_size: int, folder: Path
+) -> str:
+    """Returns a TOML file for `folder` that extends `file` with the best settings; `overrides` are in a comment."""
     tables: dict[str, list[str]] = {}
     settings = best.candidate.settings(
         best.config.training.global_batch_size, best.config.parallelism.pipeline_parallel_schedule
     )
+    written = best.config.parallelism
+    for name in ("module_fqns_per_model_part", "pipeline_parallel_layers_per_stage"):
+        if getattr(searched.parallelism, name) != getattr(written, name):
+            settings[f"parallelism.{name}"] = "none"  # stages are placed by cost
     for key, value in settings.items():
         section, name = key.split(".")
         tables.setdefault(section, []).append(f"{name} = {json.dumps(value)}")
     lines = [
         f"# codetitan plan --search for {world_size} × {best.plan.gpu.name}: an estimated "
         f"{best.plan.tok_per_s_per_gpu:,.0f} tok/s/GPU",
+        *([f"# The search had these options, which are not in this file: {' '.join(overrides)}"] if overrides else []),
         f"extends = {json.dumps(os.path.relpath(file, folder))}",
     ]
     for section, settings_ in tables.items():

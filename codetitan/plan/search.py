@@ -46,6 +46,7 @@ class Candidate:
         """Returns key → value of the configuration."""
         per_rank = global_batch_size // (self.shard * self.replicate)
         keys: dict[str, Any] = {
+            "training.global_batch_size": global_batch_size,
             "parallelism.data_parallel_replicate_degree": self.replicate,
             "parallelism.data_parallel_shard_degree": self.shard,
             "parallelism.tensor_parallel_degree": self.tp,
@@ -169,7 +170,8 @@ def resharded(traced: Trace, before: Topology, after: Topology) -> Trace:
         if "fsdp" in received:
             received["fsdp"] *= gather
         grows = 0
-        if one.name.endswith("backward") or name == "head":
+        pipelined = after.degrees["pp"] > 1  # reduces once a step: codetitan.plan.estimate
+        if not pipelined and (one.name.endswith("backward") or name == "head"):
             held = shards[name]
             if copies > 1:
                 received["replicate"], calls["replicate"] = 2 * held.bytes * (copies - 1) / copies, 1
@@ -228,13 +230,18 @@ def search(
             plan = estimate(changed, world_size, gpu, nodes_of=nodes_of, document_share=document_share, traced=traced)
             if plan.fits:
                 found.append(Found(candidate, changed, plan))
-    found.sort(key=lambda one: -one.plan.tok_per_s_per_gpu)
-    best = [
-        replace(one, plan=estimate(one.config, world_size, gpu, nodes_of=nodes_of, document_share=document_share))
-        for one in found[:_FINALISTS]
-    ]
-    best = [one for one in best if one.plan.fits] + found[_FINALISTS:]
-    return sorted(best, key=lambda one: -one.plan.tok_per_s_per_gpu)[:at_most], len(valid)
+    traced_whole: list[Candidate] = []
+    while found:  # until the best of all has been traced as it is, and some others with it
+        found.sort(key=lambda one: -one.plan.tok_per_s_per_gpu)
+        left = [i for i, one in enumerate(found[:_FINALISTS]) if one.candidate not in traced_whole]
+        if not left:
+            break
+        finalist = found.pop(left[0])
+        traced_whole.append(finalist.candidate)
+        plan = estimate(finalist.config, world_size, gpu, nodes_of=nodes_of, document_share=document_share)
+        if plan.fits:
+            found.append(replace(finalist, plan=plan))
+    return found[:at_most], len(valid)
 
 
 def _trace_all(

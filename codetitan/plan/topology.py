@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 from codetitan.plan.gpus import GPU
@@ -63,8 +64,18 @@ class Topology:
         return {name for name in DIMENSIONS if len({place[name] for place in places}) > 1}
 
     def nodes(self, degree: str) -> int:
-        """Nodes over which a group of this degree reaches (that of rank 0; the others are alike)."""
-        return len({rank // self.nodes_of for rank in self.group_of_0(degree)})
+        """Nodes over which a group of this degree reaches; the most where they differ, for a step waits for all."""
+        return self._nodes[degree]
+
+    @cached_property
+    def _nodes(self) -> dict[str, int]:
+        reach: dict[tuple[str, tuple[int, ...]], set[int]] = {}
+        for rank in range(self.world_size):
+            place = self.coordinates(rank)
+            for degree, dimensions in DEGREES.items():
+                group = (degree, tuple(place[name] for name in DIMENSIONS if name not in dimensions))
+                reach.setdefault(group, set()).add(rank // self.nodes_of)
+        return {degree: max(len(nodes) for (name, _), nodes in reach.items() if name == degree) for degree in DEGREES}
 
     def group_of_0(self, degree: str) -> list[int]:
         """Returns the ranks of rank 0's group of this degree, in order."""
@@ -89,6 +100,8 @@ class Topology:
         size, nodes = self.size(degree), self.nodes(degree)
         if size == 1 or not calls:
             return 0.0
+        if degree == "pp" and nodes > 1:  # a message between neighbours
+            return received / (_NETWORK_SHARE * gpu.network) + calls * _NETWORK_START_S
         if nodes == 1:
             return received / (_NVLINK_SHARE * gpu.nvlink) + calls * _NVLINK_START_S
         # Each node's share crosses once, over the adapters of all its ranks in the group; the rest stays inside.

@@ -131,6 +131,8 @@ def without_stages(config: CodeTrainer.Config, blocks: int) -> CodeTrainer.Confi
     never = p.pipeline_parallel_degree > 1 and p.fsdp_reshard_after_forward == "default"  # torchtitan's default then
     model = copy.deepcopy(spec.model)
     model.layers, model.stages = [copy.deepcopy(model.layers[0]) for _ in range(blocks)], []
+    if p.pipeline_parallel_degree > 1:
+        model.enable_weight_tying = False  # stages have an embedding and a head of their own
     for layer in model.layers:
         layer.attention.inner_attention = FusedAttention.Config()
     return replace(  # type: ignore[call-arg]  # fields of torchtitan's

@@ -169,7 +169,8 @@ def test_a_child_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 def test_planned_gpu() -> None:
     assert throughput_run.planned_gpu("NVIDIA H200") == "h200"
     assert throughput_run.planned_gpu("NVIDIA A100-SXM4-80GB") == "a100"
-    assert throughput_run.planned_gpu("NVIDIA GeForce RTX 4090") is None
+    for other in ("NVIDIA GeForce RTX 4090", "NVIDIA GH200 480GB", "NVIDIA H100 PCIe", "NVIDIA A100-PCIE-40GB"):
+        assert throughput_run.planned_gpu(other) is None
 
 
 def test_torn_line(tmp_path: Path) -> None:

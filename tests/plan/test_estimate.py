@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codetitan.config.resolve import Resolved, resolve
-from codetitan.plan.estimate import Stage, _above, _kept, estimate, topology_of
+from codetitan.plan.estimate import Estimate, Stage, _above, _kept, estimate, topology_of
 from codetitan.plan.gpus import GPUS
 from codetitan.plan.roofline import Roofline
 from codetitan.plan.trace import trace
@@ -45,6 +45,7 @@ MESHES: dict[str, tuple[int, dict[str, Any]]] = {
     "TP 4, one K/V head": (4, mesh(tp=4) | {"model.n_kv_heads": 1}),
     "CP 2": (2, mesh(cp=2)),
     "PP 2, tied, FSDP 2": (4, mesh(pp=2, fsdp=2) | {"model.tie_embeddings": True}),
+    "PP 2 V-shaped, tied": (2, pipeline("ZBVZeroBubble") | {"model.tie_embeddings": True}),
     "PP 2 interleaved, TP 2": (4, pipeline("Interleaved1F1B", pp=2, tp=2)),
 }
 
@@ -86,9 +87,8 @@ def test_flops_are_the_models() -> None:
     assert sum(one.cost.flops for one in traced.next) == (config.model.shape().flops_per_token(0) - 6 * norms) * tokens
 
 
-def test_traffic_of_each_degree() -> None:
-    """What a step moves, by hand: FSDP gathers twice in bf16 and reduces in fp32; TP has four collectives a block and
-    pass; a stage receives a hidden state for each microbatch."""
+def test_traffic_of_fsdp() -> None:
+    """A microbatch gathers the blocks twice in bf16 and reduces their gradients in fp32; embedding and head besides."""
     file = REPOSITORY / "train_configs" / "code_3b.toml"
     options = ("--compile.enable", "false", "--activation_checkpoint.name", "none")
     shape = resolved(file, 8).config.model.shape()
@@ -126,3 +126,45 @@ def test_offload_and_narrow_states() -> None:
     assert plain.fullest.peak - offloaded.fullest.peak == sum(
         getattr(plain.fullest, name) for name in ("parameters", "gradients", "optimizer")
     )
+
+
+EAGER = ("--compile.enable", "false", "--activation_checkpoint.name", "none", "--loss.name", "cross-entropy")
+
+
+def received(plan: Estimate) -> dict[str, float]:
+    return {link.degree: link.received for link in plan.traffic}
+
+
+def test_traffic_of_tensor_parallelism() -> None:
+    """Two gathers and two reductions of the hidden state a block and pass, the backward's gathers of inputs besides."""
+    file = REPOSITORY / "train_configs" / "code_350m.toml"
+    options = (*EAGER, "--parallelism.tensor_parallel_degree", "2", "--training.global_batch_size", "8")
+    plan = estimate(resolved(file, 2, *options).config, 2, H100, nodes_of=8)
+    hidden = 8 * 4096 * 1024 * 2 / 2  # bytes that the other of two ranks sends
+    assert 8 <= received(plan)["tp"] / hidden / 24 < 11
+
+
+def test_traffic_and_reductions_of_a_pipeline() -> None:
+    """A middle stage gets a hidden state and a gradient a microbatch; FSDP gathers and reduces once a step."""
+    file = REPOSITORY / "train_configs" / "code_350m.toml"
+    options = [*EAGER, "--parallelism.pipeline_parallel_degree", "4", "--training.global_batch_size", "32"]
+    options += ["--training.local_batch_size", "16", "--model.tie_embeddings", "false", "--model.n_layers", "24"]
+    plan = estimate(resolved(file, 8, *options).config, 8, H100, nodes_of=8)
+    assert received(plan)["pp"] == 2 * 16 * 4096 * 1024 * 2
+    # Six blocks' weights in bf16, and their gradients in fp32, from the other of two; embedding or head besides.
+    blocks, most = 6 * (4 * 1024**2 + 3 * 1024 * 2816 + 2 * 1024), 32768 * 1024
+    assert blocks * (2 + 4) / 2 <= received(plan)["fsdp"] < (blocks + most) * (2 + 4) / 2 + 2 * 1024**2
+
+
+def test_tied_embeddings_of_a_pipeline() -> None:
+    """Stages have an embedding and a head of their own: tied or not, all but the optimizer's states is the same."""
+    file = REPOSITORY / "train_configs" / "code_350m.toml"
+    options = [*EAGER, "--parallelism.pipeline_parallel_degree", "2", "--training.local_batch_size", "4"]
+    tied, untied = (
+        estimate(resolved(file, 4, *options, "--model.tie_embeddings", word).config, 4, H100, nodes_of=8)
+        for word in ("true", "false")
+    )
+    for one, other in zip(tied.memory, untied.memory, strict=True):
+        assert one.activations == other.activations and one.parameters == other.parameters
+    assert tied.memory[1].optimizer < untied.memory[1].optimizer
+    assert received(tied) == received(untied)

@@ -35,6 +35,8 @@ def test_links() -> None:
     assert [OF_64.group_of_0(name) for name in ("tp", "cp", "pp")] == [[0, 1, 2, 3], [0, 4], [0, 32]]
     assert OF_64.group_of_0("fsdp") == [0, 4, 8, 12]  # FSDP shards over context-parallel ranks, too
     assert [OF_64.link(name) for name in ("tp", "cp", "fsdp", "pp")] == ["NVLink", "NVLink", "network", "network"]
+    straddling = Topology({"pp": 1, "dp_replicate": 1, "dp_shard": 3, "cp": 1, "tp": 4}, nodes_of=6)
+    assert straddling.link("tp") == "network"  # ranks 4 to 7
     assert OF_64.varying([0, 4, 8]) == {"cp", "dp_shard"}
 
 
