@@ -218,7 +218,7 @@ def trace(
             ledger.close_segment("embedding backward")
             return ledger.take_segments()
 
-        stage: Any = SimpleNamespace(submod=part)  # all of a stage that its reduction reads
+        stage: Any = SimpleNamespace(submod=part, has_backward=True)  # all that its reduction reads
         with mode, ledger:
             microbatch()  # compiles
             if pipelined:

@@ -42,11 +42,12 @@ def test_plans_of_1_8_64_and_512_gpus() -> None:
 def test_the_command_asks_for_no_gpu(capsys: pytest.CaptureFixture[str]) -> None:
     """Checked on a laptop; refused where they would run without a GPU."""
     file = str(REPOSITORY / "train_configs" / "code_15b_64gpu.toml")
+    degrees = ["--parallelism.tensor_parallel_degree", "8", "--parallelism.data_parallel_shard_degree", "8"]
     for option in (
         ["--float8.recipe", "mxfp8"],
         ["--compile.enable_async_tensor_parallel"],
         ["--model.attention", "flex_flash"],
         ["--training.enable_cpu_offload"],
     ):
-        assert main(["config", "--config", file, *option]) == 0, option
+        assert main(["config", "--config", file, *degrees, *option]) == 0, option
         assert f"{option[-1].rsplit('.', 1)[-1]}" in capsys.readouterr().out
