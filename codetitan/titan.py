@@ -41,7 +41,6 @@ from torch.distributed.pipelining.schedules import (
     _ComputationType,
     get_schedule_class,
 )
-from torch.distributed.pipelining.stage import _PipelineStageBase  # how a stage reduces gradients under FSDP
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.distributed.tensor.debug import _clear_sharding_prop_cache  # it knows the meshes of other process groups
 from torch.nn.attention.flex_attention import BlockMask, and_masks, create_block_mask, create_mask
@@ -150,7 +149,6 @@ __all__ = [
     "WeightWithDynamicFloat8CastTensor",
     "_Action",
     "_ComputationType",
-    "_PipelineStageBase",
     "_clear_sharding_prop_cache",
     "_get_metrics_rank",
     "_patch_inductor_min_max_codegen",

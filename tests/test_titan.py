@@ -77,7 +77,6 @@ ATTRIBUTES: dict[str, set[str]] = {
     "FakeTensorMode": {"__enter__"},
     "Module": {"parallelize"},
     "_ComputationType": {"FORWARD", "FULL_BACKWARD", "BACKWARD_INPUT", "BACKWARD_WEIGHT"},
-    "_PipelineStageBase": {"perform_reduce_grad"},
     "filesystem": {"is_remote", "rmtree"},
     "structured_logger": {"init_structured_logger"},
     "dist_utils": {"set_pg_timeouts"},

@@ -8,7 +8,6 @@ import copy
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from codetitan.plan.fused import fused_backend
 from codetitan.plan.ledger import Ledger, Segment
 from codetitan.plan.roofline import Roofline
 from codetitan.plan.topology import DEGREES, Topology
-from codetitan.titan import DTensor, FakeTensorMode, FSDPModule, Module, _PipelineStageBase
+from codetitan.titan import DTensor, FakeTensorMode, FSDPModule, Module
 from codetitan.trainer import CodeTrainer
 
 BLOCKS = 3
@@ -204,11 +203,11 @@ def trace(
         for tensor in [*part.parameters(), *part.buffers()]:
             ledger.see(tensor)
 
-        def microbatch() -> list[Segment]:
-            if pipelined:  # as a stage does: gradients are reduced once a step
-                part.set_is_last_backward(False)
-                part.set_reshard_after_backward(False)
-                part.set_requires_gradient_sync(False)
+        def microbatch(*, reduces: bool = not pipelined) -> list[Segment]:
+            # As a pipeline stage does: gradients are reduced, and weights given back, once a step.
+            part.set_is_last_backward(reduces)
+            part.set_reshard_after_backward(reduces)
+            part.set_requires_gradient_sync(reduces)
             inputs = torch.zeros(rows, seq_len, dtype=torch.int64)
             trainer.forward_backward_step(
                 input_dict={"input": inputs, "positions": torch.zeros_like(inputs)},
@@ -218,11 +217,8 @@ def trace(
             ledger.close_segment("embedding backward")
             return ledger.take_segments()
 
-        stage: Any = SimpleNamespace(submod=part, has_backward=True)  # all that its reduction reads
         with mode, ledger:
-            microbatch()  # compiles
-            if pipelined:
-                _PipelineStageBase.perform_reduce_grad(stage, 1)
+            microbatch(reduces=True)  # compiles, and leaves nothing but gradients
             trainer.optimizers.zero_grad()
             gc.collect()
             ledger.close_segment("reset")
