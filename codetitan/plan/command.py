@@ -61,6 +61,8 @@ def document_share(resolved: Resolved) -> tuple[float | None, str]:
         samples += len(inputs["positions"])
         if samples >= _SAMPLES or loader.exhausted:
             break
+    if not samples:
+        return None, "the corpus has no sample"
     return pairs / (samples * resolved.config.training.seq_len**2), ""
 
 
@@ -86,7 +88,7 @@ def check_gpu(resolved: Resolved, gpu: GPU) -> None:
     if recipe == "mxfp8":
         way_out = 'plan with "rowwise", which allocates and sends the same'
         raise ConfigError(f'float8.recipe = "mxfp8" needs Blackwell, and its kernels can\'t be traced; {way_out}')
-    if recipe != "none" and not gpu.fp8_flops:
+    if recipe != "none" and not resolved.config.float8.emulate and not gpu.fp8_flops:
         raise ConfigError(f'float8.recipe = "{recipe}": the {gpu.name} has no FP8; set it to "none"')
     if attention == "flex_flash" and gpu.name == GPUS["a100"].name:
         raise ConfigError(f'model.attention = "flex_flash" needs a Hopper GPU or newer, not {gpu.name}; use "flex"')
@@ -140,9 +142,10 @@ def run(
         if output is not None and not output.absolute().parent.is_dir():
             raise ConfigError(f"--output {output} can't be written: No such file or directory")
         share, _ = document_share(resolved)
-        best, compared = search(
-            resolved.config, resolved.world_size, gpu, nodes_of=nodes_of, document_share=share, at_most=10
-        )
+        with _in_one_line("it can't be traced"):
+            best, compared = search(
+                resolved.config, resolved.world_size, gpu, nodes_of=nodes_of, document_share=share, at_most=10
+            )
         if not best:
             raise ConfigError(
                 f"--search: none of {compared} valid settings fits {resolved.world_size} × {gpu.name}; take more GPUs, "

@@ -22,6 +22,8 @@ def test_every_shipped_configuration_fits(capsys: pytest.CaptureFixture[str], pa
     assert main(["plan", "--config", str(path), "--world-size", str(world_size), "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["memory"]["fits"], plan["memory"]
+    # The rank that the trainer itself built, whole, holds what the three blocks told.
+    assert plan["dry_run"]["parameter_bytes"] == plan["memory"]["ranks"][0]["parameters"]
     assert plan["world_size"] == world_size and plan["time"]["step_s"] > 0
     assert 0 < plan["time"]["mfu_causal"] < plan["time"]["mfu_full"] < 1
 
