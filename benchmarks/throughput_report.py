@@ -146,7 +146,8 @@ def markdown(run: Row, rows: Sequence[Row]) -> str:
 
 def _model(settings: Row) -> str:
     flavor, n_params = settings["flavor"], settings["n_params"]
-    return flavor if FLAVORS[flavor].n_params == n_params else f"{flavor} of {n_params / 1e6:,.1f}M"
+    unchanged = flavor in FLAVORS and FLAVORS[flavor].n_params == n_params
+    return flavor if unchanged else f"{flavor} of {n_params / 1e6:,.1f}M"
 
 
 # what a label says of a row's settings

@@ -2,12 +2,13 @@
 
 A checkpoint is complete when its `.metadata` is there, which is written last and renamed into place; torchtitan loads
 the latest complete one. What is added here: a half-written one is cleared away at the next start, a disk that fills up
-is one line, and a single process saves without collectives.
+is one line, a single process saves without collectives, and a checkpoint says what it is of (description.py).
 """
 
 import re
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
+from codetitan.checkpoint_error import os_error_of, reason
+from codetitan.description import KEY, Description
 from codetitan.errors import ConfigError
+from codetitan.hf.background import Exports
 from codetitan.titan import AsyncMode, CheckpointManager, filesystem, logger
 
 
@@ -33,16 +37,6 @@ def half_written(folder: Path) -> list[Path]:
     ]
 
 
-def os_error_of(error: BaseException) -> OSError | None:
-    """Returns the operating system's error behind an exception of the distributed checkpoint, if there is one."""
-    if isinstance(error, OSError):
-        return error
-    inner = [cause for cause in (error.__cause__, error.__context__) if cause is not None]
-    if isinstance(error, CheckpointException):
-        inner += [failure[0] for failure in error.failures.values()]
-    return next((found for found in map(os_error_of, inner) if found is not None), None)
-
-
 def _not_written(where: str, error: BaseException) -> BaseException:
     """Returns the error to raise: one line where the operating system refused, else the error itself."""
     os_error = os_error_of(error)
@@ -54,20 +48,22 @@ def _not_written(where: str, error: BaseException) -> BaseException:
     )
 
 
-def _reason(error: BaseException) -> str:
-    """The first line of what the distributed checkpoint says, of the first rank that failed."""
-    if isinstance(error, CheckpointException) and error.failures:
-        error = next(iter(error.failures.values()))[0]
-    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-
-
 class CodeCheckpoints(CheckpointManager):
-    """Saves and loads model, optimizer, schedule, loader and step."""
+    """Saves and loads model, optimizer, schedule, loader and step.
+
+    Attributes:
+        describe: called on every rank at each save; what it returns is kept in the checkpoint.
+    """
+
+    describe: Callable[[], Description]
 
     @dataclass(kw_only=True, slots=True)
     class Config(CheckpointManager.Config):
         last_save_model_only: bool = False
         """Whether the last checkpoint holds the model alone; a run that ended so can't be continued."""
+
+        export_every_k: int | None = None
+        """Export every k-th checkpoint and the last, in export_dtype, to dump_folder/export; None: none."""
 
         def __post_init__(self) -> None:
             # torchtitan wants an absolute path; relative ones are seen from where the command runs, as dump_folder is.
@@ -77,8 +73,13 @@ class CodeCheckpoints(CheckpointManager):
             CheckpointManager.Config.__post_init__(self)
 
     def __init__(self, config: Config, **kwargs: Any) -> None:
+        self._exports: Exports | None = None
         super().__init__(config, **kwargs)
         if self.enable and not self.load_only and not filesystem.is_remote(self.folder) and dist.get_rank() == 0:
+            if config.export_every_k is not None:
+                self._export_interval = config.export_every_k * config.interval
+                folder = Path(kwargs["base_folder"]) / "export"
+                self._exports = Exports(folder, config.export_dtype, logger.info, logger.warning)
             for path in half_written(Path(self.folder)):
                 logger.info("removes the half-written checkpoint %s", path)
                 filesystem.rmtree(str(path))
@@ -98,6 +99,7 @@ class CodeCheckpoints(CheckpointManager):
             ConfigError: the operating system refuses, e.g. because the disk is full. Earlier checkpoints are intact.
         """
         start = time.perf_counter()
+        state_dict = {**state_dict, KEY: self.describe().to_json()}
         try:
             self._make_incomplete(checkpoint_id)
             if dist.get_world_size() == 1 and async_mode == AsyncMode.DISABLED and not to_hf:
@@ -111,6 +113,21 @@ class CodeCheckpoints(CheckpointManager):
         word = "saved " if async_mode == AsyncMode.DISABLED else "saving in the background:"
         logger.info("%s %s in %.1f s", word, checkpoint_id, time.perf_counter() - start)
         return result
+
+    def _save(self, curr_step: int, last_step: bool = False) -> bool:
+        saved: bool = super()._save(curr_step, last_step)
+        if saved and self._exports is not None and (last_step or curr_step % self._export_interval == 0):
+            self._exports.start(Path(self._create_checkpoint_id(curr_step)), self.save_future)
+        return saved
+
+    def _should_purge(self) -> bool:
+        # One that is being exported stays until the next checkpoint is saved.
+        return bool(super()._should_purge()) and not (self._exports is not None and self._exports.busy)
+
+    def wait_for_exports(self) -> None:
+        """Waits for the exports under way; call it when no other rank waits for this one."""
+        if self._exports is not None:
+            self._exports.close()
 
     def _make_incomplete(self, checkpoint_id: str) -> None:
         """Unmarks a checkpoint that is about to be overwritten: a kill in the middle must not leave a mix."""
@@ -150,6 +167,6 @@ class CodeCheckpoints(CheckpointManager):
         except (Exception, CheckpointException) as error:
             logger.warning("loading failed", exc_info=True, extra={"for_log": True})
             raise ConfigError(
-                f"{checkpoint_id} can't be loaded: {_reason(error)}; if it is of another model, set another "
+                f"{checkpoint_id} can't be loaded: {reason(error)}; if it is of another model, set another "
                 "--dump_folder; if it is damaged, remove it, and the run goes on from the one before"
             ) from error

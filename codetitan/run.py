@@ -91,7 +91,7 @@ def run(resolved: Resolved) -> None:
         if dist.get_rank() == 0:
             save_config(resolved)
 
-    trainer: CodeTrainer = config.build(before_first_step=before_first_step)
+    trainer: CodeTrainer = config.build(before_first_step=before_first_step, toml=render(resolved))
     try:
         if dist.get_rank() == 0:
             _describe(trainer, resolved)
@@ -103,4 +103,5 @@ def run(resolved: Resolved) -> None:
         trainer.close()
     dist.barrier()
     dist.destroy_process_group()
+    trainer.checkpointer.wait_for_exports()
     sys.stdout.flush()

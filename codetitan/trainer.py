@@ -14,6 +14,7 @@ from codetitan.compilation import Watch
 from codetitan.config.choice import Choice
 from codetitan.config.schema import HIDDEN
 from codetitan.data.loader import CodeDataLoader, Served
+from codetitan.description import Description
 from codetitan.errors import ConfigError
 from codetitan.metrics import CodeMetrics
 from codetitan.models.code.attention import CAUSAL
@@ -37,6 +38,7 @@ from codetitan.titan import (
     logger,
 )
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
+from codetitan.tokenizer.encoding import absolute
 
 
 @dataclass(kw_only=True, slots=True)
@@ -44,7 +46,8 @@ class ModelConfig:
     """The model: a flavor, and what to change of it."""
 
     flavor: str = "debug"
-    """A named size: debug, 20m, 70m, 200m, 350m, 700m, 1_3b, 3b, 7b or 15b."""
+    """A named size: debug, 20m, 70m, 200m, 350m, 700m, 1_3b, 3b, 7b or 15b; or a name of your own, where dim to
+    tie_embeddings are all set."""
 
     attention: Literal["flex", "flex_flash", "varlen", "sdpa"] = "flex"
     """Kernel: flex (Triton), flex_flash (Hopper and newer) or varlen, with document masks; or sdpa (cuDNN), without."""
@@ -70,14 +73,22 @@ class ModelConfig:
     tie_embeddings: bool | None = None
     """Whether the head shares the embedding's weight."""
 
+    norm_eps: float | None = None
+    """What RMSNorm adds to the mean square."""
+
     rope: RopeConfig = field(default_factory=RopeConfig)
 
+    def changes(self) -> dict[str, Any]:
+        """Returns what is set of the shape: field of `Flavor` → value."""
+        values = {f.name: getattr(self, f.name, None) for f in dataclasses.fields(Flavor)}
+        values["rope_theta"] = self.rope.theta
+        return {name: value for name, value in values.items() if value is not None}
+
     def shape(self) -> Flavor:
-        """Returns the flavor with the changes."""
-        changes = {f.name: getattr(self, f.name, None) for f in dataclasses.fields(Flavor)}
-        changes["rope_theta"] = self.rope.theta
-        changed = {name: value for name, value in changes.items() if value is not None}
-        return dataclasses.replace(FLAVORS[self.flavor], **changed)
+        """Returns the flavor with the changes; of a flavor that is not one of ours, the changes are all there is."""
+        if self.flavor in FLAVORS:
+            return dataclasses.replace(FLAVORS[self.flavor], **self.changes())
+        return Flavor(**self.changes())
 
 
 class CodeTrainer(Trainer):
@@ -86,6 +97,7 @@ class CodeTrainer(Trainer):
     Args:
         config: complete (codetitan.config.resolve).
         before_first_step: called once, when the checkpoint is loaded and there is something left to train.
+        toml: the configuration as text, kept in the checkpoints.
     """
 
     @dataclass(kw_only=True, slots=True)
@@ -133,9 +145,11 @@ class CodeTrainer(Trainer):
         def _validate_cuda_graphs(self) -> None:
             """torchtitan refuses CUDA graphs under pipeline parallelism; codetitan.config.resolve switches them off."""
 
-    def __init__(self, config: Config, *, before_first_step: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, config: Config, *, before_first_step: Callable[[], None] = lambda: None, toml: str = "") -> None:
         super().__init__(config)
         self.before_first_step = before_first_step
+        self._toml = toml
+        self.checkpointer.describe = self.describe
         self.dataloader.place(self.parallel_dims.get_optional_mesh("batch"))
         self.metrics_processor.served = self.served
         self._compilation = Watch()
@@ -158,6 +172,24 @@ class CodeTrainer(Trainer):
             dist.all_reduce(counts, group=mesh.get_group())
         served: Served = self.dataloader.served(counts)
         return served
+
+    def describe(self) -> Description:
+        """Returns what the model is and has learnt from so far, the same on every rank; a collective."""
+        served, model, tokenizer = self.served(), self.config.model, self.tokenizer
+        return Description(
+            flavor=model.flavor,
+            shape=model.shape(),
+            rope=model.rope,
+            seq_len=self.config.training.seq_len,
+            tokenizer=absolute(self.config.hf_assets_path),
+            fingerprint=tokenizer.fingerprint,
+            dialect=tokenizer.sentinels.dialect.name,
+            step=self.step,
+            sources=served.sources,
+            languages=served.languages,
+            licences=self.dataloader.licences(),
+            config=self._toml,
+        )
 
     def batch_generator(self, data_iterable: Iterable[Any]) -> Iterator[Any]:
         """torchtitan's, which starts when the checkpoint is loaded: so the clock and the metrics start here."""

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch.distributed.checkpoint.api import CheckpointException
 
-from codetitan.checkpoint import half_written, os_error_of
+from codetitan.checkpoint import half_written
+from codetitan.checkpoint_error import os_error_of
 from codetitan.device import get_total_norm
 from codetitan.metrics import MetricsFile, duration
 from codetitan.models.code.flavors import Flavor

@@ -68,7 +68,7 @@ CONFIG_FIELDS: dict[str, set[str]] = {
 ATTRIBUTES: dict[str, set[str]] = {
     "Trainer": {"batch_generator", "should_continue_training", "train", "close", "init_distributed",
                 "train_step", "post_dataloading_process", "pp_forward_backward_step"},
-    "CheckpointManager": {"dcp_save", "dcp_load"},
+    "CheckpointManager": {"dcp_save", "dcp_load", "_save", "_should_purge", "_create_checkpoint_id"},
     "MetricsProcessor": {"_build_metric_logger", "should_log", "log", "close"},
     "OptimizersContainer": {"_build_param_groups", "_validate_params", "register_step_post_hook"},
     "Llama3Model": {"init_states", "_create_flex_attention_mask"},

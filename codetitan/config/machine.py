@@ -128,6 +128,16 @@ def checkpoints_to_come(config: Config) -> int:
     return max(0, min(to_write, at_once))
 
 
+def exports_to_come(config: Config) -> tuple[int, int]:
+    """Returns how many exports will be written, and the bytes of one."""
+    checkpoint = config.checkpoint
+    if checkpoint.export_every_k is None:
+        return 0, 0
+    there, interval = complete_steps(config), checkpoint.interval * checkpoint.export_every_k
+    n = -(-config.training.steps // interval) - (there[-1] if there else 0) // interval
+    return max(0, n), (4 if checkpoint.export_dtype == "float32" else 2) * config.model.shape().n_params
+
+
 def check_dump_folder(config: Config) -> None:
     """The folder can be written, and its disk has room for two checkpoints: the last one and the one being written."""
     folder = Path(config.dump_folder)
@@ -143,11 +153,13 @@ def check_dump_folder(config: Config) -> None:
         ) from None
     if config.checkpoint.enable and not config.checkpoint.load_only:
         n, free = checkpoints_to_come(config), shutil.disk_usage(folder).free
-        need = n * checkpoint_bytes(config)
+        exports, export_bytes = exports_to_come(config)
+        need = n * checkpoint_bytes(config) + exports * export_bytes
         if need > free:
+            and_exports = f" and {exports} exports" if exports else ""
             raise ConfigError(
-                f'dump_folder = "{config.dump_folder}" has {free / 1e9:.1f} GB free; {n} more checkpoints of '
-                f"{config.model.flavor} need {need / 1e9:.1f} GB: free some, choose another with --dump_folder DIR, "
+                f'dump_folder = "{config.dump_folder}" has {free / 1e9:.1f} GB free; {n} more checkpoints{and_exports} '
+                f"of {config.model.flavor} need {need / 1e9:.1f} GB: free some, choose another with --dump_folder DIR, "
                 "lower checkpoint.keep_latest_k, or set checkpoint.enable = false"
             )
 

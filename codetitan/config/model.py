@@ -3,8 +3,10 @@
 Each rule raises ConfigError with the key, its value, the rule and a fix.
 """
 
+from dataclasses import MISSING, fields
+
 from codetitan.errors import ConfigError, did_you_mean
-from codetitan.models.code.flavors import FLAVORS
+from codetitan.models.code.flavors import FLAVORS, Flavor
 from codetitan.models.code.float8 import block_size
 from codetitan.models.code.float8_linear import linear_layers
 from codetitan.models.code.spec import model_config
@@ -16,11 +18,18 @@ Config = CodeTrainer.Config
 
 def check_model(config: Config) -> None:
     """The flavor exists, and its shape (with the changes of [model]) is one that can be built."""
-    flavor = config.model.flavor
+    flavor, set_ = config.model.flavor, config.model.changes()
     if flavor not in FLAVORS:
-        raise ConfigError(
-            f'model.flavor = "{flavor}" must be one of {", ".join(FLAVORS)}{did_you_mean(flavor, FLAVORS)}'
-        )
+        missing = [field.name for field in fields(Flavor) if field.default is MISSING and field.name not in set_]
+        if not set_:
+            raise ConfigError(
+                f'model.flavor = "{flavor}" must be one of {", ".join(FLAVORS)}{did_you_mean(flavor, FLAVORS)}'
+            )
+        if missing:
+            raise ConfigError(
+                f'model.flavor = "{flavor}" is none of {", ".join(FLAVORS)}, so its whole shape must be set; '
+                f"missing: {', '.join(f'model.{name}' for name in missing)}"
+            )
     shape = config.model.shape()
     if shape.dim % shape.n_heads or shape.head_dim % 2:
         raise ConfigError(
@@ -49,10 +58,11 @@ def check_rope(config: Config) -> None:
         raise ConfigError(
             f'model.rope.scaling = "ntk" needs heads at least 4 wide, not {head_dim}; lower model.n_heads'
         )
-    if rope.beta_fast <= rope.beta_slow:
-        raise ConfigError(
-            f"model.rope.beta_fast = {rope.beta_fast} must be above model.rope.beta_slow = {rope.beta_slow}"
-        )
+    for fast, slow in (("beta_fast", "beta_slow"), ("high_freq_factor", "low_freq_factor")):
+        if getattr(rope, fast) <= getattr(rope, slow):
+            raise ConfigError(
+                f"model.rope.{fast} = {getattr(rope, fast)} must be above model.rope.{slow} = {getattr(rope, slow)}"
+            )
     if rope.original_seq_len is None:
         raise ConfigError(
             f'model.rope.original_seq_len: missing; model.rope.scaling = "{rope.scaling}" needs the sequence length of '

@@ -42,6 +42,7 @@ _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "lr_scheduler.min_lr_factor": _SHARE,
     "metrics.log_freq": _AT_LEAST_ONE,
     "checkpoint.interval": _AT_LEAST_ONE,
+    "checkpoint.export_every_k": _AT_LEAST_ONE,
     "parallelism.data_parallel_replicate_degree": _AT_LEAST_ONE,
     "parallelism.tensor_parallel_degree": _AT_LEAST_ONE,
     "parallelism.pipeline_parallel_degree": _AT_LEAST_ONE,
@@ -53,12 +54,15 @@ _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "model.rope.original_seq_len": _AT_LEAST_ONE,
     "model.rope.beta_fast": _POSITIVE,
     "model.rope.beta_slow": _POSITIVE,
+    "model.rope.low_freq_factor": _POSITIVE,
+    "model.rope.high_freq_factor": _POSITIVE,
     "model.dim": _AT_LEAST_ONE,
     "model.n_layers": _AT_LEAST_ONE,
     "model.n_heads": _AT_LEAST_ONE,
     "model.n_kv_heads": _AT_LEAST_ONE,
     "model.ffn_dim": _AT_LEAST_ONE,
     "model.vocab_size": _AT_LEAST_ONE,
+    "model.norm_eps": _POSITIVE,
     "loss.num_chunks": _AT_LEAST_ONE,
     "comm.init_timeout_seconds": _AT_LEAST_ONE,
     "comm.train_timeout_seconds": _AT_LEAST_ONE,
@@ -103,9 +107,17 @@ def check_ranges(config: Config) -> None:
         raise ConfigError(
             f'comm.mode = "{config.comm.mode}" is for torchtitan\'s own dry runs; must be one of default, torchcomms'
         )
-    for name in ("last_save_in_hf", "initial_load_in_hf"):
+    for name, instead in (
+        ("last_save_in_hf", "export the checkpoint: checkpoint.export_every_k, or codetitan export"),
+        ("initial_load_in_hf", "import the model first: codetitan import"),
+    ):
         if getattr(config.checkpoint, name):
-            raise ConfigError(f"checkpoint.{name} = true: there is no Hugging Face form yet; set it to false")
+            raise ConfigError(f"checkpoint.{name} = true is not supported; set it to false, and {instead}")
+    if config.checkpoint.export_every_k is not None and not config.checkpoint.enable:
+        raise ConfigError(
+            f"checkpoint.export_every_k = {config.checkpoint.export_every_k} has no effect where checkpoint.enable = "
+            "false; remove it"
+        )
     if config.training.enable_cpu_offload and config.optimizer.implementation == "fused_opt_states_bf16":
         raise ConfigError(
             'optimizer.implementation = "fused_opt_states_bf16" does not work with training.enable_cpu_offload = true, '

@@ -26,7 +26,7 @@ from codetitan.data.mixture import Mixture, open_components
 from codetitan.data.packing import Arrays, Sample, render
 from codetitan.data.pieces import PieceMaker
 from codetitan.data.rows import Packing, Row, RowState
-from codetitan.data.sources import SOURCE_TYPES, Source, SourceConfig, source_from_text
+from codetitan.data.sources import SOURCE_TYPES, Source, SourceConfig, licences_of, source_from_text
 from codetitan.errors import ConfigError
 from codetitan.titan import BaseDataLoader, DeviceMesh, DTensor, Shard
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
@@ -131,12 +131,19 @@ class CodeDataLoader(BaseDataLoader):
             repository_level=config.metadata.repository_level,
         )
         self._identity = self._describe(tokenizer)
+        self._licences: dict[str, dict[str, int]] | None = None
         self._states = [RowState.start(len(components))] * (self.rows // dp_world_size)
 
     @property
     def sources(self) -> list[Source]:
         """The opened sources, in the order of the configuration."""
         return list({id(component.source): component.source for component in self.mixture.components}.values())
+
+    def licences(self) -> dict[str, dict[str, int]]:
+        """Returns source → licence → documents, of up to 256 documents of each source, evenly spread; read once."""
+        if self._licences is None:
+            self._licences = {source.name: dict(licences_of(source, at_most=256)) for source in self.sources}
+        return self._licences
 
     def place(self, batch_mesh: DeviceMesh | None) -> None:
         """Sets the mesh over which `state_dict` shards the rows; None where there is one data-parallel rank."""

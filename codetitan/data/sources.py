@@ -207,6 +207,15 @@ def open_source(config: SourceConfig) -> Source:
     )
 
 
+def licences_of(source: Source, *, at_most: int) -> Counter[str]:
+    """Counts the licences of a source's documents, of at most so many that are evenly spread; of a stream, none."""
+    if source.streamed or not len(source):
+        return Counter()
+    indices = np.unique(np.linspace(0, len(source) - 1, at_most).astype(np.int64))
+    documents = (source.read(index) for index in indices.tolist())
+    return Counter(document.licence or "not known" for document in documents if isinstance(document, Document))
+
+
 def check_usable(sources: Sequence[Source]) -> None:
     """Reads each source until one document of it can be used; in an ordinary corpus that is the first.
 

@@ -98,6 +98,52 @@ def convert(spec: dict[str, Any]) -> Ranks:
     return Ranks(ranks=ranks, splits=splits, special_tokens=specials, nfc=bool(normalizers))
 
 
+def to_spec(ranks: Ranks) -> dict[str, Any]:
+    """Writes ranks as the contents of a tokenizer.json; `convert` of it gives them back.
+
+    tiktoken joins the neighbours whose joint token has the lowest id, whichever they are, so a merge is named for each
+    way to cut a token in two.
+    """
+    character_of = {byte: character for character, byte in byte_of_character().items()}
+
+    def written(token: bytes) -> str:
+        return "".join(map(character_of.__getitem__, token))
+
+    merges = [
+        [written(token[:at]), written(token[at:])]
+        for token in sorted(ranks.ranks, key=ranks.ranks.__getitem__)
+        for at in range(len(token) - 1, 0, -1)
+        if token[:at] in ranks.ranks and token[at:] in ranks.ranks
+    ]
+    splits = [
+        {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False}
+        for regex in ranks.splits
+    ]
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [added_token(token, number) for token, number in ranks.special_tokens.items()],
+        "normalizer": {"type": "NFC"} if ranks.nfc else None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*splits, byte_level]},
+        "post_processor": None,
+        "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+        "model": {
+            "type": "BPE",
+            "vocab": {written(token): number for token, number in ranks.ranks.items()},
+            "merges": merges,
+            "ignore_merges": True,  # a word that is a token is one, whatever its merges give
+        },
+    }
+
+
+def added_token(token: str, number: int) -> dict[str, Any]:
+    """Returns a special token as it stands in a tokenizer.json."""
+    plain = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    return {"id": number, "content": token, **plain, "special": True}
+
+
 def _check_merges(model: dict[str, Any], specials: dict[str, int]) -> None:
     """tiktoken knows no merges: it joins the neighbours whose joint token has the lowest id."""
     vocab = model["vocab"]

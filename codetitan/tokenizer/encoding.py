@@ -105,26 +105,64 @@ class Encoding:
             return False
 
 
+def absolute(path: str) -> str:
+    """Returns what `read_definition` takes, so that it means the same in any working directory."""
+    place = Path(path).expanduser()
+    return str(place.absolute()) if place.exists() else path
+
+
 def open_encoding(path: str) -> Encoding:
     """Finds a tokenizer, converts it where that is needed, and checks it.
+
+    Args:
+        path: as `read_definition` takes it.
+
+    Raises:
+        ConfigError: there is none, it is broken, or text does not come back from its ids.
+    """
+    definition = read_definition(path)
+    if isinstance(definition.contents, Ranks):
+        return _on_tiktoken(definition.name, definition.contents)
+    assert definition.file is not None
+    return _from_json(definition.name, definition.file, definition.contents)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a tokenizer is, as it is written.
+
+    Attributes:
+        name: of its folder or file, or tiktoken's.
+        file: where it was read; None: by tiktoken.
+        contents: of the tokenizer.json, or the ranks.
+    """
+
+    name: str
+    file: Path | None
+    contents: dict[str, Any] | Ranks
+
+
+def read_definition(path: str) -> Definition:
+    """Finds a tokenizer.
 
     Args:
         path: a folder with a tokenizer.json, such a file itself, the name of a shipped tokenizer, a rank file
             (NAME.tiktoken), or a name that tiktoken knows, such as cl100k_base.
 
     Raises:
-        ConfigError: there is none, it is broken, or text does not come back from its ids.
+        ConfigError: there is none, or it is broken.
     """
     place = Path(path).expanduser()
     if place.suffix == ".tiktoken":
         name = place.parent.resolve().name if place.name == rank_file.RANK_FILE else place.stem
-        return _on_tiktoken(name, rank_file.from_rank_file(place))
+        return Definition(name, place, rank_file.from_rank_file(place))
     for file in (place, place / "tokenizer.json", ASSETS / path / "tokenizer.json"):
         if file.is_file() and file.suffix == ".json":
-            return _from_json(file)
+            name = file.resolve().parent.name if file.name == "tokenizer.json" else file.stem
+            return Definition(name, file, read_spec(file))
     shipped, known = sorted(folder.name for folder in ASSETS.iterdir()), tiktoken.list_encoding_names()
     if path in known:
-        return _on_tiktoken(path, rank_file.named(path))
+        return Definition(path, None, rank_file.named(path))
     raise ConfigError(
         f'hf_assets_path = "{path}" is no folder with a tokenizer.json, no .json or .tiktoken file, no shipped '
         f"tokenizer ({', '.join(shipped)}) and none of tiktoken's ({', '.join(known)})"
@@ -132,12 +170,10 @@ def open_encoding(path: str) -> Encoding:
     )
 
 
-def _from_json(path: Path) -> Encoding:
+def _from_json(name: str, path: Path, spec: dict[str, Any]) -> Encoding:
     """Opens a tokenizer.json, on tiktoken if it can."""
     from codetitan.tokenizer.original import Original  # tokenizers: 50 ms, and only needed here
 
-    spec = read_spec(path)
-    name = path.resolve().parent.name if path.name == "tokenizer.json" else path.stem
     try:
         original = Original(spec)
     except Exception as error:  # tokenizers raises no other class

@@ -27,6 +27,30 @@ def puts_a_space_first(spec: dict[str, Any]) -> bool:
     )
 
 
+def without_prefix_space(spec: dict[str, Any]) -> dict[str, Any]:
+    """Returns the spec so that ids joined from several texts decode to the joined text: it puts no space before a text,
+    takes none off, and puts nothing around it."""
+    normalizers = [step for step in steps(spec.get("normalizer"), "normalizers") if step["type"] != "Prepend"]
+    pre_tokenizers = [_without_prefix_space(step) for step in steps(spec.get("pre_tokenizer"), "pretokenizers")]
+    decoders = [
+        _without_prefix_space(step) for step in steps(spec.get("decoder"), "decoders") if step["type"] != "Strip"
+    ]
+    return spec | {
+        "truncation": None,
+        "padding": None,
+        "normalizer": {"type": "Sequence", "normalizers": normalizers} if normalizers else None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": pre_tokenizers} if pre_tokenizers else None,
+        "post_processor": None,
+        "decoder": {"type": "Sequence", "decoders": decoders} if decoders else None,
+    }
+
+
+def _without_prefix_space(step: dict[str, Any]) -> dict[str, Any]:
+    if step["type"] == "Metaspace":
+        return {key: value for key, value in step.items() if key != "add_prefix_space"} | {"prepend_scheme": "never"}
+    return step | {"add_prefix_space": False} if "add_prefix_space" in step else step
+
+
 def _plain_spec(spec: dict[str, Any]) -> dict[str, Any]:
     """Returns the spec without added tokens, prefix spaces and what is put around a text."""
     model, specials = dict(spec["model"]), special_tokens(spec)
@@ -36,25 +60,7 @@ def _plain_spec(spec: dict[str, Any]) -> dict[str, Any]:
         pairs = (merge if isinstance(merge, list) else merge.split(" ", 1) for merge in model["merges"])
         model["merges"] = [pair for pair in pairs if inside.isdisjoint((*pair, "".join(pair)))]
         model["vocab"] = {token: number for token, number in model["vocab"].items() if token not in inside}
-    normalizers = [step for step in steps(spec.get("normalizer"), "normalizers") if step["type"] != "Prepend"]
-    pre_tokenizers = []
-    for step in steps(spec.get("pre_tokenizer"), "pretokenizers"):
-        changes: dict[str, Any] = {"add_prefix_space": False} if "add_prefix_space" in step else {}
-        if step["type"] == "Metaspace":
-            changes = {"prepend_scheme": "never"}
-            step = {key: value for key, value in step.items() if key != "add_prefix_space"}
-        pre_tokenizers.append(step | changes)
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [],
-        "normalizer": {"type": "Sequence", "normalizers": normalizers} if normalizers else None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": pre_tokenizers} if pre_tokenizers else None,
-        "post_processor": None,
-        "decoder": None,
-        "model": model,
-    }
+    return without_prefix_space(spec) | {"version": "1.0", "added_tokens": [], "decoder": None, "model": model}
 
 
 def spec_digest(spec: dict[str, Any]) -> str:

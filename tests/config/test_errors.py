@@ -188,7 +188,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"model.rope.scaling": "yarn", "model.rope.original_seq_len": 4096}, 1,
      "model.rope.original_seq_len = 4096 must not exceed training.seq_len = 256; for a shorter context set "
      "model.rope.factor to that of the pre-training"),
-    ({"model.rope.scaling": "linear"}, 1, "model.rope.scaling = linear (command line) must be one of none, ntk, yarn"),
+    ({"model.rope.scaling": "dynamic"}, 1, "model.rope.scaling = dynamic (command line) must be one of none, ntk, yarn, linear, llama3"),
     ({"parallelism.pipeline_parallel_degree": 2, "training.local_batch_size": 1}, 2,
      "training.local_batch_size = 1 makes fewer pipeline microbatches of 1 than the 2 stages of 1F1B; set it to 2 or more"),
     ({"parallelism.pipeline_parallel_schedule": "1F2B"}, 1,
@@ -234,7 +234,18 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      'float8.recipe = "tensorwise" needs a multiple of 16: lower the degree'),
     # checkpoints
     ({"checkpoint.last_save_in_hf": "true", "checkpoint.last_save_model_only": "true"}, 1,
-     "checkpoint.last_save_in_hf = true: there is no Hugging Face form yet; set it to false"),
+     "checkpoint.last_save_in_hf = true is not supported; set it to false, and export the checkpoint: "
+     "checkpoint.export_every_k, or codetitan export"),
+    ({"checkpoint.initial_load_in_hf": "true"}, 1,
+     "checkpoint.initial_load_in_hf = true is not supported; set it to false, and import the model first: codetitan "
+     "import"),
+    ({"checkpoint.export_every_k": "2", "checkpoint.enable": "false"}, 1,
+     "checkpoint.export_every_k = 2 has no effect where checkpoint.enable = false; remove it"),
+    ({"model.flavor": "mine", "model.dim": "64", "model.n_heads": "2", "model.vocab_size": "32768"}, 1,
+     'model.flavor = "mine" is none of ' + FLAVORS + ", so its whole shape must be set; missing: model.n_layers, "
+     "model.n_kv_heads, model.ffn_dim, model.tie_embeddings"),
+    ({"model.rope.scaling": "llama3", "model.rope.original_seq_len": "64", "model.rope.low_freq_factor": "4"}, 1,
+     "model.rope.high_freq_factor = 4.0 must be above model.rope.low_freq_factor = 4.0"),
     ({"checkpoint.load_step": 7, "dump_folder": "no/such"}, 1,
      "checkpoint.load_step = 7: no complete checkpoint of that step in no/such/checkpoint; there are: none; -1 takes the last"),
     ({"checkpoint.initial_load_path": "/no/such"}, 1,
@@ -244,7 +255,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "checkpoint.create_seed_checkpoint (command line): unknown key; checkpoint has enable, folder, interval, "
      "initial_load_path, initial_load_model_only, initial_load_in_hf, initial_load_in_hf_quantized, last_save_model_only, "
      "last_save_in_hf, export_dtype, keep_latest_k, load_step, exclude_from_loading, enable_first_step_checkpoint, "
-     "load_only, async_mode"),
+     "load_only, async_mode, export_every_k"),
     # data and folders
     ({"dataloader.sources": "python_stdlib"}, 1,
      "dataloader.sources.0.type = python_stdlib (command line) must be one of directory, huggingface, jsonl, parquet, python-stdlib; did you mean "

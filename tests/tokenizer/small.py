@@ -58,6 +58,9 @@ def trained(kind: str) -> str:
     if kind == "llama2":
         tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
         tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        tokenizer.decoder = decoders.Sequence(
+            [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        )
         fallback = [AddedToken(f"<0x{byte:02X}>", special=False, normalized=False) for byte in range(256)]
         trainer = trainers.BpeTrainer(vocab_size=900, special_tokens=[*tokens, *fallback], max_token_length=8)
         words = [word for text in corpus() for word in text.replace("\n", " \n ").split(" ")]

@@ -19,6 +19,7 @@ class Flavor:
     vocab_size: int
     tie_embeddings: bool
     rope_theta: float = 100_000.0
+    norm_eps: float = 1e-5
 
     @property
     def head_dim(self) -> int:

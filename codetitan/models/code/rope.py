@@ -1,4 +1,4 @@
-"""Rotary frequencies for contexts longer than the pre-training's: NTK-aware and YaRN. No torch here."""
+"""Rotary frequencies for contexts longer than the pre-training's. No torch here."""
 
 import math
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from typing import Literal
 class RopeConfig:
     """Rotary position embedding. To go on at 16K from a model trained at 4K: scaling, and original_seq_len = 4096."""
 
-    scaling: Literal["none", "ntk", "yarn"] = "none"
-    """How frequencies change for a longer context: not, NTK-aware (a larger base), or YaRN."""
+    scaling: Literal["none", "ntk", "yarn", "linear", "llama3"] = "none"
+    """How frequencies change for a longer context: not, NTK-aware (a larger base), or YaRN; linear and llama3 are those
+    of imported models."""
 
     factor: float | None = None
     """How many times longer the context is than original_seq_len; None: as training.seq_len asks."""
@@ -26,6 +27,12 @@ class RopeConfig:
 
     beta_slow: float = 1.0
     """YaRN: frequencies that turn less often than this are interpolated by the whole factor."""
+
+    low_freq_factor: float = 1.0
+    """llama3: what beta_slow is to YaRN."""
+
+    high_freq_factor: float = 4.0
+    """llama3: what beta_fast is to YaRN."""
 
 
 def ntk_theta(theta: float, factor: float, head_dim: int) -> float:

@@ -10,8 +10,8 @@ from codetitan.models.code.model import CodeModel
 from codetitan.models.code.parallelize import parallelize_code
 from codetitan.models.code.pipeline import pipeline_code
 from codetitan.models.code.rope import RopeConfig, attention_factor, ntk_theta
+from codetitan.models.code.rotation import CodeRoPE
 from codetitan.titan import (
-    CosSinRoPE,
     Embedding,
     Linear,
     Llama3TransformerBlock,
@@ -27,15 +27,26 @@ _INIT = {"weight": skip_param_init}
 _MAX_SEQ_LEN = 1 << 20
 
 
-def rope_config(flavor: Flavor, rope: RopeConfig) -> CosSinRoPE.Config:
+def rope_config(flavor: Flavor, rope: RopeConfig) -> CodeRoPE.Config:
     """Builds the rotation of a flavor's heads; `rope.factor` is a number where there is a scaling."""
     plain: dict[str, Any] = {"dim": flavor.head_dim, "max_seq_len": _MAX_SEQ_LEN, "theta": flavor.rope_theta}
     if rope.scaling == "none":
-        return CosSinRoPE.Config(**plain)
+        return CodeRoPE.Config(**plain)
     assert rope.factor is not None, "filled in by codetitan.config.resolve"
     if rope.scaling == "ntk":
-        return CosSinRoPE.Config(**plain | {"theta": ntk_theta(flavor.rope_theta, rope.factor, flavor.head_dim)})
-    return CosSinRoPE.Config(
+        return CodeRoPE.Config(**plain | {"theta": ntk_theta(flavor.rope_theta, rope.factor, flavor.head_dim)})
+    if rope.scaling == "linear":
+        return CodeRoPE.Config(**plain, linear_factor=rope.factor)
+    if rope.scaling == "llama3":
+        return CodeRoPE.Config(
+            **plain,
+            scaling="llama",
+            scaling_factor=rope.factor,
+            original_max_position_embeddings=rope.original_seq_len,
+            low_freq_factor=rope.low_freq_factor,
+            high_freq_factor=rope.high_freq_factor,
+        )
+    return CodeRoPE.Config(
         **plain,
         scaling="yarn",
         rope_factor=rope.factor,
@@ -50,7 +61,7 @@ def _linear(in_features: int, out_features: int) -> Linear.Config:
 
 
 def _norm(flavor: Flavor) -> RMSNorm.Config:
-    return RMSNorm.Config(normalized_shape=flavor.dim, param_init=_INIT)
+    return RMSNorm.Config(normalized_shape=flavor.dim, eps=flavor.norm_eps, param_init=_INIT)
 
 
 def _attention(flavor: Flavor, attention: str, rope: RopeConfig) -> CodeAttention.Config:

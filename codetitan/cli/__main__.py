@@ -1,0 +1,7 @@
+"""`python -m codetitan.cli`."""
+
+import sys
+
+from codetitan.cli import main
+
+sys.exit(main())

@@ -1,0 +1,43 @@
+"""`codetitan config` and `flavors`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codetitan.errors import ConfigError
+
+
+@dataclass
+class ConfigCommand:
+    """Print the resolved configuration as TOML, each value with where it came from.
+
+    Every other option is an override: --section.key VALUE.
+    """
+
+    config: Path
+    """The TOML file."""
+
+    world_size: int | None = None
+    """Check the plan for this many processes; default: for as few as its degrees allow. Needs no GPU."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        from codetitan.config.render import render
+        from codetitan.config.resolve import resolve
+
+        if self.world_size is not None and self.world_size < 1:
+            raise ConfigError(f"--world-size {self.world_size} must be at least 1")
+        resolved = resolve(self.config, overrides, world_size=self.world_size, here=False)
+        print(render(resolved), end="")
+
+
+@dataclass
+class FlavorsCommand:
+    """Print the table of model sizes: parameters, FLOPs a token, heads."""
+
+    seq_len: int = 4096
+    """Sequence length for the FLOPs of attention."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        from codetitan.models.code.flavors import table
+
+        print(table(self.seq_len))

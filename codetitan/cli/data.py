@@ -1,0 +1,170 @@
+"""`codetitan data inspect`, `stats` and `digest`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codetitan.cli.options import at_least_one
+from codetitan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from codetitan.config.resolve import Resolved
+
+
+@dataclass
+class DataInspectCommand:
+    """Show packed rows in colour: documents, metadata, prefix, suffix, middle.
+
+    Every other option is an override: --section.key VALUE.
+    """
+
+    config: Path
+    """The TOML file."""
+
+    rows: int = 4
+    """Rows to show, from the first of the first step."""
+
+    html: Path | None = None
+    """Write them as a page instead."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        import io
+
+        from rich.console import Console
+
+        from codetitan.data import inspect
+        from codetitan.data.digest import open_loaders
+
+        at_least_one("--rows", self.rows)
+        if self.html is not None and not self.html.absolute().parent.is_dir():
+            raise ConfigError(f"--html {self.html} can't be written: No such file or directory")
+        resolved = _resolve_data(self.config, overrides)
+        (loader,) = open_loaders(resolved, 1)
+        seq_len = resolved.config.training.seq_len
+        width = 120 if self.html is not None else None
+        console = Console(record=True, file=io.StringIO(), width=width) if self.html else Console(highlight=False)
+        console.print(inspect.legend())
+        for row in inspect.rows(loader, loader.tokenizer, seq_len, self.rows):
+            console.print(row)
+        if self.html is not None:
+            _write(self.html, console.export_html())
+
+
+@dataclass
+class DataStatsCommand:
+    """Count what a corpus holds, and what some steps of it serve.
+
+    Every other option is an override: --section.key VALUE.
+    """
+
+    config: Path
+    """The TOML file."""
+
+    documents: int | None = None
+    """Read at most this many documents of each source, evenly spread; default: all."""
+
+    steps: int = 10
+    """Steps to pack."""
+
+    plot: Path | None = None
+    """Draw lengths, languages and licences into this file (PNG, PDF or SVG)."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        from rich.console import Console
+
+        from codetitan.data import stats
+        from codetitan.data.digest import open_loaders
+
+        at_least_one("--steps", self.steps)
+        at_least_one("--documents", self.documents)
+        if self.plot is not None and self.plot.suffix not in (".png", ".pdf", ".svg"):
+            raise ConfigError(f"--plot {self.plot} must end in .png, .pdf or .svg")
+        (loader,) = open_loaders(_resolve_data(self.config, overrides), 1)
+        console = Console(highlight=False)
+        corpora = []
+        for source in loader.sources:
+            corpora.append(stats.read_through(source, loader.tokenizer, at_most=self.documents))
+            console.print(stats.corpus_report(corpora[-1]))
+        console.print(stats.steps_report(stats.serve(loader, self.steps), self.steps))
+        if self.plot is not None:
+            try:
+                stats.plot(corpora, self.plot)
+            except OSError as error:
+                raise ConfigError(f"--plot {self.plot} can't be written: {error.strerror}") from None
+            print(f"{self.plot}: lengths, languages and licences")
+
+
+@dataclass
+class DataDigestCommand:
+    """Print the SHA-256 of each step's global batch: inputs, labels and positions, rows in order.
+
+    Every other option is an override: --section.key VALUE.
+    """
+
+    config: Path
+    """The TOML file."""
+
+    steps: int = 10
+    """Steps to serve."""
+
+    dp_degree: int = 1
+    """Data-parallel ranks to serve with."""
+
+    resume_at: int | None = None
+    """Save after this step and go on from there."""
+
+    resume_dp_degree: int | None = None
+    """Data-parallel ranks to go on with; default: as many as before."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        import hashlib
+
+        from codetitan.data.digest import digests
+
+        for option, value in (
+            ("--steps", self.steps),
+            ("--dp-degree", self.dp_degree),
+            ("--resume-at", self.resume_at),
+            ("--resume-dp-degree", self.resume_dp_degree),
+        ):
+            at_least_one(option, value)
+        if self.resume_dp_degree is not None and self.resume_at is None:
+            raise ConfigError("--resume-dp-degree needs --resume-at STEP")
+        if self.resume_at is not None and self.resume_at >= self.steps:
+            raise ConfigError(f"--resume-at {self.resume_at} must be below --steps {self.steps}")
+        total = hashlib.sha256()
+        for step, digest in enumerate(
+            digests(
+                _resolve_data(self.config, overrides),
+                steps=self.steps,
+                dp_degree=self.dp_degree,
+                resume_at=self.resume_at,
+                resume_dp_degree=self.resume_dp_degree,
+            ),
+            start=1,
+        ):
+            total.update(bytes.fromhex(digest))
+            print(f"step {step} {digest}")
+        print(f"total {total.hexdigest()}")
+
+
+def _resolve_data(config: Path, overrides: Sequence[str]) -> "Resolved":
+    """Resolves a configuration for as many processes as its degrees need at least: data commands start none."""
+    import logging
+
+    from codetitan.config import data
+    from codetitan.config.resolve import resolve
+
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    resolved = resolve(config, overrides, world_size=None, here=False)
+    data.require_sources(resolved.config)
+    return resolved
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--html {file} can't be written: {error.strerror}") from None
+    print(file)

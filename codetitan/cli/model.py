@@ -1,0 +1,198 @@
+"""`codetitan export`, `import`, `complete` and `infill`."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from codetitan.cli.options import at_least_one
+from codetitan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from codetitan.hf.generate import Coder, Sampling
+
+
+@dataclass
+class ExportCommand:
+    """Write a checkpoint as a folder that transformers, vLLM and llama.cpp load: LlamaForCausalLM in safetensors."""
+
+    checkpoint: Path
+    """A checkpoint of any mesh, such as outputs/debug/checkpoint/step-100; of a run's folder, the last."""
+
+    output: Path
+    """The folder to write; must be new."""
+
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    """Of the tensors; default: the checkpoint's."""
+
+    tokenizer: str | None = None
+    """Where the tokenizer is now, if not where it was when the model was trained."""
+
+    max_shard_gb: float = 5.0
+    """Size of a safetensors file, and the most memory that is used."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        from codetitan.hf.export import export
+
+        if not self.max_shard_gb > 0:
+            raise ConfigError(f"--max-shard-gb {self.max_shard_gb} must be above 0")
+        taken = export(
+            self.checkpoint, self.output, dtype=self.dtype, tokenizer_path=self.tokenizer,
+            max_shard_bytes=int(self.max_shard_gb * 1e9),
+        )  # fmt: skip
+        n_bytes = sum(file.stat().st_size for file in self.output.iterdir())
+        print(f"{self.output}: {taken} in Hugging Face form, {n_bytes / 1e6:,.1f} MB")
+
+
+@dataclass
+class ImportCommand:
+    """Write a Llama model in Hugging Face form as a checkpoint, and a TOML file that goes on training it."""
+
+    model: Path
+    """Its folder: config.json, safetensors, tokenizer.json."""
+
+    output: Path
+    """The folder to write; must be new."""
+
+    dialect: str | None = None
+    """Token family; default: the one whose sentinels the tokenizer has, else starcoder, whose are then added."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        from codetitan.hf.importing import import_model
+
+        shape = import_model(self.model, self.output, dialect=self.dialect)
+        print(f"{self.output}: {shape.n_params / 1e6:,.1f}M parameters; go on training with")
+        print(f"./run_train.sh --config {self.output / 'train.toml'} --dataloader.sources directory:PATH")
+
+
+@dataclass
+class _Generate:
+    model: Path
+    """A folder that `codetitan export` wrote, or a checkpoint."""
+
+    prefix_file: Path | None = None
+    """What stands before; - is standard input."""
+
+    file: Path | None = None
+    """Instead: a file with a cursor in it."""
+
+    cursor: str | None = None
+    """LINE:COLUMN in the file, from 1 as editors count: 3:1 is before the third line's first character."""
+
+    temperature: float = 0.2
+    """0 takes the likeliest token each time."""
+
+    top_p: float = 0.95
+    """Draw from the likeliest tokens that have this probability together."""
+
+    samples: int = 1
+    """How many to write."""
+
+    max_new_tokens: int = 128
+    """Tokens of one, at most."""
+
+    max_lines: int | None = None
+    """Lines of one, at most; 1 fills in or completes a single line."""
+
+    seed: int = 0
+    """Of the draws."""
+
+    tokenizer: str | None = None
+    """Of a checkpoint: where the tokenizer is now, if not where it was when the model was trained."""
+
+    def _sampling(self, sample: int) -> "Sampling":
+        from codetitan.hf.generate import Sampling
+
+        return Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_new_tokens=self.max_new_tokens,
+            max_lines=self.max_lines,
+            seed=self.seed + sample,
+        )
+
+    def _check(self) -> None:
+        at_least_one("--samples", self.samples)
+        at_least_one("--max-new-tokens", self.max_new_tokens)
+        at_least_one("--max-lines", self.max_lines)
+        if not self.temperature >= 0:
+            raise ConfigError(f"--temperature {self.temperature} must not be negative")
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(f"--top-p {self.top_p} must lie above 0 and up to 1")
+        if (self.prefix_file is None) == (self.file is None):
+            raise ConfigError("give either --prefix-file or --file")
+        if self.cursor is not None and self.file is None:
+            raise ConfigError("--cursor needs --file")
+
+    def _at_cursor(self, default: str | None = None) -> tuple[str, str]:
+        from codetitan.hf.generate import cursor
+
+        assert self.file is not None
+        text = _text("--file", self.file)
+        if self.cursor is None and default is None:
+            raise ConfigError("--file needs --cursor LINE:COLUMN")
+        if self.cursor is None:
+            return text, ""
+        line, colon, column = self.cursor.partition(":")
+        if not (colon and line.isdecimal() and column.isdecimal()):
+            raise ConfigError(f'--cursor "{self.cursor}" must be LINE:COLUMN, such as 3:1')
+        return cursor(text, int(line), int(column))
+
+
+@dataclass
+class CompleteCommand(_Generate):
+    """Write what follows a text, as it comes; up to the cursor, where there is one."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        self._check()
+        prefix = self._at_cursor("the end")[0] if self.file else _text("--prefix-file", self.prefix_file)
+        from codetitan.hf.generate import opened
+
+        with opened(self.model, self.tokenizer) as coder:
+            prompt = coder.completion_prompt(prefix, self.max_new_tokens)
+            _print_samples(coder, prompt, [self._sampling(i) for i in range(self.samples)])
+
+
+@dataclass
+class InfillCommand(_Generate):
+    """Write what stands between two texts, as it comes."""
+
+    suffix_file: Path | None = None
+    """What stands behind."""
+
+    order: Literal["psm", "spm"] = "psm"
+    """Prefix, suffix, middle; or suffix, prefix, middle, for a model trained with it (dataloader.fim.spm)."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        self._check()
+        if (self.prefix_file is None) != (self.suffix_file is None):
+            raise ConfigError("--prefix-file and --suffix-file belong together; of a single file give --file, --cursor")
+        if self.file:
+            prefix, suffix = self._at_cursor()
+        else:
+            prefix, suffix = _text("--prefix-file", self.prefix_file), _text("--suffix-file", self.suffix_file)
+        from codetitan.hf.generate import opened
+
+        with opened(self.model, self.tokenizer) as coder:
+            prompt = coder.infill_prompt(prefix, suffix, self.order, self.max_new_tokens)
+            _print_samples(coder, prompt, [self._sampling(i) for i in range(self.samples)])
+
+
+def _print_samples(coder: "Coder", prompt: list[int], samplings: "list[Sampling]") -> None:
+    for number, sampling in enumerate(samplings, start=1):
+        if len(samplings) > 1:
+            print(f"--- {number} of {len(samplings)}", flush=True)
+        coder.stream(prompt, sampling, sys.stdout)
+        print(flush=True)
+
+
+def _text(option: str, file: Path | None) -> str:
+    assert file is not None
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return data.decode()
+    except OSError as error:
+        raise ConfigError(f"{option} {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{option} {file}: is no UTF-8") from None

@@ -1,0 +1,137 @@
+"""The model card: what the model is, what it has learnt from, and how to use it."""
+
+import json
+from typing import Any
+
+import tomli
+
+import codetitan
+from codetitan.data.dialects import Sentinels
+from codetitan.description import Description
+
+# What decides the model; the rest of a configuration decides on which machines it was trained, and how fast.
+_SECTIONS = ("model", "tokenizer", "training", "optimizer", "lr_scheduler", "loss", "dataloader", "float8")
+_ONLY_SPEED = {
+    "training": ("local_batch_size", "disable_cuda_graphs", "enable_cpu_offload", "gc_freq"),
+    "optimizer": ("implementation",),
+    "dataloader": ("workers", "prefetch", "rows"),
+}
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items() if item not in ({}, [])) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _table(name: str, values: dict[str, Any]) -> list[str]:
+    """Returns a TOML table: its keys, then its tables."""
+    values = {key: value for key, value in values.items() if value not in ({}, [])}
+    plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    lines = [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in plain.items())] if plain else []
+    for key, value in values.items():
+        if key not in plain:
+            lines += _table(f"{name}.{key}", value)
+    return lines
+
+
+def _configuration(text: str) -> str:
+    """Returns what a run's configuration says of the model, as TOML; the mesh and the speed are left out."""
+    whole = tomli.loads(text)
+    lines = [f"debug.seed = {whole['debug']['seed']}"]
+    for section in _SECTIONS:
+        values = whole.get(section, {})
+        lines += _table(section, {k: v for k, v in values.items() if k not in _ONLY_SPEED.get(section, ())})
+    return "\n".join(lines)
+
+
+def _share(counts: dict[str, int]) -> str:
+    total = max(1, sum(counts.values()))
+    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {100 * count / total:.1f} %" for name, count in largest[:8]) + (
+        f" and {len(largest) - 8} more" if len(largest) > 8 else ""
+    )
+
+
+def _data(description: Description) -> list[str]:
+    if not description.sources:
+        return ["Not trained by codetitan: its weights were imported."]
+    lines = ["| source | tokens | licences of a sample of its documents |", "| --- | --: | --- |"]
+    for name, tokens in description.sources.items():
+        licences = description.licences.get(name, {})
+        n = sum(licences.values())
+        lines.append(f"| {name} | {tokens:,} | {f'{_share(licences)} (of {n} documents)' if n else 'not read'} |")
+    total = sum(description.sources.values())
+    return [*lines, "", f"{total:,} tokens in {description.step:,} steps; languages: {_share(description.languages)}."]
+
+
+def _rope(description: Description) -> str:
+    rope = description.rope
+    if rope.scaling == "none":
+        return f"rotary, base {description.shape.rope_theta:g}"
+    return (
+        f"rotary, base {description.shape.rope_theta:g}, {rope.scaling} × {rope.factor:g} from {rope.original_seq_len}"
+    )
+
+
+def card(description: Description, sentinels: Sentinels, dtype: str, name: str) -> str:
+    """Returns README.md of the folder, in the hub's form.
+
+    Args:
+        description: of the checkpoint.
+        sentinels: the dialect in ids.
+        dtype: of the tensors.
+        name: the folder's, for the examples.
+    """
+    shape, dialect = description.shape, sentinels.dialect
+    prompt = f"{dialect.fim_prefix}def add(a, b):\n    {dialect.fim_suffix}\n\nprint(add(1, 2))\n{dialect.fim_middle}"
+    heads = f"{shape.n_heads} heads, {shape.n_kv_heads} of keys and values, each {shape.head_dim} wide"
+    lines = [
+        "---",
+        "# license: fill in; it depends on the data below",
+        "library_name: transformers",
+        "pipeline_tag: text-generation",
+        "tags: [code, fill-in-the-middle, codetitan]",
+        "---",
+        "",
+        f"# {name}",
+        "",
+        f"A code model of {shape.n_params / 1e6:,.1f}M parameters, flavor `{description.flavor}` of codetitan.",
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| layers, width, SwiGLU's width | {shape.n_layers}, {shape.dim}, {shape.ffn_dim} |",
+        f"| attention | {heads} |",
+        f"| positions | {_rope(description)} |",
+        f"| context | {description.seq_len:,} tokens |",
+        f"| vocabulary | {shape.vocab_size:,}, {'tied' if shape.tie_embeddings else 'untied'} embeddings |",
+        f"| tokenizer | {description.fingerprint}, dialect {dialect.name} |",
+        f"| tensors | {dtype} |",
+        "",
+        "## Use",
+        "",
+        "```python",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        f'tokenizer = AutoTokenizer.from_pretrained("{name}")',
+        f'model = AutoModelForCausalLM.from_pretrained("{name}")',
+        f"prompt = {json.dumps(prompt, ensure_ascii=False)}  # fill in the middle; for completion, plain code",
+        'inputs = tokenizer(prompt, return_tensors="pt")',
+        "middle = model.generate(**inputs, max_new_tokens=32)[0, inputs.input_ids.shape[1] :]",
+        "print(tokenizer.decode(middle, skip_special_tokens=True))",
+        "```",
+        "",
+        f"A middle ends with `{dialect.fim_end or dialect.end}`, a document with `{dialect.end}`. No token stands "
+        "before a text.",
+        "",
+        "## Training data",
+        "",
+        *_data(description),
+    ]
+    if description.config:
+        lines += ["", "## Training configuration", "", "```toml", _configuration(description.config), "```"]
+    return "\n".join(
+        [*lines, "", f"Trained with codetitan {description.version}, exported with {codetitan.__version__}.", ""]
+    )

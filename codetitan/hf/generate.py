@@ -1,0 +1,234 @@
+"""`codetitan complete` and `codetitan infill`: transformers samples, the dialect says how to ask and when to stop.
+
+The prompt is laid out as in training (data/pieces.py), its text encoded with special tokens as plain text.
+"""
+
+import codecs
+import json
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+
+from codetitan.data.dialects import DIALECTS, Sentinels, dialect_of, resolve
+from codetitan.data.fim import Order
+from codetitan.data.metadata import Headers
+from codetitan.errors import ConfigError
+from codetitan.hf.tokenizer import DIALECT
+from codetitan.tokenizer.encoding import Encoding, open_encoding
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How tokens are chosen.
+
+    Attributes:
+        temperature: 0 takes the likeliest token each time.
+        top_p: of the likeliest tokens, as many as have this probability together.
+        max_new_tokens: at most.
+        max_lines: at most; None: as many as come.
+        seed: of the draws.
+    """
+
+    temperature: float = 0.2
+    top_p: float = 0.95
+    max_new_tokens: int = 128
+    max_lines: int | None = None
+    seed: int = 0
+
+
+def cursor(text: str, line: int, column: int) -> tuple[str, str]:
+    """Cuts a text at a cursor.
+
+    Args:
+        text: the file's.
+        line: from 1.
+        column: from 1, in characters: what stands before the cursor is one shorter.
+
+    Raises:
+        ConfigError: there is no such place.
+    """
+    lines = text.splitlines(keepends=True) or [""]
+    if text.endswith("\n"):
+        lines.append("")
+    if not 1 <= line <= len(lines):
+        raise ConfigError(f"--cursor {line}:{column}: the file has {len(lines)} lines")
+    width = len(lines[line - 1].rstrip("\r\n"))
+    if not 1 <= column <= width + 1:
+        raise ConfigError(f"--cursor {line}:{column}: line {line} has columns 1 to {width + 1}")
+    at = sum(map(len, lines[: line - 1])) + column - 1
+    return text[:at], text[at:]
+
+
+class _Printer:
+    """Writes text as its tokens come; a character whose bytes are not all there waits for them.
+
+    It is both a streamer of transformers (`put`, `end`) and what stops it (`__call__`).
+    """
+
+    def __init__(self, encoding: Encoding, sentinels: Sentinels, max_lines: int | None, to: TextIO) -> None:
+        self._encoding, self._to = encoding, to
+        self._silent = {*sentinels.ids.values(), *encoding.special_tokens.values()}
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._lines_left = max_lines
+        self._prompt = True
+        self.text = ""
+
+    def put(self, value: torch.Tensor) -> None:
+        """Takes token ids; the first are the prompt's."""
+        if self._prompt:
+            self._prompt = False
+            return
+        ids = [number for number in value.flatten().tolist() if number not in self._silent]
+        self._write(self._decoder.decode(self._encoding.decode_bytes(ids)))
+
+    def _write(self, text: str) -> None:
+        if self._lines_left is not None:
+            *lines, rest = text.split("\n")
+            text = "\n".join([*lines[: self._lines_left], *([rest] if len(lines) < self._lines_left else [])])
+            self._lines_left = max(0, self._lines_left - len(lines))
+        self.text += text
+        self._to.write(text)
+        self._to.flush()
+
+    def end(self) -> None:
+        """Writes what is left."""
+        self._write(self._decoder.decode(b"", final=True))
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        """Returns bool (1,): whether there are lines enough."""
+        return torch.tensor([self._lines_left == 0], device=input_ids.device)
+
+
+class Coder:
+    """A model that writes code.
+
+    Args:
+        folder: in Hugging Face form, ours or another Llama-architecture model's.
+
+    Raises:
+        ConfigError: there is no such model there, or it has no tokenizer or no sentinels.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        for name in ("config.json", "tokenizer.json"):
+            if not (folder / name).is_file():
+                raise ConfigError(f"--model {folder} has no {name}")
+        self.encoding = open_encoding(str(folder))
+        self.sentinels = _sentinels(folder, self.encoding)
+        logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # torchao, which transformers imports
+        import transformers
+
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            self.model = transformers.AutoModelForCausalLM.from_pretrained(folder).to(device).eval()
+        except Exception as error:  # of many classes, from many libraries
+            raise ConfigError(f"--model {folder} can't be loaded: {str(error).strip().splitlines()[0]}") from error
+        self.context = int(self.model.config.max_position_embeddings)
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = self.encoding.encode(self.encoding.normalize(text)).tolist()
+        return ids
+
+    def completion_prompt(self, prefix: str, max_new_tokens: int) -> list[int]:
+        """Returns the ids of a text to go on with; of a long one its end."""
+        head = Headers(self.sentinels, self._encode).no_path()
+        room = self._room(max_new_tokens) - len(head)
+        return head + self._encode(prefix)[-room:]
+
+    def infill_prompt(self, prefix: str, suffix: str, order: Order, max_new_tokens: int) -> list[int]:
+        """Returns the ids of a text with a hole; of long texts what is next to the hole.
+
+        Args:
+            prefix, suffix: what stands before and behind.
+            order: psm (prefix, suffix, middle) or spm (suffix, prefix, middle).
+            max_new_tokens: what the middle may take of the context.
+
+        Raises:
+            ConfigError: the tokenizer lacks the dialect's sentinels.
+        """
+        dialect, ids = self.sentinels.dialect, self.sentinels.ids
+        if self.sentinels.appended:
+            raise ConfigError(
+                f"the model's tokenizer has no {', '.join(self.sentinels.appended)}: it was not trained to infill; use "
+                "codetitan complete"
+            )
+        head = Headers(self.sentinels, self._encode).no_path()
+        room = self._room(max_new_tokens) - len(head) - 3
+        before, after = self._encode(prefix), self._encode(suffix)
+        # What is short leaves its half to the other.
+        n_after = min(len(after), max(room // 2, room - len(before)))
+        before, after = before[max(0, len(before) - (room - n_after)) :], after[:n_after]
+        prefix_id, suffix_id, middle_id = (ids[s] for s in (dialect.fim_prefix, dialect.fim_suffix, dialect.fim_middle))
+        if order == "spm":
+            return [*head, prefix_id, suffix_id, *after, middle_id, *before]
+        return [*head, prefix_id, *before, suffix_id, *after, middle_id]
+
+    def _room(self, max_new_tokens: int) -> int:
+        if max_new_tokens > self.context // 2:
+            raise ConfigError(
+                f"--max-new-tokens {max_new_tokens} must leave the prompt half of the model's {self.context} tokens: "
+                f"at most {self.context // 2}"
+            )
+        return self.context - max_new_tokens
+
+    def stream(self, prompt: list[int], sampling: Sampling, to: TextIO) -> str:
+        """Writes what follows a prompt, as it comes, up to a sentinel; returns it."""
+        import transformers
+
+        transformers.set_seed(sampling.seed)
+        chosen: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        if sampling.temperature > 0:
+            chosen = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+        printer = _Printer(self.encoding, self.sentinels, sampling.max_lines, to)
+        ids = torch.tensor([prompt], device=self.model.device)
+        with torch.inference_mode():
+            self.model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                streamer=printer,
+                stopping_criteria=[printer],
+                max_new_tokens=sampling.max_new_tokens,
+                # No sentinel stands in code: whichever comes, the text is at its end.
+                eos_token_id=sorted(set(self.sentinels.ids.values())),
+                pad_token_id=self.sentinels.pad,
+                **chosen,
+            )
+        return printer.text
+
+
+def _sentinels(folder: Path, encoding: Encoding) -> Sentinels:
+    """Returns the folder's dialect: the one that it names, else the one whose sentinels its tokenizer has."""
+    file = folder / "tokenizer_config.json"
+    try:
+        named = json.loads(file.read_text(encoding="utf-8")).get(DIALECT) if file.is_file() else None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file}: can't be read as JSON ({error})") from None
+    if named is not None and named not in DIALECTS:
+        raise ConfigError(f'{file}: {DIALECT} = "{named}" must be one of {", ".join(DIALECTS)}')
+    return resolve(dialect_of(encoding) if named is None else DIALECTS[named], encoding)
+
+
+@contextmanager
+def opened(model: Path, tokenizer_path: str | None) -> Iterator[Coder]:
+    """Opens a model: a folder in Hugging Face form, or a checkpoint, which is exported to a temporary one first.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if (model / "config.json").is_file():
+        yield Coder(model)
+        return
+    from codetitan.hf.export import export
+
+    with tempfile.TemporaryDirectory(prefix="codetitan-") as folder:
+        exported = Path(folder) / "model"
+        export(model, exported, tokenizer_path=tokenizer_path)
+        yield Coder(exported)

@@ -1,0 +1,116 @@
+"""A tokenizer's files in Hugging Face form: the same ids, the dialect's sentinels special, nothing around a text."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+
+from codetitan.data.dialects import Dialect, Sentinels, resolve
+from codetitan.errors import ConfigError
+from codetitan.tokenizer import check
+from codetitan.tokenizer.convert import Ranks, added_token, to_spec
+from codetitan.tokenizer.encoding import Encoding, open_encoding, read_definition
+from codetitan.tokenizer.original import without_prefix_space
+
+DIALECT = "dialect"
+"""Key of tokenizer_config.json: the token family."""
+
+
+def digest(fingerprint: str) -> str:
+    """Returns the part of a tokenizer's fingerprint that does not depend on its name."""
+    return fingerprint.rpartition("(")[2].rstrip(")")
+
+
+def _spec(path: str, sentinels: Sentinels) -> dict[str, Any]:
+    """Returns the tokenizer.json to write.
+
+    Sentinels that are appended or not flagged special are special in it. Added tokens that are neither special nor
+    markup (whitespace, single letters) go: `Encoding` never gives their ids, and code is full of them.
+    """
+    contents = read_definition(path).contents
+    spec = to_spec(contents) if isinstance(contents, Ranks) else without_prefix_space(contents)
+    added = {
+        token["content"]: token | {"special": token["special"] or token["content"] in sentinels.ids}
+        for token in spec.get("added_tokens") or []
+        if token["special"] or token["content"] in sentinels.ids or re.fullmatch(r"<.+>|\[.+\]", token["content"])
+    }
+    added |= {token: added_token(token, sentinels.ids[token]) for token in sentinels.appended}
+    model = spec["model"]
+    if isinstance(model["vocab"], dict):
+        # In the vocabulary a token keeps its id also where the ids have gaps; tokenizers would count on otherwise.
+        model = model | {"vocab": model["vocab"] | {token: entry["id"] for token, entry in added.items()}}
+    return spec | {"added_tokens": sorted(added.values(), key=lambda entry: int(entry["id"])), "model": model}
+
+
+def _check(file: Path, encoding: Encoding, sentinels: Sentinels, spec: dict[str, Any]) -> None:
+    """What was written gives our ids."""
+    try:
+        written = tokenizers.Tokenizer.from_file(str(file))
+    except Exception as error:  # tokenizers raises no other class
+        raise ConfigError(f"{encoding.name} can't be written as a tokenizer.json: tokenizers says {error}") from None
+    for sentinel, number in sentinels.ids.items():
+        if written.token_to_id(sentinel) != number:
+            raise ConfigError(
+                f"{encoding.name} can't be written as a tokenizer.json: tokenizers gives {sentinel} the id "
+                f"{written.token_to_id(sentinel)}, not {number}"
+            )
+    text = check.check_text()
+    for token in spec["added_tokens"]:
+        text = text.replace(token["content"], "")  # an id to tokenizers, plain text to us
+    difference = check.first_difference(
+        lambda text: np.array(written.encode(text, add_special_tokens=False).ids, np.uint32),
+        lambda text: encoding.encode(encoding.normalize(text)),
+        text,
+    )
+    if difference is not None:
+        raise ConfigError(f"{encoding.name} can't be written as a tokenizer.json: other ids for {difference}")
+
+
+def config(dialect: Dialect) -> dict[str, Any]:
+    """Returns tokenizer_config.json's part that names the special tokens: special_tokens_map.json."""
+    return {
+        "bos_token": dialect.end,
+        "eos_token": dialect.end,
+        "pad_token": dialect.pad or dialect.end,
+        "additional_special_tokens": dialect.sentinels(),
+    }
+
+
+def write(path: str, dialect: Dialect, folder: Path, *, seq_len: int) -> Sentinels:
+    """Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json.
+
+    Args:
+        path: the tokenizer, as `open_encoding` takes it.
+        dialect: whose sentinels it has, or gets.
+        folder: where to write.
+        seq_len: the longest sample that the model was trained on, for model_max_length.
+
+    Raises:
+        ConfigError: there is no such tokenizer, or a tokenizer.json can't give its ids.
+    """
+    encoding = open_encoding(path)
+    sentinels = resolve(dialect, encoding)
+    spec = _spec(path, sentinels)
+    (folder / "tokenizer.json").write_text(json.dumps(spec, ensure_ascii=False), encoding="utf-8")
+    _check(folder / "tokenizer.json", encoding, sentinels, spec)
+    special = config(dialect)
+    for name, contents in (
+        ("special_tokens_map.json", special),
+        (
+            "tokenizer_config.json",
+            {
+                "tokenizer_class": "PreTrainedTokenizerFast",
+                **special,
+                "model_max_length": seq_len,
+                "model_input_names": ["input_ids", "attention_mask"],
+                "clean_up_tokenization_spaces": False,
+                "add_prefix_space": False,
+                DIALECT: dialect.name,
+            },
+        ),
+    ):
+        (folder / name).write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return sentinels

@@ -1,0 +1,74 @@
+"""Exports of every kind, and environments with what reads them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from codetitan.hf.export import export
+from tests.hf.kinds import KINDS, Expected, built, checkpoint, described, expected
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export, and what our own code makes of the model."""
+
+    folder: Path
+    expected: Expected
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
+    """Every kind of model, exported."""
+    root, made = tmp_path_factory.mktemp("exports"), {}
+    for number, (kind, (shape, rope)) in enumerate(KINDS.items()):
+        model = built(shape, rope)
+        export(checkpoint(root / f"checkpoint-{number}", model, described(shape, rope)), root / f"model-{number}")
+        made[kind] = Exported(root / f"model-{number}", expected(model))
+    return made
+
+
+Install = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def install(request: pytest.FixtureRequest) -> Install:
+    """Installs packages into a folder of their own, once; skips without a package index, but not where CI is true."""
+
+    def install(*packages: str) -> Path:
+        folder = Path(request.config.cache.mkdir("packages")) / "-".join(packages).replace("/", "-")
+        if not folder.is_dir():
+            partial = folder.with_suffix(".partial")
+            command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(partial), *packages]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode and os.environ.get("CI") != "true":
+                pytest.skip(f"{' '.join(packages)} can't be installed: {done.stderr.strip().splitlines()[-1]}")
+            assert not done.returncode, done.stderr
+            partial.rename(folder)
+        return folder
+
+    return install
+
+
+def read(request: dict[str, Any], folder: Path, path: list[Path]) -> dict[str, Any]:
+    """Runs reader.py, with packages of `path` before those that are installed."""
+    folder.mkdir()
+    (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parent / "reader.py"), "request.json", "answer.pt"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path)), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert not done.returncode, done.stderr
+    answer: dict[str, Any] = torch.load(folder / "answer.pt")
+    return answer

@@ -1,0 +1,95 @@
+"""A small model of each kind that there is, as a checkpoint, with what our own code computes of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.distributed.checkpoint.state_dict_saver import save
+
+from codetitan.description import KEY, Description
+from codetitan.models.code.flavors import Flavor
+from codetitan.models.code.model import CodeModel
+from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.spec import model_config
+from codetitan.tokenizer.encoding import open_encoding
+
+SEQ_LEN, NEW_TOKENS = 96, 12
+LONGER = {"factor": 4.0, "original_seq_len": 24}
+GQA = Flavor(64, 3, 4, 2, 96, 32768, False)
+
+KINDS: dict[str, tuple[Flavor, RopeConfig]] = {
+    "multi-head, tied": (Flavor(64, 3, 4, 4, 96, 32768, True), RopeConfig()),
+    "grouped-query": (GQA, RopeConfig()),
+    "multi-query": (Flavor(64, 2, 4, 1, 96, 32768, False, norm_eps=1e-6), RopeConfig()),
+    "YaRN": (GQA, RopeConfig(scaling="yarn", **LONGER)),
+    "YaRN, other ramp": (GQA, RopeConfig(scaling="yarn", beta_fast=8.0, beta_slow=2.0, **LONGER)),
+    "NTK": (GQA, RopeConfig(scaling="ntk", **LONGER)),
+    "linear": (GQA, RopeConfig(scaling="linear", **LONGER)),
+    "Llama 3": (GQA, RopeConfig(scaling="llama3", low_freq_factor=1.5, high_freq_factor=3.0, **LONGER)),
+}
+
+
+def built(shape: Flavor, rope: RopeConfig) -> CodeModel:
+    """Returns a model whose weights are far from their initial values: logits of tens, no norm that is 1."""
+    config = model_config(shape, seed=0, attention="sdpa", rope=rope)
+    for layer in config.layers:
+        layer.attention.rope.max_seq_len = 2 * SEQ_LEN
+    model = config.build()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        model.init_states()
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(1 + 0.3 * noise if parameter.ndim == 1 else noise / parameter.shape[1] ** 0.5)
+    return model.eval()
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What our code makes of a model.
+
+    Attributes:
+        ids: int64 (2, L).
+        logits: float32 (2, L, V).
+        greedy: what follows the first row, the likeliest token each time.
+    """
+
+    ids: torch.Tensor
+    logits: torch.Tensor
+    greedy: list[int]
+
+
+@torch.no_grad()
+def expected(model: CodeModel) -> Expected:
+    ids = torch.randint(20, 32768, (2, SEQ_LEN), generator=torch.Generator().manual_seed(2))
+    text = ids[:1]
+    for _ in range(NEW_TOKENS):
+        text = torch.cat([text, model(text)[:, -1:].argmax(-1)], 1)
+    return Expected(ids, model(ids), text[0, SEQ_LEN:].tolist())
+
+
+def described(shape: Flavor, rope: RopeConfig) -> Description:
+    return Description(
+        flavor="test",
+        shape=shape,
+        rope=rope,
+        seq_len=SEQ_LEN,
+        tokenizer="code-32k",
+        fingerprint=open_encoding("code-32k").fingerprint,
+        dialect="starcoder",
+        step=7,
+        sources={"python-stdlib": 1000},
+        languages={"python": 1000},
+        licences={"python-stdlib": {"PSF-2.0": 5}},
+    )
+
+
+def checkpoint(
+    folder: Path, model: CodeModel, description: Description, change: Callable[[dict[str, object]], object] = dict
+) -> Path:
+    """Saves a model as the trainer does; `change` may spoil what is saved."""
+    state: dict[str, object] = {**model.state_dict(), KEY: description.to_json()}
+    change(state)
+    save(state, checkpoint_id=folder, no_dist=True)
+    return folder

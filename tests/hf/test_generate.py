@@ -1,0 +1,178 @@
+"""Completion and infilling: what is asked, where it stops, what is printed."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from codetitan.cli import main
+from codetitan.data.dialects import DIALECTS, resolve
+from codetitan.errors import ConfigError
+from codetitan.hf.export import export
+from codetitan.hf.generate import Coder, Sampling, _Printer, cursor
+from codetitan.models.code.rope import RopeConfig
+from codetitan.tokenizer.encoding import Encoding, open_encoding
+from tests.hf.conftest import Exported
+from tests.hf.kinds import GQA, SEQ_LEN, built, checkpoint, described
+
+
+@pytest.fixture(scope="module")
+def coder(exports: dict[str, Exported]) -> Coder:
+    return Coder(exports["grouped-query"].folder)
+
+
+def ids_of(encoding: Encoding, text: str) -> list[int]:
+    return encoding.encode(text).tolist()
+
+
+def test_prompts_are_laid_out_as_in_training(coder: Coder) -> None:
+    before, after = ids_of(coder.encoding, "def f():\n    "), ids_of(coder.encoding, "\n\nf()\n")
+    ids = coder.sentinels.ids
+    prefix, suffix, middle = ids["<fim_prefix>"], ids["<fim_suffix>"], ids["<fim_middle>"]
+    asked = coder.infill_prompt("def f():\n    ", "\n\nf()\n", "psm", 16)
+    assert asked == [prefix, *before, suffix, *after, middle]
+    asked = coder.infill_prompt("def f():\n    ", "\n\nf()\n", "spm", 16)
+    assert asked == [prefix, suffix, *after, middle, *before]
+    assert coder.completion_prompt("def f():\n    ", 16) == before
+
+
+def test_a_dialect_without_path_begins_as_in_training(coder: Coder, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoding = open_encoding("code-32k")
+    monkeypatch.setattr(coder, "sentinels", resolve(DIALECTS["starcoder2"], encoding))
+    assert coder.completion_prompt("x", 8) == [coder.sentinels.ids["<file_sep>"], *ids_of(encoding, "x")]
+
+
+def test_text_injects_no_sentinel(coder: Coder) -> None:
+    asked = coder.infill_prompt("<fim_middle>", "<|endoftext|>", "psm", 16)
+    assert sum(number in coder.sentinels.ids.values() for number in asked) == 3
+
+
+def test_long_texts_keep_what_is_next_to_the_hole(coder: Coder) -> None:
+    before, after = ids_of(coder.encoding, "a = 1\n" * 99), ids_of(coder.encoding, "b = 2\n" * 99)
+    ids, room = coder.sentinels.ids, SEQ_LEN - 16 - 3
+    prefix, suffix, middle = ids["<fim_prefix>"], ids["<fim_suffix>"], ids["<fim_middle>"]
+    asked = coder.infill_prompt("a = 1\n" * 99, "b = 2\n" * 99, "psm", 16)
+    half = room // 2
+    assert asked == [prefix, *before[-(room - half) :], suffix, *after[:half], middle]
+    assert len(asked) + 16 == SEQ_LEN
+    asked = coder.infill_prompt("x", "b = 2\n" * 99, "psm", 16)
+    assert asked == [prefix, *ids_of(coder.encoding, "x"), suffix, *after[: room - 1], middle]
+    asked = coder.infill_prompt("a = 1\n" * 99, "", "spm", 16)
+    assert asked == [prefix, suffix, middle, *before[-room:]]
+    assert coder.completion_prompt("a = 1\n" * 99, 16) == before[-(SEQ_LEN - 16) :]
+    with pytest.raises(
+        ConfigError, match=r"^--max-new-tokens 49 must leave the prompt half of the model's 96 tokens: "
+    ):
+        coder.completion_prompt("x", 49)
+
+
+def test_greedy_text_is_the_models(exports: dict[str, Exported], coder: Coder) -> None:
+    expected = exports["grouped-query"].expected
+    to = io.StringIO()
+    text = coder.stream(expected.ids[0].tolist(), Sampling(temperature=0, max_new_tokens=len(expected.greedy)), to)
+    assert text == to.getvalue() == coder.encoding.decode_bytes(expected.greedy).decode(errors="replace")
+
+
+def test_seeds(coder: Coder) -> None:
+    prompt = coder.completion_prompt("def f():", 12)
+    texts = [
+        coder.stream(prompt, Sampling(temperature=1.0, top_p=1.0, max_new_tokens=12, seed=seed), io.StringIO())
+        for seed in (1, 1, 2)
+    ]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_it_stops_at_a_sentinel(coder: Coder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a model that says `return x`, then the end, then goes on."""
+    says = iter([*ids_of(coder.encoding, "return x"), coder.sentinels.end, *ids_of(coder.encoding, "more")])
+    forward = coder.model.forward
+
+    def speaks(*arguments: object, **options: object) -> object:
+        out = forward(*arguments, **options)
+        out.logits[:, -1] = -1e9
+        out.logits[:, -1, next(says)] = 1e9
+        return out
+
+    monkeypatch.setattr(coder.model, "forward", speaks)
+    assert coder.stream([5, 6], Sampling(max_new_tokens=30), io.StringIO()) == "return x"
+
+
+def printed(coder: Coder, ids: list[int], max_lines: int | None = None) -> list[str]:
+    """What the terminal shows after each token."""
+    to = io.StringIO()
+    printer = _Printer(coder.encoding, coder.sentinels, max_lines, to)
+    printer.put(torch.tensor([[1, 2, 3]]))  # the prompt
+    shown = []
+    for number in ids:
+        printer.put(torch.tensor([number]))
+        shown.append(to.getvalue())
+    printer.end()
+    return [*shown, to.getvalue()]
+
+
+def test_characters_come_whole(coder: Coder) -> None:
+    ids = ids_of(coder.encoding, "a🙂b")
+    assert len(ids) > 3, "the character is of several tokens"
+    shown = printed(coder, ids)
+    assert shown[0] == "a" and shown[-1] == "a🙂b" and not any("\ufffd" in text for text in shown)
+    assert printed(coder, ids[:2])[-1] == "a\ufffd"  # cut off: said so at the end
+
+
+def test_lines(coder: Coder) -> None:
+    ids = ids_of(coder.encoding, "one\ntwo\n\nthree")
+    assert printed(coder, ids, max_lines=1)[-1] == "one"
+    assert printed(coder, ids, max_lines=2)[-1] == "one\ntwo"
+    assert printed(coder, ids, max_lines=9)[-1] == "one\ntwo\n\nthree"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "before"),
+    [("ab\ncd\n", 1, 1, ""), ("ab\ncd\n", 2, 3, "ab\ncd"), ("ab\ncd\n", 3, 1, "ab\ncd\n"), ("", 1, 1, ""),
+     ("ab\r\ncd", 1, 3, "ab"), ("é🙂x", 1, 3, "é🙂")],
+)  # fmt: skip
+def test_cursor(text: str, line: int, column: int, before: str) -> None:
+    assert cursor(text, line, column) == (before, text[len(before) :])
+
+
+def test_a_model_that_was_not_trained_to_infill(tmp_path: Path) -> None:
+    """A folder of others', whose tokenizer has no sentinels."""
+    from tests.hf.test_importing import saved
+    from tests.tokenizer.small import written
+
+    folder = saved(tmp_path / "m", written("gpt2", tmp_path / "t"), vocab_size=900, dtype=torch.float32)
+    coder = Coder(folder)
+    assert coder.stream(coder.completion_prompt("def f", 8), Sampling(max_new_tokens=8), io.StringIO())
+    with pytest.raises(ConfigError, match=r"was not trained to infill; use codetitan complete$"):
+        coder.infill_prompt("a", "b", "psm", 8)
+
+
+def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint and its export write the same; several samples are told apart."""
+    monkeypatch.chdir(tmp_path)
+    saved_at = checkpoint(Path("checkpoint"), built(GQA, RopeConfig()), described(GQA, RopeConfig()))
+    export(saved_at, Path("model"))
+    Path("f.py").write_text("def f(x):\n    \n    return x\n")
+    ask = ["--file", "f.py", "--cursor", "2:5", "--max-new-tokens", "12", "--temperature", "1", "--seed", "3"]
+    outputs = []
+    for model in ("model", "checkpoint"):
+        assert main(["infill", "--model", model, *ask]) == 0
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1] != "\n"
+    assert main(["infill", "--model", "model", *ask, "--samples", "2"]) == 0
+    first, second = capsys.readouterr().out.removeprefix("--- 1 of 2\n").split("--- 2 of 2\n")
+    assert first != second
+    Path("before").write_text("def f(x):\n    ")
+    Path("after").write_text("\n    return x\n")
+    by_files = ["--prefix-file", "before", "--suffix-file", "after", *ask[4:]]
+    assert main(["infill", "--model", "model", *by_files]) == 0
+    assert capsys.readouterr().out == outputs[0]
+    assert main(["complete", "--model", "model", "--prefix-file", "before", *ask[4:]]) == 0
+    completed = capsys.readouterr().out
+    assert main(["complete", "--model", "model", *ask]) == 0
+    assert capsys.readouterr().out == completed != outputs[0]
+    config = json.loads(Path("model/tokenizer_config.json").read_text())
+    Path("model/tokenizer_config.json").write_text(json.dumps(config | {"dialect": "starcoder9"}))
+    assert main(["infill", "--model", "model", *ask]) == 2
+    assert 'dialect = "starcoder9" must be one of starcoder, ' in capsys.readouterr().err

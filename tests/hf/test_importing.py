@@ -1,0 +1,139 @@
+"""A model made by transformers, into a checkpoint and out again: the same bits, and training goes on from it."""
+
+import itertools
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from codetitan.hf.export import export
+from codetitan.hf.importing import import_model
+from codetitan.models.code.flavors import Flavor
+from codetitan.tokenizer.encoding import ASSETS
+from tests.conftest import losses, run_train
+from tests.tokenizer.small import written
+
+SIZES: dict[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 128,
+    "rms_norm_eps": 1e-6,
+}
+ROTATIONS: dict[str, dict[str, Any]] = {
+    "plain": {"rope_type": "default", "rope_theta": 5e5},
+    "linear": {"rope_type": "linear", "rope_theta": 1e4, "factor": 4.0},
+    "YaRN": {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 32},
+    "Llama 3": {
+        "rope_type": "llama3", "rope_theta": 5e5, "factor": 4.0, "original_max_position_embeddings": 32,
+        "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    },
+}  # fmt: skip
+
+
+def saved(folder: Path, tokenizer: Path, *, vocab_size: int, dtype: torch.dtype, **changes: Any) -> Path:
+    """Writes a model and its tokenizer with transformers, as people do."""
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=vocab_size, **SIZES | changes)).to(dtype)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(4).add_(0.01 * torch.randn_like(parameter))
+    model.save_pretrained(folder, max_shard_size="100KB")
+    PreTrainedTokenizerFast(tokenizer_file=str(tokenizer / "tokenizer.json")).save_pretrained(folder)
+    return folder
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
+
+
+@pytest.mark.parametrize("rotation", ROTATIONS)
+@pytest.mark.parametrize("tied", [False, True])
+def test_round_trip(tmp_path: Path, rotation: str, tied: bool) -> None:
+    dtype = torch.bfloat16 if tied else torch.float32
+    original = saved(
+        tmp_path / "original", ASSETS / "code-32k", vocab_size=32777, dtype=dtype, tie_word_embeddings=tied,
+        rope_parameters=ROTATIONS[rotation],
+    )  # fmt: skip
+    assert len(list(original.glob("*.safetensors"))) > 1
+    import_model(original, tmp_path / "imported")
+    export(tmp_path / "imported", tmp_path / "back")
+    before, after = tensors(original), tensors(tmp_path / "back")
+    assert before.keys() - {"lm_head.weight"} == after.keys() - {"lm_head.weight"}
+    assert ("lm_head.weight" in after) != tied
+    for name, tensor in after.items():
+        assert tensor.dtype == dtype and torch.equal(tensor, before[name]), name
+    # The rotation is the same, too: transformers computes the same of both.
+    ids = torch.randint(32768, (1, 100))
+    one, other = (AutoModelForCausalLM.from_pretrained(tmp_path / name)(ids).logits for name in ("original", "back"))
+    assert one.std() > 0.1 and torch.equal(one, other)
+    again = tmp_path / "again"
+    import_model(tmp_path / "back", again)
+    export(again, tmp_path / "back again")
+    config = json.loads((tmp_path / "back" / "config.json").read_text())
+    assert json.loads((tmp_path / "back again" / "config.json").read_text()) == config
+
+
+def test_the_vocabulary_is_extended(tmp_path: Path) -> None:
+    original = saved(tmp_path / "original", written("gpt2", tmp_path / "gpt2"), vocab_size=900, dtype=torch.bfloat16)
+    shape = import_model(original, tmp_path / "imported", dialect="qwen2.5-coder")
+    assert isinstance(shape, Flavor) and shape.vocab_size == 1024
+    export(tmp_path / "imported", tmp_path / "back")
+    before, after = tensors(original), tensors(tmp_path / "back")
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        assert torch.equal(after[name][:900], before[name])
+        mean = before[name].float().mean(0).to(torch.bfloat16)
+        assert torch.equal(after[name][900:], mean.expand(124, -1))
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "back")
+    first, *others = tokenizer("<|fim_prefix|>x<|fim_suffix|>").input_ids
+    assert first >= 900 and others[-1] >= 900 and len(others) == 2
+    assert tokenizer.decode([first, *others]) == "<|fim_prefix|>x<|fim_suffix|>"
+
+
+def test_training_goes_on(tmp_path: Path) -> None:
+    """The first loss is that of transformers on the same tokens."""
+    original = saved(tmp_path / "mine", ASSETS / "code-32k", vocab_size=32768, dtype=torch.bfloat16)
+    import_model(original, tmp_path / "imported")
+    config = tmp_path / "imported" / "train.toml"
+    assert tomllib.loads(config.read_text())["model"]["flavor"] == "mine"
+    overrides = [
+        *("--dataloader.sources", "python-stdlib", "--training.steps", "2", "--training.global_batch_size", "2"),
+        *("--training.mixed_precision_param", "float32", "--metrics.log_freq", "1", "--dataloader.fim.rate", "0"),
+    ]
+    done = run_train(config, *overrides)
+    assert done.returncode == 0, done.stderr
+    found = losses(tmp_path / "imported" / "outputs" / "mine")
+    assert found[0] == pytest.approx(loss_by_transformers(original, config, overrides), rel=1e-5)
+    # Nothing is lost by a second start; and the run's own checkpoint can be exported.
+    assert "has its 2 steps" in run_train(config, *overrides).stdout
+    export(tmp_path / "imported" / "outputs" / "mine", tmp_path / "trained", dtype="bfloat16")
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "trained").dtype == torch.bfloat16
+
+
+def loss_by_transformers(model: Path, config: Path, overrides: list[str]) -> float:
+    """Returns the loss of the first global batch, each document of a sample by itself."""
+    from codetitan.config.resolve import resolve
+    from codetitan.data.digest import open_loaders
+
+    (loader,) = open_loaders(resolve(config, overrides, world_size=1), 1)
+    batches, total, n = iter(loader), 0.0, 0
+    reads = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    for _ in range(loader.microbatches):
+        inputs, labels = next(batches)
+        for row, answers, positions in zip(inputs["input"], labels, inputs["positions"], strict=True):
+            starts = [*torch.nonzero(positions == 0).flatten().tolist(), len(row)]
+            for start, stop in itertools.pairwise(starts):
+                with torch.no_grad():
+                    logits = reads(row[None, start:stop]).logits[0]
+                total += torch.nn.functional.cross_entropy(
+                    logits, answers[start:stop], ignore_index=-100, reduction="sum"
+                ).item()
+            n += int((answers != -100).sum())
+    return total / n
