@@ -67,6 +67,7 @@ def config_json(description: Description, sentinels: Sentinels, dtype: str) -> d
         "eos_token_id": sentinels.end,
         "pad_token_id": sentinels.pad,
         "torch_dtype": dtype,
+        "transformers_version": "4.57.1",  # whose form this is; without it 4.57 takes the tokenizer for Mistral's
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from codetitan.tokenizer import check
 from codetitan.tokenizer.convert import Ranks, added_token, to_spec
 from codetitan.tokenizer.encoding import Encoding, open_encoding, read_definition
 from codetitan.tokenizer.original import without_prefix_space
+from codetitan.tokenizer.pattern import UnknownSyntaxError
 
 DIALECT = "dialect"
 """Key of tokenizer_config.json: the token family."""
@@ -30,8 +32,12 @@ def _spec(path: str, sentinels: Sentinels) -> dict[str, Any]:
     Sentinels that are appended or not flagged special are special in it. Added tokens that are neither special nor
     markup (whitespace, single letters) go: `Encoding` never gives their ids, and code is full of them.
     """
-    contents = read_definition(path).contents
-    spec = to_spec(contents) if isinstance(contents, Ranks) else without_prefix_space(contents)
+    definition = read_definition(path)
+    contents = definition.contents
+    try:
+        spec = to_spec(contents) if isinstance(contents, Ranks) else without_prefix_space(contents)
+    except UnknownSyntaxError as error:
+        raise ConfigError(f"{definition.name} can't be written as a tokenizer.json: {error}") from None
     added = {
         token["content"]: token | {"special": token["special"] or token["content"] in sentinels.ids}
         for token in spec.get("added_tokens") or []
@@ -69,13 +75,23 @@ def _check(file: Path, encoding: Encoding, sentinels: Sentinels, spec: dict[str,
         raise ConfigError(f"{encoding.name} can't be written as a tokenizer.json: other ids for {difference}")
 
 
-def config(dialect: Dialect) -> dict[str, Any]:
-    """Returns tokenizer_config.json's part that names the special tokens: special_tokens_map.json."""
+def special_tokens_map(dialect: Dialect, special: Sequence[str]) -> dict[str, Any]:
+    """Returns special_tokens_map.json: a document's end is all that begins and ends a text."""
     return {
         "bos_token": dialect.end,
         "eos_token": dialect.end,
         "pad_token": dialect.pad or dialect.end,
-        "additional_special_tokens": dialect.sentinels(),
+        "additional_special_tokens": list(special),
+    }
+
+
+def tokenizer_config(dialect: Dialect, special: Sequence[str]) -> dict[str, Any]:
+    """Returns tokenizer_config.json of any tokenizer with a dialect's sentinels."""
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        **special_tokens_map(dialect, special),
+        "clean_up_tokenization_spaces": False,
+        "add_prefix_space": False,
     }
 
 
@@ -96,21 +112,15 @@ def write(path: str, dialect: Dialect, folder: Path, *, seq_len: int) -> Sentine
     spec = _spec(path, sentinels)
     (folder / "tokenizer.json").write_text(json.dumps(spec, ensure_ascii=False), encoding="utf-8")
     _check(folder / "tokenizer.json", encoding, sentinels, spec)
-    special = config(dialect)
+    special = dialect.sentinels()
+    of_model = {
+        "model_max_length": seq_len,
+        "model_input_names": ["input_ids", "attention_mask"],
+        DIALECT: dialect.name,
+    }
     for name, contents in (
-        ("special_tokens_map.json", special),
-        (
-            "tokenizer_config.json",
-            {
-                "tokenizer_class": "PreTrainedTokenizerFast",
-                **special,
-                "model_max_length": seq_len,
-                "model_input_names": ["input_ids", "attention_mask"],
-                "clean_up_tokenization_spaces": False,
-                "add_prefix_space": False,
-                DIALECT: dialect.name,
-            },
-        ),
+        ("special_tokens_map.json", special_tokens_map(dialect, special)),
+        ("tokenizer_config.json", tokenizer_config(dialect, special) | of_model),
     ):
         (folder / name).write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return sentinels

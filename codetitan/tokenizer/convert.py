@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from codetitan.tokenizer.pattern import GPT2_PATTERN
+from codetitan.tokenizer.pattern import GPT2_PATTERN, for_tokenizers
 from codetitan.tokenizer.vocabulary import byte_of_character, special_tokens
 
 _LITERAL = str.maketrans({character: "\\" + character for character in r"\[](){}|*+?^$.&-~#"})
@@ -116,7 +116,7 @@ def to_spec(ranks: Ranks) -> dict[str, Any]:
         if token[:at] in ranks.ranks and token[at:] in ranks.ranks
     ]
     splits = [
-        {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False}
+        {"type": "Split", "pattern": {"Regex": for_tokenizers(regex)}, "behavior": "Isolated", "invert": False}
         for regex in ranks.splits
     ]
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}

@@ -105,3 +105,35 @@ def joined(regexes: list[str], *, rest: bool) -> str:
     if rest:
         alternatives.append(rf"(?:(?!{'|'.join(alternatives)})[\s\S])+")
     return "|".join(alternatives)
+
+
+def for_tokenizers(regex: str) -> str:
+    """Returns a regex of tiktoken's as `tokenizers` reads it.
+
+    To Oniguruma `$` is also the end of a line, and `{1,3}+` repeats the repetition; to tiktoken they are the end of the
+    text, and a repetition that gives nothing back. Where nothing of the alternative follows, that is a plain one.
+
+    Raises:
+        UnknownSyntaxError: something follows, so that it could matter.
+    """
+    parts, at = [], 0
+    while at < len(regex):
+        if regex[at] == "[":
+            end = _class_end(regex, at)
+            parts.append(regex[at:end])
+        elif regex[at] == "\\":
+            end = at + 2
+            parts.append(regex[at:end])
+        elif regex[at] == "$":
+            end = at + 1
+            parts.append(r"\z")
+        elif possessive := re.compile(r"(\{\d+(?:,\d*)?\})\+").match(regex, at):
+            end = possessive.end()
+            if end < len(regex) and regex[end] not in "|)":
+                raise UnknownSyntaxError(f"{regex[at : end + 1]!r}, which tokenizers does not have")
+            parts.append(possessive[1])
+        else:
+            end = at + 1
+            parts.append(regex[at])
+        at = end
+    return "".join(parts)

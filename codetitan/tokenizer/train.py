@@ -10,6 +10,7 @@ from codetitan.data.dialects import DIALECTS, Dialect
 from codetitan.data.document import Document
 from codetitan.data.sources import Source
 from codetitan.errors import ConfigError
+from codetitan.hf.tokenizer import tokenizer_config
 from codetitan.tokenizer import rank_file
 from codetitan.tokenizer.convert import convert
 from codetitan.tokenizer.vocabulary import read_spec
@@ -68,19 +69,5 @@ def train_tokenizer(
     output.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(output / "tokenizer.json"), pretty=False)
     rank_file.write(convert(read_spec(output / "tokenizer.json")), output)
-    (output / "tokenizer_config.json").write_text(
-        json.dumps(
-            {
-                "tokenizer_class": "PreTrainedTokenizerFast",
-                "bos_token": dialect.end,
-                "eos_token": dialect.end,
-                "pad_token": dialect.pad or dialect.end,
-                "additional_special_tokens": list(sentinels),
-                "clean_up_tokenization_spaces": False,
-                "add_prefix_space": False,
-            },
-            indent=2,
-        )
-        + "\n"
-    )
+    (output / "tokenizer_config.json").write_text(json.dumps(tokenizer_config(dialect, sentinels), indent=2) + "\n")
     return tokenizer

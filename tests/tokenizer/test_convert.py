@@ -1,5 +1,6 @@
 """Conversion to tiktoken against the original, on small tokenizers of each kind and on random text."""
 
+import dataclasses
 import json
 from functools import cache
 from pathlib import Path
@@ -12,9 +13,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codetitan.errors import ConfigError
-from codetitan.tokenizer.check import HARD_TEXT, word_starts
-from codetitan.tokenizer.encoding import Encoding, open_encoding
-from codetitan.tokenizer.pattern import UnknownSyntaxError, joined
+from codetitan.tokenizer import rank_file
+from codetitan.tokenizer.check import HARD_TEXT, check_text, word_starts
+from codetitan.tokenizer.convert import convert, to_spec
+from codetitan.tokenizer.encoding import ASSETS, Encoding, open_encoding
+from codetitan.tokenizer.engine import Tiktoken
+from codetitan.tokenizer.pattern import UnknownSyntaxError, for_tokenizers, joined
+from codetitan.tokenizer.vocabulary import read_spec
 from tests.tokenizer.small import BYTE_LEVEL, TEXTS, trained, written
 
 
@@ -297,3 +302,32 @@ def test_joined_regexes() -> None:
         r"\p{N}{1,3}|[ &&[^\p{N}]][a&&[^\p{N}]]|[\s&&[^\p{N}]]+(?![\S&&[^\p{N}]])"
     )
     assert joined(["ab", "-+"], rest=True) == r"ab|(?:(?!ab)[\-])+|(?:(?!ab|(?:(?!ab)[\-])+)[\s\S])+"
+
+
+@pytest.mark.parametrize("name", ["gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base"])
+def test_rank_files_as_a_tokenizer_json(name: str) -> None:
+    """tiktoken's own regexes, which `tokenizers` reads otherwise: on real ranks, the same ids."""
+    shipped = convert(read_spec(ASSETS / "code-32k" / "tokenizer.json"))
+    pattern = rank_file._definition(name, shipped.ranks)[0]["pat_str"]
+    ranks = dataclasses.replace(shipped, splits=[pattern])
+    spec = to_spec(ranks)
+    written, engine = tokenizers.Tokenizer.from_str(json.dumps(spec)), Tiktoken(ranks)
+    text = check_text(shipped.ranks)
+    for token in shipped.special_tokens:
+        text = text.replace(token, "")
+    assert written.encode(text, add_special_tokens=False).ids == engine.encode(text).tolist()
+    again = convert(spec)
+    assert (again.ranks, again.special_tokens) == (ranks.ranks, ranks.special_tokens)
+
+
+@pytest.mark.parametrize(
+    ("regex", "theirs"),
+    [(r"\p{N}{1,3}+|a", r"\p{N}{1,3}|a"), (r"\s++$|[$]\$", r"\s++\z|[$]\$"), (r"(?:a{2}+)b{1}", r"(?:a{2})b{1}")],
+)
+def test_for_tokenizers(regex: str, theirs: str) -> None:
+    assert for_tokenizers(regex) == theirs
+
+
+def test_for_tokenizers_refuses_what_could_matter() -> None:
+    with pytest.raises(UnknownSyntaxError, match=r"^'\{1,3\}\+b', which tokenizers does not have$"):
+        for_tokenizers(r"a{1,3}+b")

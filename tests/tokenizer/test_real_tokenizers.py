@@ -20,9 +20,11 @@ import tiktoken
 import tokenizers
 from hypothesis import given, settings
 
+from codetitan.data.dialects import dialect_of
 from codetitan.data.document import Document
 from codetitan.data.sources import PythonStdlib, open_source
 from codetitan.errors import ConfigError
+from codetitan.hf.tokenizer import write
 from codetitan.tokenizer.check import HARD_TEXT
 from codetitan.tokenizer.encoding import open_encoding
 from tests.tokenizer.small import TEXTS
@@ -98,3 +100,13 @@ def test_rank_files_and_names(name: str, tmp_path: Path, monkeypatch: pytest.Mon
     reference = tiktoken.get_encoding(name)
     for text in texts()[::10]:
         assert encoding.encode(text).tolist() == reference.encode_ordinary(text)
+
+
+@pytest.mark.parametrize("path", [*CONVERTED, *(f"cl100k/data/{name}.tiktoken" for name in RANK_FILES)])
+def test_written_in_hugging_face_form(path: str, tmp_path: Path) -> None:
+    encoding = open_encoding(str(FOLDER / path))
+    write(str(FOLDER / path), dialect_of(encoding), tmp_path, seq_len=64)
+    written = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for text in texts():
+        if not any(token in text for token in encoding.special_tokens):
+            assert written.encode(text).ids == encoding.encode(encoding.normalize(text)).tolist()
