@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
@@ -52,10 +53,11 @@ class CodeCheckpoints(CheckpointManager):
     """Saves and loads model, optimizer, schedule, loader and step.
 
     Attributes:
-        describe: called on every rank at each save; what it returns is kept in the checkpoint.
+        describe: called on every rank at each save, with the description of the model that the run began with, if it
+            was loaded; what it returns is kept in the checkpoint.
     """
 
-    describe: Callable[[], Description]
+    describe: Callable[[Description | None], Description]
 
     @dataclass(kw_only=True, slots=True)
     class Config(CheckpointManager.Config):
@@ -74,6 +76,7 @@ class CodeCheckpoints(CheckpointManager):
 
     def __init__(self, config: Config, **kwargs: Any) -> None:
         self._exports: Exports | None = None
+        self._base: Description | None = None
         super().__init__(config, **kwargs)
         if self.enable and not self.load_only and not filesystem.is_remote(self.folder) and dist.get_rank() == 0:
             if config.export_every_k is not None:
@@ -99,7 +102,7 @@ class CodeCheckpoints(CheckpointManager):
             ConfigError: the operating system refuses, e.g. because the disk is full. Earlier checkpoints are intact.
         """
         start = time.perf_counter()
-        state_dict = {**state_dict, KEY: self.describe().to_json()}
+        state_dict = {**state_dict, KEY: self.describe(self._base).to_json()}
         try:
             self._make_incomplete(checkpoint_id)
             if dist.get_world_size() == 1 and async_mode == AsyncMode.DISABLED and not to_hf:
@@ -120,14 +123,23 @@ class CodeCheckpoints(CheckpointManager):
             self._exports.start(Path(self._create_checkpoint_id(curr_step)), self.save_future)
         return saved
 
-    def _should_purge(self) -> bool:
-        # One that is being exported stays until the next checkpoint is saved.
-        return bool(super()._should_purge()) and not (self._exports is not None and self._exports.busy)
-
     def wait_for_exports(self) -> None:
         """Waits for the exports under way; call it when no other rank waits for this one."""
         if self._exports is not None:
             self._exports.close()
+
+    def _base_of(self, checkpoint_id: str, *, began: bool) -> Description | None:
+        """Returns what the run began with: the loaded model where it `began` now, else what that one began with."""
+        said: dict[str, Any] = {KEY: ""}
+        with warnings.catch_warnings(action="ignore"):
+            load(said, checkpoint_id=checkpoint_id, no_dist=True, planner=DefaultLoadPlanner(allow_partial_load=True))
+        if not said[KEY]:  # another trainer's
+            return None
+        try:
+            loaded = Description.from_json(said[KEY])
+        except ConfigError as error:
+            raise ConfigError(f"{checkpoint_id} was {error}") from None
+        return loaded if began else loaded.base
 
     def _make_incomplete(self, checkpoint_id: str) -> None:
         """Unmarks a checkpoint that is about to be overwritten: a kill in the middle must not leave a mix."""
@@ -151,6 +163,7 @@ class CodeCheckpoints(CheckpointManager):
             ConfigError: it is damaged, of another model, or its data can't be continued.
         """
         try:
+            self._base = self._base_of(checkpoint_id, began="dataloader" not in state_dict)
             if "dataloader" in state_dict:
                 # Compared before any tensor is loaded: a changed global batch would only show as a wrong size.
                 saved: dict[str, Any] = {"dataloader": {"identity": ""}}

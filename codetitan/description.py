@@ -34,6 +34,7 @@ class Description:
         sources, languages: name → tokens served of it, padding not counted.
         licences: source → licence → documents, of a sample of each source's documents.
         config: the run's configuration as TOML; "" of a model that was not trained here.
+        base: of the model that the run began with, in place of initial values.
         version: of the codetitan that wrote it.
     """
 
@@ -49,6 +50,7 @@ class Description:
     languages: dict[str, int] = field(default_factory=dict)
     licences: dict[str, dict[str, int]] = field(default_factory=dict)
     config: str = ""
+    base: "Description | None" = None
     version: str = codetitan.__version__
 
     def to_json(self) -> str:
@@ -62,11 +64,16 @@ class Description:
         Raises:
             ConfigError: it is of a later format.
         """
-        values: dict[str, Any] = json.loads(text)
-        format_ = values.pop("format")
+        return Description._from_dict(json.loads(text))
+
+    @staticmethod
+    def _from_dict(values: dict[str, Any]) -> "Description":
+        base = values.pop("base", None)
+        format_ = values.pop("format", 0)
         if format_ > FORMAT:
             raise ConfigError(
                 f"written by codetitan {values.get('version')} in format {format_}, and codetitan "
                 f"{codetitan.__version__} reads up to format {FORMAT}; update codetitan"
             )
-        return Description(**values | {"shape": Flavor(**values["shape"]), "rope": RopeConfig(**values["rope"])})
+        built = {"shape": Flavor(**values["shape"]), "rope": RopeConfig(**values["rope"])}
+        return Description(**values | built, base=None if base is None else Description._from_dict(base))

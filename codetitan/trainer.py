@@ -173,8 +173,12 @@ class CodeTrainer(Trainer):
         served: Served = self.dataloader.served(counts)
         return served
 
-    def describe(self) -> Description:
-        """Returns what the model is and has learnt from so far, the same on every rank; a collective."""
+    def describe(self, base: Description | None) -> Description:
+        """Returns what the model is and has learnt from so far, the same on every rank; a collective.
+
+        Args:
+            base: of the model that the run began with.
+        """
         served, model, tokenizer = self.served(), self.config.model, self.tokenizer
         return Description(
             flavor=model.flavor,
@@ -189,6 +193,7 @@ class CodeTrainer(Trainer):
             languages=served.languages,
             licences=self.dataloader.licences(),
             config=self._toml,
+            base=base,
         )
 
     def batch_generator(self, data_iterable: Iterable[Any]) -> Iterator[Any]:

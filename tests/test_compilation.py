@@ -57,8 +57,8 @@ def test_a_compilation_after_the_second_step_is_counted_and_said(caplog: pytest.
     ("nproc", "overrides"),
     [
         (1, ["--activation_checkpoint.name", "selective"]),
-        (2, ["--parallelism.tensor_parallel_degree", "2"]),
-        (2, ["--parallelism.pipeline_parallel_degree", "2"]),
+        pytest.param(2, ["--parallelism.tensor_parallel_degree", "2"], marks=pytest.mark.slow),
+        pytest.param(2, ["--parallelism.pipeline_parallel_degree", "2"], marks=pytest.mark.slow),
     ],
     ids=["selective", "tp2", "pp2"],
 )

@@ -1,5 +1,7 @@
 """`codetitan export`, `import`, `complete` and `infill`."""
 
+import io
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +37,7 @@ class ExportCommand:
     def run(self, overrides: Sequence[str]) -> None:
         from codetitan.hf.export import export
 
-        if not self.max_shard_gb > 0:
+        if not 0 < self.max_shard_gb < math.inf:
             raise ConfigError(f"--max-shard-gb {self.max_shard_gb} must be above 0")
         taken = export(
             self.checkpoint, self.output, dtype=self.dtype, tokenizer_path=self.tokenizer,
@@ -116,8 +118,10 @@ class _Generate:
         at_least_one("--samples", self.samples)
         at_least_one("--max-new-tokens", self.max_new_tokens)
         at_least_one("--max-lines", self.max_lines)
-        if not self.temperature >= 0:
-            raise ConfigError(f"--temperature {self.temperature} must not be negative")
+        if not (self.temperature == 0 or 0.01 <= self.temperature < math.inf):
+            raise ConfigError(f"--temperature {self.temperature} must be 0, or a number from 0.01 on")
+        if not 0 <= self.seed < 1 << 31:
+            raise ConfigError(f"--seed {self.seed} must be a whole number from 0 to {(1 << 31) - 1}")
         if not 0 < self.top_p <= 1:
             raise ConfigError(f"--top-p {self.top_p} must lie above 0 and up to 1")
         if (self.prefix_file is None) == (self.file is None):
@@ -168,6 +172,8 @@ class InfillCommand(_Generate):
         self._check()
         if (self.prefix_file is None) != (self.suffix_file is None):
             raise ConfigError("--prefix-file and --suffix-file belong together; of a single file give --file, --cursor")
+        if str(self.prefix_file) == str(self.suffix_file) == "-":
+            raise ConfigError("--prefix-file - --suffix-file -: only one of them can be standard input")
         if self.file:
             prefix, suffix = self._at_cursor()
         else:
@@ -180,6 +186,8 @@ class InfillCommand(_Generate):
 
 
 def _print_samples(coder: "Coder", prompt: list[int], samplings: "list[Sampling]") -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may have fewer characters than a model
     for number, sampling in enumerate(samplings, start=1):
         if len(samplings) > 1:
             print(f"--- {number} of {len(samplings)}", flush=True)

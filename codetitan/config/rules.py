@@ -113,6 +113,11 @@ def check_ranges(config: Config) -> None:
     ):
         if getattr(config.checkpoint, name):
             raise ConfigError(f"checkpoint.{name} = true is not supported; set it to false, and {instead}")
+    if config.checkpoint.export_every_k is not None and "://" in config.dump_folder + config.checkpoint.folder:
+        raise ConfigError(
+            f"checkpoint.export_every_k = {config.checkpoint.export_every_k} needs checkpoints on a disk of this "
+            "machine; remove it, or set another dump_folder"
+        )
     if config.checkpoint.export_every_k is not None and not config.checkpoint.enable:
         raise ConfigError(
             f"checkpoint.export_every_k = {config.checkpoint.export_every_k} has no effect where checkpoint.enable = "

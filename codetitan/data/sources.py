@@ -208,12 +208,19 @@ def open_source(config: SourceConfig) -> Source:
 
 
 def licences_of(source: Source, *, at_most: int) -> Counter[str]:
-    """Counts the licences of a source's documents, of at most so many that are evenly spread; of a stream, none."""
+    """Counts the licences of a source's documents, of at most so many that are evenly spread; of a stream, none.
+
+    What can't be read is left out: a model card is no reason to end a run.
+    """
+    found: Counter[str] = Counter()
     if source.streamed or not len(source):
-        return Counter()
-    indices = np.unique(np.linspace(0, len(source) - 1, at_most).astype(np.int64))
-    documents = (source.read(index) for index in indices.tolist())
-    return Counter(document.licence or "not known" for document in documents if isinstance(document, Document))
+        return found
+    for index in np.unique(np.linspace(0, len(source) - 1, at_most).astype(np.int64)).tolist():
+        with contextlib.suppress(ConfigError):
+            document = source.read(index)
+            if isinstance(document, Document):
+                found[document.licence or "not known"] += 1
+    return found
 
 
 def check_usable(sources: Sequence[Source]) -> None:

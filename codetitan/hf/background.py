@@ -1,6 +1,7 @@
 """Exports during a training run: `codetitan export` in processes of its own, one after the other, on the CPU."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -22,30 +23,37 @@ class Exports:
     def __init__(self, folder: Path, dtype: str, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
         self._folder, self._dtype, self._say, self._warn = folder, dtype, say, warn
         self._one_by_one = ThreadPoolExecutor(1, "export")
-        self._last: Future[None] | None = None
-
-    @property
-    def busy(self) -> bool:
-        """Whether a checkpoint is still needed."""
-        return self._last is not None and not self._last.done()
 
     def start(self, checkpoint: Path, saving: "Future[object] | None") -> None:
-        """Exports a checkpoint as soon as it is saved; one that has been exported before is left as it is.
+        """Exports a checkpoint as soon as it is saved, in place of an earlier export of its step.
 
         Args:
             checkpoint: its folder.
-            saving: of a checkpoint that is being saved in the background.
+            saving: of a checkpoint that is being saved in the background; where it fails, the trainer says so.
         """
-        self._last = self._one_by_one.submit(self._export, checkpoint, saving)
+        if saving is None:
+            self._queue(checkpoint)
+        else:
+            saving.add_done_callback(lambda done: None if done.exception() else self._queue(checkpoint))
 
-    def _export(self, checkpoint: Path, saving: "Future[object] | None") -> None:
+    def _queue(self, checkpoint: Path) -> None:
+        # Links to its files: the trainer may delete the checkpoint before its turn has come.
+        links = self._folder / f".{checkpoint.name}.checkpoint"
+        try:
+            shutil.rmtree(links, ignore_errors=True)
+            links.mkdir(parents=True)
+            for file in checkpoint.iterdir():
+                os.link(file, links / file.name)
+        except OSError as error:
+            self._warn(f"{checkpoint} was not exported: {error.strerror}")
+        else:
+            self._one_by_one.submit(self._export, checkpoint, links)
+
+    def _export(self, checkpoint: Path, links: Path) -> None:
         output, start = self._folder / checkpoint.name, time.perf_counter()
-        if saving is not None and saving.exception() is not None:
-            return  # the trainer says it
-        if output.is_dir():
-            return
+        shutil.rmtree(output, ignore_errors=True)
         command = [
-            *(sys.executable, "-m", "codetitan.cli", "export", "--checkpoint", str(checkpoint)),
+            *(sys.executable, "-m", "codetitan.cli", "export", "--checkpoint", str(links)),
             *("--output", str(output), "--dtype", self._dtype),
         ]
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
@@ -55,6 +63,7 @@ class Exports:
             self._warn(f"{checkpoint} was not exported: {why.removeprefix('codetitan: error: ')}")
         else:
             self._say(f"exported {output} in {time.perf_counter() - start:.1f} s")
+        shutil.rmtree(links, ignore_errors=True)
 
     def close(self) -> None:
         """Waits for what is under way."""

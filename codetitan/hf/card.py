@@ -56,9 +56,13 @@ def _share(counts: dict[str, int]) -> str:
 
 
 def _data(description: Description) -> list[str]:
+    """Returns what a model has learnt from, and before that the one that it began with."""
+    lines: list[str] = []
+    if description.base is not None:
+        lines = [f"It began with `{description.base.flavor}`:", "", *_data(description.base), "", "and went on:", ""]
     if not description.sources:
-        return ["Not trained by codetitan: its weights were imported."]
-    lines = ["| source | tokens | licences of a sample of its documents |", "| --- | --: | --- |"]
+        return [*lines, f"`{description.flavor}` was imported: codetitan does not know its data."]
+    lines += ["| source | tokens | licences of a sample of its documents |", "| --- | --: | --- |"]
     for name, tokens in description.sources.items():
         licences = description.licences.get(name, {})
         n = sum(licences.values())

@@ -20,6 +20,7 @@ def export(
     dtype: str | None = None,
     tokenizer_path: str | None = None,
     max_shard_bytes: int = MAX_SHARD_BYTES,
+    called: str = "--output",
 ) -> Path:
     """Writes a model in Hugging Face form; the optimizer is not read.
 
@@ -29,6 +30,7 @@ def export(
         dtype: float32, bfloat16 or float16; None: the checkpoint's.
         tokenizer_path: where the tokenizer is now; None: where it was.
         max_shard_bytes: of a safetensors file, about; the most memory that is used.
+        called: how errors call the output.
 
     Returns:
         The checkpoint that was taken.
@@ -36,14 +38,14 @@ def export(
     Raises:
         ConfigError: there is no such checkpoint, it is damaged, its tokenizer is missing, or the disk is full.
     """
-    check_new(output)
+    check_new(output, called)
     source = Checkpoint(find_checkpoint(checkpoint))
     said = source.description
     rounded = None if dtype is None else DTYPES[dtype]
     dtype = dtype or str(source.dtype).removeprefix("torch.")
     path = tokenizer_path or said.tokenizer
     _check_tokenizer(path, said.fingerprint)
-    with appearing(output, n_bytes=source.n_bytes(rounded)) as folder:
+    with appearing(output, n_bytes=source.n_bytes(rounded), called=called) as folder:
         sentinels = tokenizer.write(path, DIALECTS[said.dialect], folder, seq_len=said.seq_len)
         for name, contents in (
             ("config.json", config_json(said, sentinels, dtype)),
@@ -65,5 +67,6 @@ def _check_tokenizer(path: str, fingerprint: str) -> None:
         ) from None
     if tokenizer.digest(found) != tokenizer.digest(fingerprint):
         raise ConfigError(
-            f"--tokenizer {path} is not the model's: its fingerprint is {found}, the checkpoint's {fingerprint}"
+            f"the tokenizer {path} is not the model's: its fingerprint is {found}, the model's {fingerprint}; say "
+            "where that is with --tokenizer PATH"
         )

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 import torch
 
+from codetitan.checkpoint_error import reason
 from codetitan.data.dialects import DIALECTS, Sentinels, dialect_of, resolve
 from codetitan.data.fim import Order
 from codetitan.data.metadata import Headers
@@ -53,15 +54,13 @@ def cursor(text: str, line: int, column: int) -> tuple[str, str]:
     Raises:
         ConfigError: there is no such place.
     """
-    lines = text.splitlines(keepends=True) or [""]
-    if text.endswith("\n"):
-        lines.append("")
+    lines = text.split("\n")  # and at nothing else, as editors do
     if not 1 <= line <= len(lines):
         raise ConfigError(f"--cursor {line}:{column}: the file has {len(lines)} lines")
-    width = len(lines[line - 1].rstrip("\r\n"))
+    width = len(lines[line - 1].removesuffix("\r"))
     if not 1 <= column <= width + 1:
         raise ConfigError(f"--cursor {line}:{column}: line {line} has columns 1 to {width + 1}")
-    at = sum(map(len, lines[: line - 1])) + column - 1
+    at = sum(len(before) + 1 for before in lines[: line - 1]) + column - 1
     return text[:at], text[at:]
 
 
@@ -126,22 +125,32 @@ class Coder:
 
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            self.model = transformers.AutoModelForCausalLM.from_pretrained(folder).to(device).eval()
+            model, info = transformers.AutoModelForCausalLM.from_pretrained(
+                folder, dtype="auto", output_loading_info=True, ignore_mismatched_sizes=True
+            )
+            self.context = int(model.config.max_position_embeddings)
         except Exception as error:  # of many classes, from many libraries
-            raise ConfigError(f"--model {folder} can't be loaded: {str(error).strip().splitlines()[0]}") from error
-        self.context = int(self.model.config.max_position_embeddings)
+            raise ConfigError(f"--model {folder} can't be loaded: {reason(error)}") from error
+        for what, names in (("lacks", info["missing_keys"]), ("has another size of", info["mismatched_keys"])):
+            if names:  # transformers draws random numbers for them
+                raise ConfigError(f"--model {folder} is damaged: it {what} {sorted(map(str, names))[0]}")
+        self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        n_rows = int(self.model.config.vocab_size)
+        n_tokens = max(self.encoding.n_ids, 1 + max(self.sentinels.ids.values()))
+        self._no_tokens = list(range(n_tokens, n_rows))  # rows that fill the vocabulary up
 
     def _encode(self, text: str) -> list[int]:
+        if not self.encoding.can_encode(text):
+            raise ConfigError(f"the tokenizer {self.encoding.name} can't encode the text")
         ids: list[int] = self.encoding.encode(self.encoding.normalize(text)).tolist()
         return ids
 
     def completion_prompt(self, prefix: str, max_new_tokens: int) -> list[int]:
-        """Returns the ids of a text to go on with; of a long one its end."""
+        """Returns the ids of a text to go on with; of a long one its end, of an empty one what ends a document."""
         head = Headers(self.sentinels, self._encode).no_path()
-        room = self._room(max_new_tokens) - len(head)
-        return head + self._encode(prefix)[-room:]
+        room = self._room(max_new_tokens, len(head))
+        return head + self._encode(prefix)[-room:] or [self.sentinels.end]
 
     def infill_prompt(self, prefix: str, suffix: str, order: Order, max_new_tokens: int) -> list[int]:
         """Returns the ids of a text with a hole; of long texts what is next to the hole.
@@ -161,7 +170,7 @@ class Coder:
                 "codetitan complete"
             )
         head = Headers(self.sentinels, self._encode).no_path()
-        room = self._room(max_new_tokens) - len(head) - 3
+        room = self._room(max_new_tokens, len(head) + 3)
         before, after = self._encode(prefix), self._encode(suffix)
         # What is short leaves its half to the other.
         n_after = min(len(after), max(room // 2, room - len(before)))
@@ -171,13 +180,17 @@ class Coder:
             return [*head, prefix_id, suffix_id, *after, middle_id, *before]
         return [*head, prefix_id, *before, suffix_id, *after, middle_id]
 
-    def _room(self, max_new_tokens: int) -> int:
+    def _room(self, max_new_tokens: int, sentinels: int) -> int:
+        """Returns how many tokens of text a prompt may have."""
         if max_new_tokens > self.context // 2:
             raise ConfigError(
                 f"--max-new-tokens {max_new_tokens} must leave the prompt half of the model's {self.context} tokens: "
                 f"at most {self.context // 2}"
             )
-        return self.context - max_new_tokens
+        room = self.context - max_new_tokens - sentinels
+        if room < 1:
+            raise ConfigError(f"the model's context of {self.context} tokens leaves no room for a text")
+        return room
 
     def stream(self, prompt: list[int], sampling: Sampling, to: TextIO) -> str:
         """Writes what follows a prompt, as it comes, up to a sentinel; returns it."""
@@ -187,6 +200,8 @@ class Coder:
         chosen: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
         if sampling.temperature > 0:
             chosen = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+        ends = self.model.generation_config.eos_token_id
+        own_ends = ends if isinstance(ends, list) else [ends] if ends is not None else []
         printer = _Printer(self.encoding, self.sentinels, sampling.max_lines, to)
         ids = torch.tensor([prompt], device=self.model.device)
         with torch.inference_mode():
@@ -197,8 +212,11 @@ class Coder:
                 stopping_criteria=[printer],
                 max_new_tokens=sampling.max_new_tokens,
                 # No sentinel stands in code: whichever comes, the text is at its end.
-                eos_token_id=sorted(set(self.sentinels.ids.values())),
+                eos_token_id=sorted({*self.sentinels.ids.values(), *own_ends}),
                 pad_token_id=self.sentinels.pad,
+                suppress_tokens=self._no_tokens or None,
+                num_beams=1,  # whatever the folder's generation_config.json has
+                repetition_penalty=1.0,
                 **chosen,
             )
         return printer.text
@@ -208,10 +226,11 @@ def _sentinels(folder: Path, encoding: Encoding) -> Sentinels:
     """Returns the folder's dialect: the one that it names, else the one whose sentinels its tokenizer has."""
     file = folder / "tokenizer_config.json"
     try:
-        named = json.loads(file.read_text(encoding="utf-8")).get(DIALECT) if file.is_file() else None
+        contents = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file}: can't be read as JSON ({error})") from None
-    if named is not None and named not in DIALECTS:
+    named = contents.get(DIALECT) if isinstance(contents, dict) else None
+    if named is not None and named not in list(DIALECTS):
         raise ConfigError(f'{file}: {DIALECT} = "{named}" must be one of {", ".join(DIALECTS)}')
     return resolve(dialect_of(encoding) if named is None else DIALECTS[named], encoding)
 
@@ -230,5 +249,5 @@ def opened(model: Path, tokenizer_path: str | None) -> Iterator[Coder]:
 
     with tempfile.TemporaryDirectory(prefix="codetitan-") as folder:
         exported = Path(folder) / "model"
-        export(model, exported, tokenizer_path=tokenizer_path)
+        export(model, exported, tokenizer_path=tokenizer_path, called="the temporary folder (TMPDIR)")
         yield Coder(exported)

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict_saver import save
 
-from codetitan.checkpoint_error import os_error_of
+from codetitan.checkpoint_error import os_error_of, raise_what_is_no_fault_of_files
 from codetitan.data.dialects import DIALECTS, dialect_of
 from codetitan.description import KEY, Description
 from codetitan.errors import ConfigError, did_you_mean
@@ -40,13 +40,17 @@ def _json(file: Path) -> dict[str, Any]:
 def _files(model: Path) -> list[Path]:
     """Returns the safetensors files of a model."""
     if (model / INDEX).is_file():
-        files = [model / name for name in dict.fromkeys(_json(model / INDEX).get("weight_map", {}).values())]
+        weight_map = _json(model / INDEX).get("weight_map")
+        names_ = list(dict.fromkeys(map(str, weight_map.values()))) if isinstance(weight_map, dict) else []
+        if not names_ or any(Path(name).name != name for name in names_):
+            raise ConfigError(f"{model / INDEX}: weight_map must give each tensor a file of this folder")
+        files = [model / name for name in names_]
     else:
         files = [model / "model.safetensors"]
     missing = [file.name for file in files if not file.is_file()]
-    if missing or not files:
+    if missing:
         raise ConfigError(
-            f"--model {model} has no {', '.join(missing) or 'tensors'}; weights in another form are converted by "
+            f"--model {model} has no {', '.join(missing)}; weights in another form are converted by "
             "transformers: AutoModelForCausalLM.from_pretrained(…).save_pretrained(…)"
         )
     return files
@@ -95,6 +99,7 @@ def _save(state: dict[str, Any], folder: Path) -> None:
         with warnings.catch_warnings(action="ignore"):  # of a process group that is not there
             save(state, checkpoint_id=folder, no_dist=True)
     except (Exception, CheckpointException) as error:  # the latter is no Exception
+        raise_what_is_no_fault_of_files(error)
         raise os_error_of(error) or error from error
 
 

@@ -1,5 +1,8 @@
 """config.json of a LlamaForCausalLM, out of a description and into one. No torch here."""
 
+import json
+import math
+from collections.abc import Callable
 from typing import Any
 
 from codetitan.data.dialects import Sentinels
@@ -17,8 +20,6 @@ _DEFAULTS: dict[str, Any] = {
     "mlp_bias": False,
     "max_position_embeddings": 2048,
 }
-
-_REQUIRED = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 
 
 def config_json(description: Description, sentinels: Sentinels, dtype: str) -> dict[str, Any]:
@@ -94,46 +95,58 @@ def read_config(config: dict[str, Any], where: str) -> tuple[Flavor, RopeConfig,
     def refuse(what: str, why: str) -> ConfigError:
         return ConfigError(f"{where}: {what}; codetitan's model {why}")
 
-    architectures = config.get("architectures") or [config.get("model_type")]
-    if architectures != ["LlamaForCausalLM"] and architectures != ["llama"]:
+    def whole(name: str, default: Any = None) -> int:
+        value = default if c.get(name) is None else c[name]
+        if type(value) is not int or value < 1:
+            raise ConfigError(f"{where}: {name} = {json.dumps(value)} must be a whole number of at least 1")
+        return value
+
+    def number(name: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            raise ConfigError(f"{where}: {name} = {json.dumps(value)} must be a number above 0")
+        return float(value)
+
+    architectures = config.get("architectures") or config.get("model_type")
+    if architectures not in (["LlamaForCausalLM"], "LlamaForCausalLM", "llama"):
         raise refuse(f"architectures = {architectures}", "is LlamaForCausalLM's, and no other can be imported")
-    c = _DEFAULTS | config
-    for name in ("attention_bias", "mlp_bias"):
-        if c[name]:
+    c = _DEFAULTS | {name: value for name, value in config.items() if value is not None}
+    for name in ("attention_bias", "mlp_bias", "tie_word_embeddings"):
+        if not isinstance(c[name], bool):
+            raise ConfigError(f"{where}: {name} = {json.dumps(c[name])} must be true or false")
+        if c[name] and name != "tie_word_embeddings":
             raise refuse(f"{name} = true", "has no biases")
     if c["hidden_act"] not in ("silu", "swish"):
         raise refuse(f'hidden_act = "{c["hidden_act"]}"', "has SwiGLU: silu")
     if config.get("quantization_config"):
         raise refuse("its weights are quantized", "is not; import the original")
-    missing = [name for name in _REQUIRED if c.get(name) is None]
-    if missing:
-        raise ConfigError(f"{where}: {', '.join(missing)}: missing")
-    try:
-        dim, n_heads = int(c["hidden_size"]), int(c["num_attention_heads"])
-        head_dim = int(c.get("head_dim") or dim // n_heads)
-        if head_dim * n_heads != dim:
-            raise refuse(f"head_dim = {head_dim}", f"needs hidden_size / num_attention_heads = {dim // n_heads}")
-        parameters = c.get("rope_parameters") or {}
-        shape = Flavor(
-            dim=dim,
-            n_layers=int(c["num_hidden_layers"]),
-            n_heads=n_heads,
-            n_kv_heads=int(c.get("num_key_value_heads") or n_heads),
-            ffn_dim=int(c["intermediate_size"]),
-            vocab_size=int(c["vocab_size"]),
-            tie_embeddings=bool(c["tie_word_embeddings"]),
-            rope_theta=float(parameters.get("rope_theta") or c.get("rope_theta") or 10_000.0),
-            norm_eps=float(c["rms_norm_eps"]),
-        )
-        context = int(c["max_position_embeddings"])
-        return shape, _rope(c.get("rope_scaling") or parameters, context, refuse), context
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"{where}: a value is missing or wrong ({type(error).__name__}: {error})") from None
+    scaling = c.get("rope_scaling") or c.get("rope_parameters") or {}
+    if not isinstance(scaling, dict):
+        raise ConfigError(f"{where}: rope_scaling = {json.dumps(scaling)} must be an object")
+    if {**c, **scaling}.get("partial_rotary_factor", 1) != 1:
+        raise refuse("partial_rotary_factor is not 1", "rotates whole heads")
+    dim, n_heads, context = whole("hidden_size"), whole("num_attention_heads"), whole("max_position_embeddings")
+    if whole("head_dim", max(1, dim // n_heads)) * n_heads != dim:
+        raise refuse(f"head_dim = {c.get('head_dim')}", f"needs hidden_size / num_attention_heads = {dim / n_heads:g}")
+    shape = Flavor(
+        dim=dim,
+        n_layers=whole("num_hidden_layers"),
+        n_heads=n_heads,
+        n_kv_heads=whole("num_key_value_heads", n_heads),
+        ffn_dim=whole("intermediate_size"),
+        vocab_size=whole("vocab_size"),
+        tie_embeddings=c["tie_word_embeddings"],
+        rope_theta=number("rope_theta", scaling.get("rope_theta") or c.get("rope_theta") or 10_000.0),
+        norm_eps=number("rms_norm_eps", c["rms_norm_eps"]),
+    )
+    return shape, _rope(scaling, context, refuse, number), context
 
 
-def _rope(scaling: dict[str, Any], context: int, refuse: Any) -> RopeConfig:
+def _rope(
+    scaling: dict[str, Any],
+    context: int,
+    refuse: Callable[[str, str], ConfigError],
+    number: Callable[[str, Any], float],
+) -> RopeConfig:
     kind: Any = scaling.get("rope_type") or scaling.get("type") or "default"
     if kind == "default":
         return RopeConfig()
@@ -144,8 +157,12 @@ def _rope(scaling: dict[str, Any], context: int, refuse: Any) -> RopeConfig:
             raise refuse(f"rope_scaling.{name} = {scaling[name]}", "has YaRN's own attention factor")
     if scaling.get("truncate") is False:
         raise refuse("rope_scaling.truncate = false", "truncates, as YaRN's reference code does")
-    factor = float(scaling["factor"])
-    original = scaling.get("original_max_position_embeddings") or context / factor
+    factor = number("rope_scaling.factor", scaling.get("factor"))
+    # transformers takes the whole context where YaRN's is not given; to linear it makes no difference.
+    original = scaling.get("original_max_position_embeddings")
+    if original is None and kind != "llama3":
+        original = context if kind == "yarn" else context / factor
+    original = number("rope_scaling.original_max_position_embeddings", original)
     names = {"yarn": ("beta_fast", "beta_slow"), "llama3": ("low_freq_factor", "high_freq_factor")}.get(kind, ())
-    given = {name: float(scaling[name]) for name in names if scaling.get(name) is not None}
+    given = {name: number(f"rope_scaling.{name}", scaling[name]) for name in names if scaling.get(name) is not None}
     return RopeConfig(scaling=kind, factor=factor, original_seq_len=round(original), **given)

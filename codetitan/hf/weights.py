@@ -4,7 +4,7 @@ Reading needs no mesh: a checkpoint's metadata says where the parts of each tens
 """
 
 import json
-import pickle
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from torch.distributed.checkpoint.planner import ReadItem
 from torch.distributed.checkpoint.state_dict_loader import load
 from tqdm import tqdm
 
-from codetitan.checkpoint_error import reason
+from codetitan.checkpoint_error import raise_what_is_no_fault_of_files, reason
 from codetitan.description import KEY, Description
 from codetitan.errors import ConfigError
+from codetitan.hf.folder import check_local
 from codetitan.hf.layout import EMBEDDING, names, sizes
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -61,12 +62,17 @@ def find_checkpoint(path: Path) -> Path:
     Raises:
         ConfigError: there is none.
     """
-    if (path / ".metadata").is_file():
-        return path
-    for folder in (path, path / "checkpoint"):
-        steps = {int(found.parent.name[5:]): found.parent for found in folder.glob("step-*/.metadata")}
-        if steps:
-            return steps[max(steps)]
+    check_local("", path)
+    try:
+        if (path / ".metadata").is_file():
+            return path
+        for folder in (path, path / "checkpoint"):
+            found = [checkpoint.parent for checkpoint in folder.glob("step-*/.metadata")]
+            steps = {int(place.name[5:]): place for place in found if re.fullmatch(r"step-\d+", place.name)}
+            if steps:
+                return steps[max(steps)]
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
     if not path.is_dir():
         raise ConfigError(f"{path}: no such folder")
     if any(path.glob("*.distcp")):
@@ -95,8 +101,8 @@ class Checkpoint:
         self._reader = _Reader(folder)
         try:
             metadata = self._reader.read_metadata()
-        except (OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, IndexError) as error:
-            raise ConfigError(f"{folder} is damaged: its .metadata can't be read ({error})") from error
+        except Exception as error:  # a pickle of other bytes raises whatever they spell
+            raise ConfigError(f"{folder} is damaged: its .metadata can't be read ({reason(error)})") from error
         self._tensors = {
             name: entry
             for name, entry in metadata.state_dict_metadata.items()
@@ -136,6 +142,7 @@ class Checkpoint:
             with warnings.catch_warnings(action="ignore"):  # of a process group that is not there
                 load(state, storage_reader=self._reader, planner=planner, no_dist=True)
         except (Exception, CheckpointException) as error:  # the latter is no Exception
+            raise_what_is_no_fault_of_files(error)
             raise ConfigError(f"{self.folder} is damaged: {reason(error)}") from error
 
     def _empty(self, name: str, dtype: torch.dtype | None, device: str) -> torch.Tensor:

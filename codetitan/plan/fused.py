@@ -8,24 +8,18 @@ registers: those of pointwise operations, reductions and views that only such op
 import operator
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import fx
 
+from codetitan.plan.ledger import Ledger
 from codetitan.titan import (
     aot_autograd,
     get_aten_target,
     get_default_op_list,
     min_cut_rematerialization_partition,
 )
-
-
-class Ledger(Protocol):
-    """What is told about the next operation."""
-
-    fused: int | None
-    """None: an operation of its own; 0: a value that is never written; else bytes read by the fused kernel."""
 
 
 def _bytes(node: fx.Node) -> int:

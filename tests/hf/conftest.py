@@ -36,6 +36,8 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
 
 
 Install = Callable[..., Path]
+# What transformers 4 needs of its own; the rest it shares with 5.
+TRANSFORMERS_4 = ("transformers==4.57.6", "huggingface_hub<1", "tokenizers<=0.23.0")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Exports during a run: every k-th checkpoint and the last; one that fails does not stop the training."""
 
+import shutil
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -35,12 +36,23 @@ def test_a_failure_is_said(tmp_path: Path) -> None:
     warned: list[str] = []
     exports = Exports(tmp_path / "export", "float32", said.append, warned.append)
     saving: Future[object] = Future()
+    failed: Future[object] = Future()
     exports.start(saved, saving)
-    assert exports.busy, "it waits until the checkpoint is saved"
+    exports.start(saved, failed)
+    assert not list(tmp_path.glob("export/*")), "it waits until the checkpoint is saved"
+    (tmp_path / "export" / "step-3").mkdir(parents=True)
+    (tmp_path / "export" / "step-3" / "of an earlier run").touch()
+    failed.set_exception(OSError())
     saving.set_result(None)
+    shutil.rmtree(saved)  # the trainer keeps the latest alone
     exports.start(tmp_path / "step-9", None)  # is not there
     exports.close()
-    assert not exports.busy
     assert len(said) == 1 and said[0].startswith(f"exported {tmp_path}/export/step-3 in ")
-    assert warned == [f"{tmp_path}/step-9 was not exported: {tmp_path}/step-9: no such folder"]
-    assert [path.name for path in (tmp_path / "export").iterdir()] == ["step-3"]
+    assert warned == [f"{tmp_path}/step-9 was not exported: No such file or directory"]
+    assert "of an earlier run" not in {path.name for path in (tmp_path / "export" / "step-3").iterdir()}
+    damaged = checkpoint(tmp_path / "step-4", built(shape, RopeConfig()), described(shape, RopeConfig()))
+    (damaged / ".metadata").write_bytes(b"")
+    exports = Exports(tmp_path / "export", "float32", said.append, warned.append)
+    exports.start(damaged, None)
+    exports.close()
+    assert len(said) == 1 and warned[1].startswith(f"{tmp_path}/step-4 was not exported: {tmp_path}/export/.step-4.c")

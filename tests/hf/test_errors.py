@@ -1,9 +1,12 @@
 """What can go wrong on the way out and in: one line that says it, exit code 2, and no folder left behind."""
 
+import contextlib
 import dataclasses
 import json
+import os
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,8 +22,10 @@ from codetitan.cli import main
 from codetitan.description import KEY
 from codetitan.errors import ConfigError
 from codetitan.hf import folder as folder_module
+from codetitan.hf import weights
 from codetitan.hf.export import export
 from codetitan.hf.importing import import_model
+from codetitan.hf.weights import Checkpoint
 from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.rope import RopeConfig
@@ -138,7 +143,7 @@ def test_a_tokenizer_that_is_missing_or_another(saved: Path, tmp_path: Path, mod
     with pytest.raises(ConfigError, match=r"^the model's tokenizer is missing or broken; say where it is with --tok"):
         export(place, tmp_path / "output")
     other = written("gpt2", tmp_path / "other")
-    with pytest.raises(ConfigError, match=r"^--tokenizer .*other is not the model's: its fingerprint is other \("):
+    with pytest.raises(ConfigError, match=r"^the tokenizer .*other is not the model's: its fingerprint is other \("):
         export(place, tmp_path / "output", tokenizer_path=str(other))
     assert not (tmp_path / "output").exists()
     export(place, tmp_path / "output", tokenizer_path="code-32k")
@@ -217,7 +222,33 @@ BAD_MODELS: list[tuple[Spoil, str]] = [
         config(quantization_config={"bits": 4}),
         "exported/config.json: its weights are quantized; codetitan's model is not; import the original",
     ),
-    (config(intermediate_size=None), "exported/config.json: intermediate_size: missing"),
+    (
+        config(intermediate_size=None),
+        "exported/config.json: intermediate_size = null must be a whole number of at least 1",
+    ),
+    (config(num_hidden_layers=-1), "exported/config.json: num_hidden_layers = -1 must be a whole number of at least 1"),
+    (config(vocab_size="many"), 'exported/config.json: vocab_size = "many" must be a whole number of at least 1'),
+    (config(tie_word_embeddings="false"), 'exported/config.json: tie_word_embeddings = "false" must be true or false'),
+    (config(rms_norm_eps=float("inf")), "exported/config.json: rms_norm_eps = Infinity must be a number above 0"),
+    (config(rope_scaling="yarn"), 'exported/config.json: rope_scaling = "yarn" must be an object'),
+    (
+        config(partial_rotary_factor=0.5),
+        "exported/config.json: partial_rotary_factor is not 1; codetitan's model rotates whole heads",
+    ),
+    (
+        config(rope_scaling={"rope_type": "llama3", "factor": 8.0}),
+        "exported/config.json: rope_scaling.original_max_position_embeddings = null must be a number above 0",
+    ),
+    (
+        lambda folder: (folder / "model.safetensors.index.json").write_text(
+            '{"weight_map": {"a": "../b.safetensors"}}'
+        ),
+        "exported/model.safetensors.index.json: weight_map must give each tensor a file of this folder",
+    ),
+    (
+        lambda folder: (folder / "model.safetensors.index.json").write_text('{"weight_map": null}'),
+        "exported/model.safetensors.index.json: weight_map must give each tensor a file of this folder",
+    ),
     (lambda folder: (folder / "config.json").write_text("{"), "exported/config.json: can't be read as JSON ("),
     (
         lambda folder: (folder / "config.json").unlink(),
@@ -269,12 +300,17 @@ MISTYPED: list[tuple[list[str], str]] = [
     (["complete", "--model", "M", "--prefix-file", "no"], "--prefix-file no: No such file or directory"),
     (["complete", "--model", "M", "--prefix-file", "F", "--cursor", "1:1"], "--cursor needs --file"),
     (["complete", "--model", "M", "--prefix-file", "F", "--top-p", "0"], "--top-p 0.0 must lie above 0 and up to 1"),
-    (["complete", "--model", "M", "--prefix-file", "F", "--temperature", "-1"], "--temperature -1.0 must not be neg"),
+    (["complete", "--model", "M", "--prefix-file", "F", "--temperature", "-1"], "--temperature -1.0 must be 0, or a n"),
     (["complete", "--model", "M", "--prefix-file", "F", "--samples", "0"], "--samples 0 must be at least 1"),
+    (["complete", "--model", "M", "--prefix-file", "F", "--seed", "-1"], "--seed -1 must be a whole number from 0 to "),
+    (["infill", "--model", "M", "--prefix-file", "-", "--suffix-file", "-"], "--prefix-file - --suffix-file -: only "),
     (["complete", "--model", "no", "--prefix-file", "F"], "no: no such folder"),
     (["complete", "--model", "M", "--prefix-file", "F"], "M is no checkpoint, and has none: a folder such as"),
     (["export", "--checkpoint", "M", "--output", "O"], "M is no checkpoint, and has none: a folder such as"),
     (["export", "--checkpoint", "M", "--output", "O", "--max-shard-gb", "0"], "--max-shard-gb 0.0 must be above 0"),
+    (["export", "--checkpoint", "M", "--output", "O", "--max-shard-gb", "inf"], "--max-shard-gb inf must be above 0"),
+    (["export", "--checkpoint", "M", "--output", "s3://b/O"], "--output s3:/b/O is not on this machine; copy it"),
+    (["export", "--checkpoint", "s3://b/M", "--output", "O"], "s3:/b/M is not on this machine; copy it"),
     (["import", "--model", "M", "--output", "O"], "--model M has no config.json: it is no folder in Hugging Face form"),
     (["import", "--model", "M", "--output", "O", "--dialect", "starcoder3"], '--dialect "starcoder3" must be one of'),
 ]
@@ -295,3 +331,46 @@ def test_mistyped(
     written = capsys.readouterr().err
     assert written.startswith(f"codetitan: error: {line}") and written.count("\n") == 1, written
     assert not (tmp_path / "O").exists()
+
+
+def test_a_pickle_of_other_bytes(saved: Path, tmp_path: Path) -> None:
+    """Whatever stands in .metadata: a line, or by luck the same model."""
+    whole = (saved / ".metadata").read_bytes()
+    for i in range(0, len(whole), max(1, len(whole) // 60)):
+        for spoilt in (whole[:i], whole[:i] + bytes([whole[i] ^ 0x55]) + whole[i + 1 :]):
+            (saved / ".metadata").write_bytes(spoilt)
+            with contextlib.suppress(ConfigError):
+                Checkpoint(saved)
+
+
+def test_other_folders_beside_checkpoints(saved: Path, tmp_path: Path) -> None:
+    shutil.copytree(saved, saved.with_name("step-9.bak"))
+    assert export(tmp_path / "run", tmp_path / "output") == saved
+
+
+def test_ctrl_c_is_no_damage(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    checkpoint = Checkpoint(saved)
+    monkeypatch.setattr(weights._Planner, "commit_tensor", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.write(tmp_path, None)
+
+
+def test_what_was_killed_is_removed_by_the_next(saved: Path, tmp_path: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    host = socket.gethostname()
+    for pid in (dead.pid, os.getpid()):
+        (tmp_path / f".output.{host}-{pid}.partial").mkdir()
+    (tmp_path / f".output.{host}-{os.getpid()}.partial").rename(tmp_path / f".output.{host}-1.partial")  # alive
+    export(saved, tmp_path / "output")
+    assert [path.name for path in tmp_path.glob(".*")] == [f".output.{host}-1.partial"]
+
+
+def test_parents_go_with_a_failure(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_module.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10**5))
+    with pytest.raises(ConfigError):
+        export(saved, tmp_path / "new" / "folder" / "output")
+    assert not (tmp_path / "new").exists()

@@ -1,5 +1,6 @@
 """An export loads in transformers 4 and 5 with no code of ours, and is the same model and the same tokenizer there."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,16 +11,17 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
 
 from codetitan.data.dialects import DIALECTS, resolve
 from codetitan.hf import tokenizer
+from codetitan.hf.export import export
 from codetitan.tokenizer.encoding import Encoding, open_encoding
-from tests.hf.conftest import Exported, Install, read
-from tests.hf.kinds import KINDS, NEW_TOKENS
+from tests.hf.conftest import TRANSFORMERS_4, Exported, Install, read
+from tests.hf.kinds import KINDS, NEW_TOKENS, built, checkpoint, described
 from tests.tokenizer.small import BYTE_LEVEL, written
 
-# What transformers 4 needs of its own; the rest it shares with 5.
-TRANSFORMERS_4 = ("transformers==4.57.6", "huggingface_hub<1", "tokenizers<=0.23.0")
 MAJORS = ("4.57", "5")
 TOKENIZERS = {"code-32k": "starcoder", "rank file": "starcoder2", "llama2": "codellama"} | dict.fromkeys(
     BYTE_LEVEL, "qwen2.5-coder"
@@ -146,6 +148,41 @@ def test_files(exports: dict[str, Exported]) -> None:
     card = (folder / "README.md").read_text()
     assert "| python-stdlib | 1,000 | PSF-2.0 100.0 % (of 5 documents) |" in card
     assert "<fim_prefix>def add(a, b):\\n    <fim_suffix>" in card
+
+
+def test_several_files(tmp_path: Path) -> None:
+    """Files of a bounded size hold what one file holds, and bfloat16 is what it is rounded to."""
+    shape, rope = KINDS["grouped-query"]
+    saved = checkpoint(tmp_path / "c", built(shape, rope), described(shape, rope))
+    export(saved, tmp_path / "one", dtype="bfloat16")
+    export(saved, tmp_path / "many", dtype="bfloat16", max_shard_bytes=4_200_000)
+    index = json.loads((tmp_path / "many" / "model.safetensors.index.json").read_text())
+    files = sorted((tmp_path / "many").glob("*.safetensors"))
+    assert [file.name for file in files] == [f"model-0000{i}-of-00003.safetensors" for i in (1, 2, 3)]
+    assert all(file.stat().st_size < 4_300_000 for file in files)
+    whole, parts = load_file(tmp_path / "one" / "model.safetensors"), {}
+    for file in files:
+        tensors = load_file(file)
+        assert tensors.keys() == {name for name, where in index["weight_map"].items() if where == file.name}
+        parts |= tensors
+    weights = built(shape, rope).state_dict()
+    assert parts.keys() == whole.keys()
+    assert all(torch.equal(parts[name], whole[name]) for name in whole)
+    assert torch.equal(whole["model.norm.weight"], weights["norm.weight"].to(torch.bfloat16))
+    ids = torch.randint(32768, (1, 8))
+    one, many = (AutoModelForCausalLM.from_pretrained(tmp_path / name)(ids).logits for name in ("one", "many"))
+    assert torch.equal(one, many)
+
+
+def test_the_card_of_a_run_that_went_on_from_another(tmp_path: Path) -> None:
+    shape, rope = KINDS["grouped-query"]
+    first = dataclasses.replace(described(shape, rope), flavor="first")
+    second = dataclasses.replace(described(shape, rope), sources={"more": 50}, licences={}, base=first)
+    export(checkpoint(tmp_path / "c", built(shape, rope), second), tmp_path / "m")
+    card = (tmp_path / "m" / "README.md").read_text()
+    began, went_on = card.split("and went on:")
+    assert "It began with `first`:" in began and "| python-stdlib | 1,000 | PSF-2.0 100.0 % (of 5 documents) |" in began
+    assert "| more | 50 | not read |" in went_on
 
 
 def test_the_example_of_the_card_runs(exports: dict[str, Exported], tmp_path: Path) -> None:

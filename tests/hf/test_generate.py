@@ -1,20 +1,31 @@
 """Completion and infilling: what is asked, where it stops, what is printed."""
 
+import dataclasses
 import io
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from codetitan.cli import main
 from codetitan.data.dialects import DIALECTS, resolve
+from codetitan.data.document import Document
+from codetitan.data.fim import FimConfig, SpanConfig
+from codetitan.data.metadata import MetadataConfig
+from codetitan.data.pieces import PieceMaker, Role
 from codetitan.errors import ConfigError
 from codetitan.hf.export import export
 from codetitan.hf.generate import Coder, Sampling, _Printer, cursor
 from codetitan.models.code.rope import RopeConfig
 from codetitan.tokenizer.encoding import Encoding, open_encoding
-from tests.hf.conftest import Exported
+from tests.conftest import REPOSITORY
+from tests.hf.conftest import TRANSFORMERS_4, Exported, Install
 from tests.hf.kinds import GQA, SEQ_LEN, built, checkpoint, described
 
 
@@ -38,10 +49,79 @@ def test_prompts_are_laid_out_as_in_training(coder: Coder) -> None:
     assert coder.completion_prompt("def f():\n    ", 16) == before
 
 
+def test_the_loader_serves_what_is_asked() -> None:
+    """A document with a hole, as PieceMaker makes it, begins with the prompt of its parts."""
+    encoding, text = open_encoding("code-32k"), "def f(x):\n    y = x + 1\n    return y\n"
+    sentinels = resolve(DIALECTS["starcoder"], encoding)
+    coder = object.__new__(Coder)
+    coder.encoding, coder.sentinels, coder.context = encoding, sentinels, 1000
+    orders = set()
+    for index in range(20):
+        fim = FimConfig(rate=1.0, spm=0.5, spans=SpanConfig(random=0.0, line=1.0))
+        maker = PieceMaker(encoding, sentinels, MetadataConfig(), fim, seq_len=512, seed=0)
+        document = Document("test", "f.py", text, None, "python", licence=None, stars=None)
+        (piece,) = maker.pieces(document, epoch=0, source=0, index=index)
+        order = "psm" if piece.holes[0].startswith("psm") else "spm"
+        orders.add(order)
+        of_role = {role: piece.ids[piece.role_of_each() == role] for role in Role}
+        prefix, suffix = (encoding.decode_bytes(of_role[role]).decode() for role in (Role.PREFIX, Role.SUFFIX))
+        asked = coder.infill_prompt(prefix, suffix, order, 8)
+        assert piece.ids[: len(asked)].tolist() == asked
+        middle = piece.ids[len(asked) :].tolist()
+        assert middle == [*of_role[Role.MIDDLE].tolist(), sentinels.fim_end]
+    assert orders == {"psm", "spm"}
+
+
 def test_a_dialect_without_path_begins_as_in_training(coder: Coder, monkeypatch: pytest.MonkeyPatch) -> None:
     encoding = open_encoding("code-32k")
     monkeypatch.setattr(coder, "sentinels", resolve(DIALECTS["starcoder2"], encoding))
     assert coder.completion_prompt("x", 8) == [coder.sentinels.ids["<file_sep>"], *ids_of(encoding, "x")]
+
+
+def test_an_empty_text_begins_a_document(coder: Coder) -> None:
+    assert coder.completion_prompt("", 16) == [coder.sentinels.end]
+    assert coder.stream([coder.sentinels.end], Sampling(temperature=1.0, max_new_tokens=8), io.StringIO())
+
+
+def test_a_text_that_can_not_be_encoded(coder: Coder) -> None:
+    with pytest.raises(ConfigError, match=r"^the tokenizer model-\d can't encode the text$"):
+        coder.completion_prompt(" " * 1_000_000, 16)
+
+
+def test_a_context_without_room(coder: Coder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coder, "context", 4)
+    with pytest.raises(ConfigError, match=r"^the model's context of 4 tokens leaves no room for a text$"):
+        coder.infill_prompt("x", "y", "psm", 2)
+
+
+def test_rows_without_a_token_are_never_drawn(tmp_path: Path) -> None:
+    shape = dataclasses.replace(GQA, vocab_size=33024)
+    export(checkpoint(tmp_path / "c", built(shape, RopeConfig()), described(shape, RopeConfig())), tmp_path / "m")
+    coder = Coder(tmp_path / "m")
+    with torch.no_grad():
+        coder.model.lm_head.weight[32768:] *= 50  # the likeliest by far
+    assert coder.stream(coder.completion_prompt("x", 16), Sampling(temperature=1.0, max_new_tokens=16), io.StringIO())
+
+
+def test_a_folder_that_lacks_a_tensor(exports: dict[str, Exported], tmp_path: Path) -> None:
+    folder = shutil.copytree(exports["grouped-query"].folder, tmp_path / "m")
+    tensors = load_file(folder / "model.safetensors")
+    lost = tensors.pop("model.layers.0.mlp.up_proj.weight")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match=r"m is damaged: it lacks model\.layers\.0\.mlp\.up_proj\.weight$"):
+        Coder(folder)
+    save_file(tensors | {"model.layers.0.mlp.up_proj.weight": lost[:9]}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ConfigError, match=r"m is damaged: it has another size of .*up_proj"):
+        Coder(folder)
+
+
+def test_a_folders_own_end(exports: dict[str, Exported], tmp_path: Path) -> None:
+    expected = exports["grouped-query"].expected
+    folder = shutil.copytree(exports["grouped-query"].folder, tmp_path / "m")
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": expected.greedy[3], "num_beams": 4}))
+    coder = Coder(folder)
+    text = coder.stream(expected.ids[0].tolist(), Sampling(temperature=0, max_new_tokens=9), io.StringIO())
+    assert text == coder.encoding.decode_bytes(expected.greedy[:4]).decode(errors="replace")
 
 
 def test_text_injects_no_sentinel(coder: Coder) -> None:
@@ -130,7 +210,7 @@ def test_lines(coder: Coder) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "column", "before"),
     [("ab\ncd\n", 1, 1, ""), ("ab\ncd\n", 2, 3, "ab\ncd"), ("ab\ncd\n", 3, 1, "ab\ncd\n"), ("", 1, 1, ""),
-     ("ab\r\ncd", 1, 3, "ab"), ("é🙂x", 1, 3, "é🙂")],
+     ("ab\r\ncd", 1, 3, "ab"), ("a\n\f\nb\u2028\nc", 3, 1, "a\n\f\n"), ("é🙂x", 1, 3, "é🙂")],
 )  # fmt: skip
 def test_cursor(text: str, line: int, column: int, before: str) -> None:
     assert cursor(text, line, column) == (before, text[len(before) :])
@@ -176,3 +256,21 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     Path("model/tokenizer_config.json").write_text(json.dumps(config | {"dialect": "starcoder9"}))
     assert main(["infill", "--model", "model", *ask]) == 2
     assert 'dialect = "starcoder9" must be one of starcoder, ' in capsys.readouterr().err
+
+
+def test_transformers_4(exports: dict[str, Exported], tmp_path: Path, install: Install) -> None:
+    """The command on the older transformers writes what the newer does."""
+    (tmp_path / "before").write_text("def f(x):\n    ")
+    arguments = ["complete", "--model", str(exports["YaRN"].folder), "--prefix-file", "before"]
+    written = []
+    for path in ([str(install(*TRANSFORMERS_4))], []):
+        done = subprocess.run(
+            [sys.executable, "-m", "codetitan.cli", *arguments, "--temperature", "0", "--max-new-tokens", "12"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([*path, str(REPOSITORY)])},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        written.append(done.stdout)
+    assert written[0] == written[1] != "\n"

@@ -29,6 +29,7 @@ SIZES: dict[str, Any] = {
 }
 ROTATIONS: dict[str, dict[str, Any]] = {
     "plain": {"rope_type": "default", "rope_theta": 5e5},
+    "YaRN without a length": {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0},
     "linear": {"rope_type": "linear", "rope_theta": 1e4, "factor": 4.0},
     "YaRN": {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 32},
     "Llama 3": {
@@ -54,8 +55,10 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
     return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
 
 
-@pytest.mark.parametrize("rotation", ROTATIONS)
-@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize(
+    ("rotation", "tied"),
+    [("plain", True), ("linear", False), ("YaRN", True), ("YaRN without a length", False), ("Llama 3", False)],
+)
 def test_round_trip(tmp_path: Path, rotation: str, tied: bool) -> None:
     dtype = torch.bfloat16 if tied else torch.float32
     original = saved(
@@ -111,9 +114,10 @@ def test_training_goes_on(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = losses(tmp_path / "imported" / "outputs" / "mine")
     assert found[0] == pytest.approx(loss_by_transformers(original, config, overrides), rel=1e-5)
-    # Nothing is lost by a second start; and the run's own checkpoint can be exported.
-    assert "has its 2 steps" in run_train(config, *overrides).stdout
+    # The run's own checkpoint can be exported.
     export(tmp_path / "imported" / "outputs" / "mine", tmp_path / "trained", dtype="bfloat16")
+    card = (tmp_path / "trained" / "README.md").read_text()
+    assert "It began with `mine`:\n\n`mine` was imported: codetitan does not know its data." in card
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "trained").dtype == torch.bfloat16
 
 

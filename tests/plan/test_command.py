@@ -15,7 +15,15 @@ DEBUG = str(REPOSITORY / "train_configs" / "debug.toml")
 CONFIG_350M = str(REPOSITORY / "train_configs" / "code_350m.toml")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def quick(path: Path) -> bool:
+    """The plans, and of the sizes the smallest and the largest."""
+    return "gpu" in path.stem or path.stem in ("debug", "code_15b")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=() if quick(path) else pytest.mark.slow) for path in FILES],
+)
 def test_every_shipped_configuration_fits(capsys: pytest.CaptureFixture[str], path: Path) -> None:
     """On H100s, as many as its name says (else 8, which is what the README calls a node)."""
     world_size = world_sizes(path)[-1]
