@@ -65,6 +65,7 @@ def test_two_processes_give_the_losses_of_one(tiny: Path, tmp_path: Path, refere
     assert close(losses(tmp_path / "run"), reference[0], 1e-5)
 
 
+@pytest.mark.slow  # parity's quick cases have both, one by one
 def test_multi_query_attention_and_untied_embeddings_shard(tiny: Path, tmp_path: Path) -> None:
     curves = []
     for nproc in (1, 2):
@@ -166,7 +167,7 @@ def test_a_corpus_that_can_not_be_decoded_is_one_line(tiny: Path, tmp_path: Path
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("nproc", [1, 2])
+@pytest.mark.parametrize("nproc", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_changed_global_batch_is_refused_by_name(
     tiny: Path, tmp_path: Path, reference: tuple[list[float], Path], nproc: int
 ) -> None:

@@ -4,11 +4,11 @@ The prompt is laid out as in training (data/pieces.py), its text encoded with sp
 """
 
 import codecs
+import contextlib
 import json
 import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -83,8 +83,10 @@ class _Printer:
         if self._prompt:
             self._prompt = False
             return
-        ids = [number for number in value.flatten().tolist() if number not in self._silent]
-        self._write(self._decoder.decode(self._encoding.decode_bytes(ids)))
+        for number in value.flatten().tolist():
+            with contextlib.suppress(KeyError):  # an id between others that is no token
+                data = b"" if number in self._silent else self._encoding.decode_bytes([number])
+                self._write(self._decoder.decode(data))
 
     def _write(self, text: str) -> None:
         if self._lines_left is not None:
@@ -150,7 +152,10 @@ class Coder:
         """Returns the ids of a text to go on with; of a long one its end, of an empty one what ends a document."""
         head = Headers(self.sentinels, self._encode).no_path()
         room = self._room(max_new_tokens, len(head))
-        return head + self._encode(prefix)[-room:] or [self.sentinels.end]
+        prompt = head + self._encode(prefix)[-room:]
+        if not prompt and self.sentinels.dialect.end in self.sentinels.appended:
+            raise ConfigError("the text is empty, and the model's tokenizer has nothing that begins one")
+        return prompt or [self.sentinels.end]
 
     def infill_prompt(self, prefix: str, suffix: str, order: Order, max_new_tokens: int) -> list[int]:
         """Returns the ids of a text with a hole; of long texts what is next to the hole.
@@ -235,7 +240,7 @@ def _sentinels(folder: Path, encoding: Encoding) -> Sentinels:
     return resolve(dialect_of(encoding) if named is None else DIALECTS[named], encoding)
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(model: Path, tokenizer_path: str | None) -> Iterator[Coder]:
     """Opens a model: a folder in Hugging Face form, or a checkpoint, which is exported to a temporary one first.
 

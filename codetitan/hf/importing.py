@@ -164,7 +164,10 @@ def import_model(model: Path, output: Path, *, dialect: str | None = None) -> Fl
             f'--dialect "{dialect}" must be one of {", ".join(DIALECTS)}{did_you_mean(dialect, DIALECTS)}'
         )
     if not (model / "config.json").is_file():
-        raise ConfigError(f"--model {model} has no config.json: it is no folder in Hugging Face form")
+        raise ConfigError(
+            f"--model {model} has no config.json: it is no folder in Hugging Face form; hf download NAME --local-dir "
+            "DIR makes one"
+        )
     shape, rope, seq_len = read_config(_json(model / "config.json"), str(model / "config.json"))
     if not (model / "tokenizer.json").is_file():
         raise ConfigError(

@@ -249,6 +249,7 @@ def run_throughput(config: Path, output: Path, *words: str) -> "subprocess.Popen
     )
 
 
+@pytest.mark.slow
 def test_sweep(tiny: Path, tmp_path: Path) -> None:
     """Every trainer, a refused point and a failing one; then the same command again."""
     output = tmp_path / "out"

@@ -38,7 +38,7 @@ def test_shipped_configurations(tmp_path: Path, path: Path, world_size: int) -> 
 
 
 def test_plans_of_1_8_64_and_512_gpus() -> None:
-    assert {1, 8, 64, 512} == {world_size for path in FILES for world_size in world_sizes(path)}
+    assert {1, 8, 64, 512} <= {world_size for path in FILES for world_size in world_sizes(path)}
 
 
 def test_the_command_asks_for_no_gpu(capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,6 +118,7 @@ def plan_of(*arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_search(tmp_path: Path) -> None:
     """The best is a configuration that plans as well as the table says."""
     fragment = tmp_path / "best.toml"
