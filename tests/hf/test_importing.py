@@ -57,7 +57,13 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(
     ("rotation", "tied"),
-    [("plain", True), ("linear", False), ("YaRN", True), ("YaRN without a length", False), ("Llama 3", False)],
+    [
+        ("plain", True),
+        ("YaRN", False),
+        pytest.param("YaRN without a length", False, marks=pytest.mark.slow),
+        pytest.param("linear", True, marks=pytest.mark.slow),
+        pytest.param("Llama 3", False, marks=pytest.mark.slow),
+    ],
 )
 def test_round_trip(tmp_path: Path, rotation: str, tied: bool) -> None:
     dtype = torch.bfloat16 if tied else torch.float32
