@@ -66,9 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args=words,
             return_unknown_args=True,
         )
+        _check_options(command, rest)
         if rest and not isinstance(command, _TAKE_OVERRIDES):
             raise ConfigError(f'"{rest[0]}": unknown option; see codetitan --help')
-        _check_options(command, rest)
         command.run(rest)
     except ConfigError as error:
         return fail(error)

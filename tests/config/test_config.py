@@ -135,7 +135,7 @@ def test_codetitan_config_prints_origins(tmp_path: Path) -> None:
     ("arguments", "line"),
     [
         (["confg"], '"confg": no such command; there are config, plan, flavors, export, import, infill, complete, data inspect, data stats, data digest, tokenizer train; did you mean "config"?'),
-        (["flavors", "--seqlen", "3"], '"--seqlen": unknown option; see codetitan --help'),
+        (["flavors", "--seqlen", "3"], '--seqlen: unknown option; did you mean "--seq-len"?'),
         (["tokenizer", "train", "--output", "x", "--source", "stdlib"],
          '--source "stdlib" must be python-stdlib, directory:PATH, jsonl:PATH, parquet:PATH or huggingface:NAME; did you mean "python-stdlib"?'),
         (["config", "--config", "no.toml"], "no.toml: no such file"),

@@ -292,6 +292,10 @@ def test_a_bad_model(exported: Path, tmp_path: Path, spoil: Spoil, line: str) ->
 
 MISTYPED: list[tuple[list[str], str]] = [
     (["infill", "--model", "M"], "give either --prefix-file or --file"),
+    (
+        ["infill", "--model", "M", "--file", "F", "--curser", "1:1"],
+        '--curser: unknown option; did you mean "--cursor"?',
+    ),
     (["infill", "--model", "M", "--file", "F"], "--file needs --cursor LINE:COLUMN"),
     (["infill", "--model", "M", "--file", "F", "--cursor", "2"], '--cursor "2" must be LINE:COLUMN, such as 3:1'),
     (["infill", "--model", "M", "--file", "F", "--cursor", "9:1"], "--cursor 9:1: the file has 3 lines"),
