@@ -29,7 +29,7 @@ import torch.distributed as dist
 from codetitan import device
 from codetitan.config.resolve import resolve
 from codetitan.errors import ConfigError
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 from torchtitan_llama3 import CPU, Contestant, baseline_config
 
 

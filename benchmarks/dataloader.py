@@ -26,10 +26,10 @@ os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, background 
 import torch
 
 from codetitan.data.document import Document
-from codetitan.data.fim import FimConfig, SpanConfig
-from codetitan.data.loader import CodeDataLoader
-from codetitan.data.metadata import MetadataConfig
-from codetitan.data.sources import Jsonl, PythonStdlib, SourceConfig, open_source
+from codetitan.data.pieces.fim import FimConfig, SpanConfig
+from codetitan.data.pieces.metadata import MetadataConfig
+from codetitan.data.rows.loader import CodeDataLoader
+from codetitan.data.sources.open import Jsonl, PythonStdlib, SourceConfig, open_source
 from codetitan.titan import IGNORE_INDEX
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.tokenizer.encoding import ASSETS

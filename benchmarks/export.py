@@ -18,11 +18,11 @@ from pathlib import Path
 import torch
 from torch.distributed.checkpoint.state_dict_saver import save
 
-from codetitan.description import KEY, Description
 from codetitan.hf.layout import sizes
 from codetitan.models.code.flavors import FLAVORS
 from codetitan.models.code.rope import RopeConfig
 from codetitan.tokenizer.encoding import open_encoding
+from codetitan.training.description import KEY, Description
 
 
 def write_checkpoint(flavor: str, folder: Path) -> None:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from codetitan.models.code.flavors import Flavor
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 
 def rotate(x_BLNH: torch.Tensor, cos_LH: torch.Tensor, sin_LH: torch.Tensor) -> torch.Tensor:

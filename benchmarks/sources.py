@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from codetitan.data.sources import Directory, Jsonl, Parquet, PythonStdlib, SourceConfig, open_source
+from codetitan.data.sources.open import Directory, Jsonl, Parquet, PythonStdlib, SourceConfig, open_source
 
 LINES, READS = 10_000_000, 5000
 

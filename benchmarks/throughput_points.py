@@ -16,9 +16,9 @@ from codetitan.config import degrees
 from codetitan.config.render import render
 from codetitan.config.resolve import Resolved, resolve
 from codetitan.config.schema import hints, split
-from codetitan.data.sources import Directory
+from codetitan.data.sources.open import Directory
 from codetitan.errors import ConfigError, did_you_mean
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 TRAINERS = ("codetitan", "torchtitan", "pytorch")
 _DEGREES = {

@@ -13,8 +13,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from codetitan.metrics import known_peak_flops
 from codetitan.models.code.flavors import FLAVORS
+from codetitan.training.metrics import known_peak_flops
 
 Row = dict[str, Any]
 NONE = "–"

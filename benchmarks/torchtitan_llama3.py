@@ -11,7 +11,7 @@ from codetitan.models.code.attention import DenseMaskAttention
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.parallelize import parallelize_code
 from codetitan.titan import MetricsProcessor, Trainer
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 # isort: split
 import torchtitan.models.llama3 as llama3

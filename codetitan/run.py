@@ -10,10 +10,10 @@ import codetitan
 from codetitan import device
 from codetitan.config.render import render
 from codetitan.config.resolve import Resolved
-from codetitan.data.loader import Served
+from codetitan.data.rows.loader import Served
 from codetitan.models.code.float8_linear import gathers_float8, linear_layers
 from codetitan.titan import logger, structured_logger
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 
 def save_config(resolved: Resolved) -> Path:

@@ -32,7 +32,7 @@ class _ForPeople(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if hasattr(record, "for_log"):
             return False
-        if record.name == "codetitan.metrics":
+        if record.name == "codetitan.training.metrics":
             return True  # from the rank that knows the loss, whichever it is
         if self._rank != 0 and record.levelno < logging.ERROR:
             return False

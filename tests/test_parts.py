@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch.distributed.checkpoint.api import CheckpointException
 
-from codetitan.checkpoint import half_written
-from codetitan.checkpoint_error import os_error_of
 from codetitan.device import get_total_norm
-from codetitan.metrics import MetricsFile, duration
 from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.spec import model_config
-from codetitan.optimizer import CodeLRSchedulers, CodeOptimizers
 from codetitan.titan import ParamGroupConfig, dist_utils
+from codetitan.training.checkpoint import half_written
+from codetitan.training.checkpoint_error import os_error_of
+from codetitan.training.metrics import MetricsFile, duration
+from codetitan.training.optimizer import CodeLRSchedulers, CodeOptimizers
 
 
 def optimizers(config: CodeOptimizers.Config) -> CodeOptimizers:

@@ -154,7 +154,7 @@ def test_import_codetitan_is_cheap() -> None:
 
 
 def test_no_peak_is_invented() -> None:
-    from codetitan.metrics import known_peak_flops
+    from codetitan.training.metrics import known_peak_flops
 
     assert known_peak_flops("NVIDIA H100 80GB HBM3") == 989e12
     assert known_peak_flops("NVIDIA A100-SXM4-80GB") == 312e12

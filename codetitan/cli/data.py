@@ -33,8 +33,8 @@ class DataInspectCommand:
 
         from rich.console import Console
 
-        from codetitan.data import inspect
-        from codetitan.data.digest import open_loaders
+        from codetitan.data.views import inspect
+        from codetitan.data.views.digest import open_loaders
 
         at_least_one("--rows", self.rows)
         if self.html is not None and not self.html.absolute().parent.is_dir():
@@ -73,8 +73,8 @@ class DataStatsCommand:
     def run(self, overrides: Sequence[str]) -> None:
         from rich.console import Console
 
-        from codetitan.data import stats
-        from codetitan.data.digest import open_loaders
+        from codetitan.data.views import stats
+        from codetitan.data.views.digest import open_loaders
 
         at_least_one("--steps", self.steps)
         at_least_one("--documents", self.documents)
@@ -120,7 +120,7 @@ class DataDigestCommand:
     def run(self, overrides: Sequence[str]) -> None:
         import hashlib
 
-        from codetitan.data.digest import digests
+        from codetitan.data.views.digest import digests
 
         for option, value in (
             ("--steps", self.steps),

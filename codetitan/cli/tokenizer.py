@@ -28,8 +28,8 @@ class TokenizerTrainCommand:
     """Token family whose sentinels get the first ids, e.g. starcoder2 or qwen2.5-coder."""
 
     def run(self, overrides: Sequence[str]) -> None:
-        from codetitan.data.dialects import DIALECTS
-        from codetitan.data.sources import SOURCE_TYPES, open_source, source_from_text
+        from codetitan.data.pieces.dialects import DIALECTS
+        from codetitan.data.sources.open import SOURCE_TYPES, open_source, source_from_text
         from codetitan.tokenizer.train import train_tokenizer
 
         if self.dialect not in DIALECTS:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import fields
 
 from codetitan.data.language import LANGUAGES
-from codetitan.data.mixture import open_components
-from codetitan.data.sources import HuggingFace
+from codetitan.data.rows.mixture import open_components
+from codetitan.data.sources.open import HuggingFace
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
 

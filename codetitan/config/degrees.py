@@ -9,7 +9,7 @@ from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.pipeline import is_looped, is_v_shaped
 from codetitan.models.code.stages import blocks_per_stage, modules_per_stage
 from codetitan.titan import ChunkedLossWrapper, SelectiveAC
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
 

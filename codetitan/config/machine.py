@@ -12,7 +12,7 @@ from pathlib import Path
 from codetitan import device
 from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
 

@@ -11,7 +11,7 @@ from codetitan.models.code.float8 import block_size
 from codetitan.models.code.float8_linear import linear_layers
 from codetitan.models.code.spec import model_config
 from codetitan.titan import Linear
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
 

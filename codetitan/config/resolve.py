@@ -12,7 +12,7 @@ from codetitan.config import degrees, machine, rules, schema
 from codetitan.config.load import Tree, load
 from codetitan.models.code.spec import model_spec
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from codetitan.config import data, degrees, model
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.spec import model_config
 from codetitan.titan import MemoryBudgetAC, canonical_fqn
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
 

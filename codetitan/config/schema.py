@@ -18,7 +18,7 @@ from codetitan.errors import ConfigError, did_you_mean
 NONE = "none"  # TOML has no null: a key that may be None takes this word
 
 
-# dataclass → fields that a configuration file can't set; filled by the module that owns the root (codetitan.trainer).
+# dataclass → fields that a configuration file can't set; filled by the root's module (training/trainer.py).
 HIDDEN: dict[type, frozenset[str]] = {}
 
 

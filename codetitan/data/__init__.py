@@ -1,1 +1,4 @@
-"""From source files to batches: sources → mixture, order → metadata, FIM, tokens (pieces) → packing → rows → loader."""
+"""From source files to batches: `sources` hand out documents, `pieces` are made of these, `rows` serve them in batches.
+
+`views` show all of it to people. A room imports the ones before it, `tokenizer/`, `document`, `language`, `order`.
+"""

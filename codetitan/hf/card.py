@@ -6,8 +6,8 @@ from typing import Any
 import tomli
 
 import codetitan
-from codetitan.data.dialects import Sentinels
-from codetitan.description import Description
+from codetitan.data.pieces.dialects import Sentinels
+from codetitan.training.description import Description
 
 # What decides the model; the rest of a configuration decides on which machines it was trained, and how fast.
 _SECTIONS = ("model", "tokenizer", "training", "optimizer", "lr_scheduler", "loss", "dataloader", "float8")

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from codetitan.data.dialects import DIALECTS
+from codetitan.data.pieces.dialects import DIALECTS
 from codetitan.errors import ConfigError
 from codetitan.hf import tokenizer
 from codetitan.hf.card import card

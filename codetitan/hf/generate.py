@@ -1,6 +1,6 @@
 """`codetitan complete` and `codetitan infill`: transformers samples, the dialect says how to ask and when to stop.
 
-The prompt is laid out as in training (data/pieces.py), its text encoded with special tokens as plain text.
+The prompt is laid out as in training (data/pieces/maker.py), its text encoded with special tokens as plain text.
 """
 
 import codecs
@@ -15,13 +15,13 @@ from typing import Any, TextIO
 
 import torch
 
-from codetitan.checkpoint_error import reason
-from codetitan.data.dialects import DIALECTS, Sentinels, dialect_of, resolve
-from codetitan.data.fim import Order
-from codetitan.data.metadata import Headers
+from codetitan.data.pieces.dialects import DIALECTS, Sentinels, dialect_of, resolve
+from codetitan.data.pieces.fim import Order
+from codetitan.data.pieces.metadata import Headers
 from codetitan.errors import ConfigError
 from codetitan.hf.tokenizer import DIALECT
 from codetitan.tokenizer.encoding import Encoding, open_encoding
+from codetitan.training.checkpoint_error import reason
 
 
 @dataclass(frozen=True, kw_only=True)

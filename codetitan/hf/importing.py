@@ -11,9 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict_saver import save
 
-from codetitan.checkpoint_error import os_error_of, raise_what_is_no_fault_of_files
-from codetitan.data.dialects import DIALECTS, dialect_of
-from codetitan.description import KEY, Description
+from codetitan.data.pieces.dialects import DIALECTS, dialect_of
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.hf import tokenizer
 from codetitan.hf.folder import appearing, check_new
@@ -22,6 +20,8 @@ from codetitan.hf.llama import read_config
 from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.rope import RopeConfig
 from codetitan.tokenizer.encoding import open_encoding
+from codetitan.training.checkpoint_error import os_error_of, raise_what_is_no_fault_of_files
+from codetitan.training.description import KEY, Description
 
 INDEX = "model.safetensors.index.json"
 _TOKENS_A_STEP = 524_288

@@ -5,11 +5,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from codetitan.data.dialects import Sentinels
-from codetitan.description import Description
+from codetitan.data.pieces.dialects import Sentinels
 from codetitan.errors import ConfigError
 from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.rope import RopeConfig, ntk_theta
+from codetitan.training.description import Description
 
 # transformers' defaults (LlamaConfig), the same in 4 and 5: a config.json may leave them out.
 _DEFAULTS: dict[str, Any] = {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tokenizers
 
-from codetitan.data.dialects import Dialect, Sentinels, resolve
+from codetitan.data.pieces.dialects import Dialect, Sentinels, resolve
 from codetitan.errors import ConfigError
 from codetitan.tokenizer import check
 from codetitan.tokenizer.convert import Ranks, added_token, to_spec

@@ -20,11 +20,11 @@ from torch.distributed.checkpoint.planner import ReadItem
 from torch.distributed.checkpoint.state_dict_loader import load
 from tqdm import tqdm
 
-from codetitan.checkpoint_error import raise_what_is_no_fault_of_files, reason
-from codetitan.description import KEY, Description
 from codetitan.errors import ConfigError
 from codetitan.hf.folder import check_local
 from codetitan.hf.layout import EMBEDDING, names, sizes
+from codetitan.training.checkpoint_error import raise_what_is_no_fault_of_files, reason
+from codetitan.training.description import KEY, Description
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MAX_SHARD_BYTES = 5_000_000_000

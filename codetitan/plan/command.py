@@ -16,7 +16,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 from codetitan.config import data
 from codetitan.config.resolve import Resolved, resolve
-from codetitan.data.digest import open_loaders
+from codetitan.data.views.digest import open_loaders
 from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
 from codetitan.plan import forks, report

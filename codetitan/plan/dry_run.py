@@ -11,12 +11,12 @@ from unittest import mock
 
 import torch.distributed as dist
 
-from codetitan.checkpoint import CodeCheckpoints
-from codetitan.data.loader import CodeDataLoader
-from codetitan.metrics import CodeMetrics
+from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.models.code.model import CodeModel
 from codetitan.titan import BaseDataLoader, FakeTensorMode, _clear_sharding_prop_cache
-from codetitan.trainer import CodeTrainer
+from codetitan.training.checkpoint import CodeCheckpoints
+from codetitan.training.metrics import CodeMetrics
+from codetitan.training.trainer import CodeTrainer
 
 
 class _NoData(BaseDataLoader):

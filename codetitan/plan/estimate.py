@@ -12,7 +12,7 @@ from codetitan.plan.roofline import MEMORY_SHARE, Roofline
 from codetitan.plan.schedule import Pass, order, play
 from codetitan.plan.topology import Topology
 from codetitan.plan.trace import Shards, Trace, trace
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 # What a process holds on a GPU outside of torch's allocator (CUDA's context, NCCL's buffers, cuBLAS's workspace), and
 # what the allocator's blocks waste. Assumed.

@@ -9,13 +9,13 @@ from typing import Any
 
 from codetitan.config.choice import Choice
 from codetitan.config.schema import hints, split
-from codetitan.metrics import duration
 from codetitan.plan.estimate import FRAGMENTATION, RESERVED, Estimate, Memory, Stage
 from codetitan.plan.gpus import GIB
 from codetitan.plan.search import Found
 from codetitan.plan.topology import DEGREES, DIMENSIONS, Topology
 from codetitan.titan import FullAC, SelectiveAC
-from codetitan.trainer import CodeTrainer
+from codetitan.training.metrics import duration
+from codetitan.training.trainer import CodeTrainer
 
 _NAMES = {"pp": "PP", "dp_replicate": "replicate", "dp_shard": "FSDP", "cp": "CP", "tp": "TP"}
 

@@ -23,7 +23,7 @@ from codetitan.plan.roofline import Roofline
 from codetitan.plan.topology import Topology
 from codetitan.plan.trace import Shards, Trace, trace
 from codetitan.titan import FullAC, SelectiveAC
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 CHECKPOINTING = {"none": None, "selective": SelectiveAC.Config, "full": FullAC.Config}
 _LONG = 16384  # from here on context parallelism is tried

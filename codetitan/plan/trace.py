@@ -20,7 +20,7 @@ from codetitan.plan.ledger import Ledger, Segment
 from codetitan.plan.roofline import Roofline
 from codetitan.plan.topology import DEGREES, Topology
 from codetitan.titan import DTensor, FakeTensorMode, FSDPModule, Module
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 BLOCKS = 3
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codetitan.data.dialects import DIALECTS, dialect_of, resolve
+from codetitan.data.pieces.dialects import DIALECTS, dialect_of, resolve
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.titan import BaseTokenizer, logger
 from codetitan.tokenizer.encoding import open_encoding

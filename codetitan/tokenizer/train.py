@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from codetitan.data.dialects import DIALECTS, Dialect
 from codetitan.data.document import Document
-from codetitan.data.sources import Source
+from codetitan.data.pieces.dialects import DIALECTS, Dialect
+from codetitan.data.sources.open import Source
 from codetitan.errors import ConfigError
 from codetitan.hf.tokenizer import tokenizer_config
 from codetitan.tokenizer import rank_file

@@ -8,7 +8,7 @@ import tomli
 from codetitan.config.load import Setting, load
 from codetitan.config.render import render
 from codetitan.config.resolve import Resolved, resolve
-from codetitan.data.sources import Directory, PythonStdlib
+from codetitan.data.sources.open import Directory, PythonStdlib
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss, FullAC, SelectiveAC
 from tests.conftest import REPOSITORY, codetitan
 

@@ -11,7 +11,7 @@ from codetitan.config.machine import check_dump_folder, check_float8
 from codetitan.config.resolve import resolve
 from codetitan.errors import ConfigError
 from codetitan.models.code.float8 import Float8Config
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 from tests.conftest import REPOSITORY, as_arguments, run_train
 
 DEBUG = REPOSITORY / "train_configs" / "debug.toml"

@@ -8,14 +8,14 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from codetitan.data.dialects import DIALECTS, resolve
 from codetitan.data.document import Document, Dropped
-from codetitan.data.fim import FimConfig
 from codetitan.data.language import LANGUAGES
-from codetitan.data.metadata import MetadataConfig
-from codetitan.data.mixture import Component, Mixture
-from codetitan.data.pieces import PieceMaker
-from codetitan.data.rows import Packing, Row, RowState
+from codetitan.data.pieces.dialects import DIALECTS, resolve
+from codetitan.data.pieces.fim import FimConfig
+from codetitan.data.pieces.maker import PieceMaker
+from codetitan.data.pieces.metadata import MetadataConfig
+from codetitan.data.rows.mixture import Component, Mixture
+from codetitan.data.rows.row import Packing, Row, RowState
 from codetitan.titan import IGNORE_INDEX
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 

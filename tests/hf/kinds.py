@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from torch.distributed.checkpoint.state_dict_saver import save
 
-from codetitan.description import KEY, Description
 from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.rope import RopeConfig
 from codetitan.models.code.spec import model_config
 from codetitan.tokenizer.encoding import open_encoding
+from codetitan.training.description import KEY, Description
 
 SEQ_LEN, NEW_TOKENS = 96, 12
 LONGER = {"factor": 4.0, "original_seq_len": 24}

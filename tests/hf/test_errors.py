@@ -16,9 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from codetitan import description
 from codetitan.cli import main
-from codetitan.description import KEY
 from codetitan.errors import ConfigError
 from codetitan.hf import folder as folder_module
 from codetitan.hf import weights
@@ -28,6 +26,8 @@ from codetitan.hf.weights import Checkpoint
 from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.rope import RopeConfig
+from codetitan.training import description
+from codetitan.training.description import KEY
 from tests.hf.kinds import built, checkpoint, described
 from tests.tokenizer.small import written
 

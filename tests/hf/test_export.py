@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from codetitan.data.dialects import DIALECTS, resolve
+from codetitan.data.pieces.dialects import DIALECTS, resolve
 from codetitan.hf import tokenizer
 from codetitan.hf.export import export
 from codetitan.tokenizer.encoding import Encoding, open_encoding

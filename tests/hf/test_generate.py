@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from codetitan.cli import main
-from codetitan.data.dialects import DIALECTS, resolve
 from codetitan.data.document import Document
-from codetitan.data.fim import FimConfig, SpanConfig
-from codetitan.data.metadata import MetadataConfig
-from codetitan.data.pieces import PieceMaker, Role
+from codetitan.data.pieces.dialects import DIALECTS, resolve
+from codetitan.data.pieces.fim import FimConfig, SpanConfig
+from codetitan.data.pieces.maker import PieceMaker, Role
+from codetitan.data.pieces.metadata import MetadataConfig
 from codetitan.errors import ConfigError
 from codetitan.hf.export import export
 from codetitan.hf.generate import Coder, Sampling, _Printer, cursor

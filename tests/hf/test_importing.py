@@ -130,7 +130,7 @@ def test_training_goes_on(tmp_path: Path) -> None:
 def loss_by_transformers(model: Path, config: Path, overrides: list[str]) -> float:
     """Returns the loss of the first global batch, each document of a sample by itself."""
     from codetitan.config.resolve import resolve
-    from codetitan.data.digest import open_loaders
+    from codetitan.data.views.digest import open_loaders
 
     (loader,) = open_loaders(resolve(config, overrides, world_size=1), 1)
     batches, total, n = iter(loader), 0.0, 0

@@ -9,7 +9,7 @@ import torch
 from codetitan.config.resolve import resolve
 from codetitan.models.code.float8_linear import Float8Linear
 from codetitan.titan import DTensor, WeightWithDynamicFloat8CastTensor
-from codetitan.trainer import CodeTrainer
+from codetitan.training.trainer import CodeTrainer
 
 
 def main() -> None:

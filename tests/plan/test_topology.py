@@ -62,7 +62,7 @@ def test_gpus() -> None:
 
 def test_peaks_are_those_of_the_metrics() -> None:
     """A plan's MFU and a run's have the same peaks."""
-    from codetitan.metrics import known_peak_flops
+    from codetitan.training.metrics import known_peak_flops
 
     names = {
         "a100": "NVIDIA A100-SXM4-80GB",

@@ -20,9 +20,9 @@ import tiktoken
 import tokenizers
 from hypothesis import given, settings
 
-from codetitan.data.dialects import dialect_of
 from codetitan.data.document import Document
-from codetitan.data.sources import PythonStdlib, open_source
+from codetitan.data.pieces.dialects import dialect_of
+from codetitan.data.sources.open import PythonStdlib, open_source
 from codetitan.errors import ConfigError
 from codetitan.hf.tokenizer import write
 from codetitan.tokenizer.check import HARD_TEXT

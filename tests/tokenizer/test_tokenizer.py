@@ -7,9 +7,9 @@ import pytest
 import tiktoken
 import tokenizers
 
-from codetitan.data.dialects import DIALECTS
 from codetitan.data.document import Document
-from codetitan.data.sources import PythonStdlib, open_source
+from codetitan.data.pieces.dialects import DIALECTS
+from codetitan.data.sources.open import PythonStdlib, open_source
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.tokenizer.encoding import ASSETS, Encoding, open_encoding

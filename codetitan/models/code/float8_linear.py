@@ -123,5 +123,5 @@ def precompute_scales(model_parts: Sequence[nn.Module]) -> None:
 
 
 def precompute_scales_after_steps(optimizers: Any, model_parts: Sequence[nn.Module], parallel_dims: Any) -> None:
-    """torchtitan's `post_optimizer_build_fn`; before the first step it is for the trainer (codetitan.trainer)."""
+    """torchtitan's `post_optimizer_build_fn`; before the first step it is for training/trainer.py."""
     optimizers.register_step_post_hook(lambda *_: precompute_scales(model_parts))

@@ -1,0 +1,104 @@
+"""A text and its ids: from them, the ids of any part without encoding it all again.
+
+A hole's parts are texts of their own, so each must be encoded by itself; but the ids of a part and those of the whole
+text are the same except near its ends. Before a single space between two visible characters every pre-tokenizer breaks
+(`Encoding.splits`, checked when a tokenizer is loaded): only what lies outside such places is encoded again.
+"""
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from codetitan.data.pieces.fim import Span, character_start
+from codetitan.tokenizer.encoding import Encoding
+
+Ids = npt.NDArray[np.uint32]
+
+_FIRST = re.compile(rb"[!-~]( )[!-~]")
+_LAST = re.compile(rb".*[!-~]( )[!-~]", re.DOTALL)
+_REACH = 400  # bytes in which a break is looked for; in code there is one every 10 or so
+
+
+class EncodedText:
+    """A text in ids.
+
+    Args:
+        encoding: the tokenizer.
+        text: what `encoding.normalize` returns.
+
+    Attributes:
+        data: the text in UTF-8.
+        ids: uint32 (n,) of the whole text.
+    """
+
+    def __init__(self, encoding: Encoding, text: str) -> None:
+        self._encoding = encoding
+        self.data = text.encode()
+        self.ids: Ids = encoding.encode(text)
+        sizes = encoding.token_bytes
+        # byte at which each token ends; None where the tokenizer does not tell
+        self._ends = None if sizes is None else sizes[self.ids].cumsum()
+
+    def part(self, start: int, stop: int) -> Ids:
+        """Returns the ids of bytes [start, stop), the same as encoding that text by itself would give."""
+        if start == 0 and stop == len(self.data):
+            return self.ids
+        if self._ends is not None and self._encoding.splits and stop - start > 64:
+            first = start
+            if start > 0:
+                found = _FIRST.search(self.data, start, min(stop, start + _REACH))
+                first = found.start(1) if found else stop
+            last = stop
+            if stop < len(self.data) and first < stop:
+                found = _LAST.match(self.data, max(first, stop - _REACH), stop)
+                last = found.start(1) if found else first
+            if first < last:
+                i, j = self._token_at(first), self._token_at(last)
+                parts = [self._encode(start, first), self.ids[i:j], self._encode(last, stop)]
+                return np.concatenate([part for part in parts if len(part)])
+        return self._encode(start, stop)
+
+    def _encode(self, start: int, stop: int) -> Ids:
+        return self._encoding.encode(self.data[start:stop].decode()) if start < stop else self.ids[:0]
+
+    def _token_at(self, byte: int) -> int:
+        """Returns how many tokens end at or before a byte."""
+        assert self._ends is not None
+        return int(self._ends.searchsorted(byte, "right"))
+
+    def tokens_before(self, ids: Ids, n_bytes: int) -> int:
+        """Returns how many of the tokens `ids` end within the first `n_bytes` of their text."""
+        sizes = self._encoding.token_bytes
+        if sizes is None:
+            each = np.array([len(self._encoding.decode_bytes([number])) for number in ids.tolist()], np.int64)
+        else:
+            each = sizes[ids]
+        return int(each.cumsum().searchsorted(n_bytes, "right"))
+
+    def cut(self, most: int) -> list[Span]:
+        """Cuts the text at line ends into parts of at most about `most` tokens; a line that is longer, between
+        characters. A part encoded by itself may have a few tokens more than it has here, where its text is cut."""
+        if len(self.ids) <= most:
+            return [(0, len(self.data))]
+        if self._ends is None:
+            return self._halve(0, len(self.data), most)
+        spans = []
+        start = token = 0
+        while token + most < len(self.ids):
+            limit = int(self._ends[token + most - 1])
+            stop = self.data.rfind(b"\n", start, limit) + 1
+            if stop <= start or self._token_at(stop) - token < max(2, most // 8):  # a line of nearly `most` or more
+                stop = character_start(self.data, limit)
+            while stop <= start or (stop < len(self.data) and stop != character_start(self.data, stop)):
+                stop = max(stop, limit) + 1  # a character of more than `most` tokens
+            spans.append((start, stop))
+            start, token = stop, self._token_at(stop)
+        return [*spans, (start, len(self.data))] if start < len(self.data) else spans
+
+    def _halve(self, start: int, stop: int, most: int) -> list[Span]:
+        if len(self._encode(start, stop)) <= most or stop - start < 8:
+            return [(start, stop)]
+        middle = (start + stop) // 2
+        cut = self.data.rfind(b"\n", start + (stop - start) // 8, middle) + 1 or character_start(self.data, middle)
+        return self._halve(start, cut, most) + self._halve(cut, stop, most)

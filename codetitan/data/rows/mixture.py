@@ -1,0 +1,232 @@
+"""Which document a row serves next: shares of tokens among sources and languages, and each one's own seeded order.
+
+A component is a source, or one language of a source. The documents of all its epochs are one endless sequence, dealt
+like cards to the G rows of the global batch: row i gets elements i, i + G, i + 2G, … So every document is used exactly
+once an epoch, for any G, and what a row is dealt depends on nothing but (seed, G, its number).
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from codetitan.data.document import Document, Dropped, EndOfStream
+from codetitan.data.language import LANGUAGES
+from codetitan.data.order import key, permute, uniform
+from codetitan.data.pieces.maker import Piece, PieceMaker
+from codetitan.data.sources.open import Source, SourceConfig, check_usable, open_source
+from codetitan.errors import ConfigError
+from codetitan.titan import logger
+
+
+class DataError(RuntimeError):
+    """A document that could not be prepared; the message names it."""
+
+
+@contextlib.contextmanager
+def _naming(component: "Component", document: str) -> Iterator[None]:
+    """Gives an error that nobody foresaw the name of its document."""
+    try:
+        yield
+    except BaseException as error:  # tiktoken's panics are no Exception
+        if isinstance(error, (ConfigError, EndOfStream, KeyboardInterrupt, SystemExit)):
+            raise
+        raise DataError(f'{component.source.name}: "{document}": {type(error).__name__}: {error}') from error
+
+
+@lru_cache(maxsize=64)
+def _order_key(seed: int, component: int, epoch: int) -> int:
+    return key(seed, "order", component, epoch)
+
+
+@dataclass
+class Component:
+    """A source, or a part of it, with its share.
+
+    Attributes:
+        name: for people: the source's, with the language where it is one of several.
+        number: place in the mixture; keys its draws.
+        source: what is read.
+        indices: int64, the documents of the source that belong to it; None: the first `n_documents`.
+        n_documents: how many there are; None: a stream, of which nobody knows before its end.
+        weight: share of the tokens, relative to the other components'.
+        epochs: how often each document is served at most; None: for ever.
+        together: documents that are drawn together (neighbours, of which one repository's may share a sample).
+    """
+
+    name: str
+    number: int
+    source: Source
+    indices: npt.NDArray[np.int64] | None
+    n_documents: int | None
+    weight: float
+    epochs: int | None
+    together: int
+
+    @property
+    def _n_units(self) -> int:
+        assert self.n_documents is not None
+        return -(-self.n_documents // self.together)
+
+    def has(self, place: int) -> bool:
+        """Whether the sequence of all epochs has an element number `place`."""
+        return self.n_documents is None or self.epochs is None or place < self.epochs * self._n_units
+
+    def unit(self, place: int, seed: int) -> tuple[int, list[int]]:
+        """Returns the epoch, and the indices in the source of the documents of element `place`."""
+        if self.source.streamed:
+            return 0, list(range(place * self.together, (place + 1) * self.together))
+        epoch, number = divmod(place, self._n_units)
+        first = permute(number, self._n_units, _order_key(seed, self.number, epoch)) * self.together
+        within = range(first, min(first + self.together, self.n_documents or 0))
+        return epoch, list(within) if self.indices is None else self.indices[within].tolist()
+
+    def ends_after(self, n_documents: int) -> None:
+        """Notes where a stream ended."""
+        self.n_documents = n_documents if self.n_documents is None else min(self.n_documents, n_documents)
+        self.epochs = 1
+
+
+class Mixture:
+    """The components, and the pieces of whatever a row draws from them.
+
+    Args:
+        components: at least one.
+        maker: makes pieces.
+        seed: of the order and the dealing.
+        rows: G.
+        repository_level: probability that neighbours of one repository share a sample.
+
+    Attributes:
+        dropped: reason → documents that could not be served, as far as this process has met them.
+    """
+
+    def __init__(
+        self, components: Sequence[Component], maker: PieceMaker, *, seed: int, rows: int, repository_level: float
+    ) -> None:
+        self.components = components
+        self.dropped: Counter[str] = Counter()
+        self._dropped: set[tuple[int, int]] = set()
+        self._maker = maker
+        self._seed = seed
+        self._rows = rows
+        self._repository_level = repository_level
+
+    @property
+    def finite(self) -> bool:
+        """Whether the data has an end."""
+        return all(component.epochs is not None or component.source.streamed for component in self.components)
+
+    def ahead(self, row: int, most: int) -> list[float]:
+        """Returns how many tokens, up to `most`, each component of a row counts as drawn before the first: so that rows
+        do not all draw the same component at the same time, which would unbalance a global batch."""
+        draw_key = key(self._seed, "mixture", row)
+        return [most * uniform(draw_key, component.number) for component in self.components]
+
+    def has(self, component: int, row: int, ordinal: int) -> bool:
+        """Whether a row has an element number `ordinal` of a component."""
+        return self.components[component].has(ordinal * self._rows + row)
+
+    def check_patience(self, component: int, in_vain: int) -> None:
+        """Ends a search that finds nothing.
+
+        Raises:
+            ConfigError: so many elements of a component, drawn one after the other, had nothing to serve that none has.
+        """
+        chosen = self.components[component]
+        # Were a single document usable, it would have been met by now but for a chance of e^-20.
+        if chosen.n_documents is not None and in_vain > 64 + 20 * chosen.n_documents:
+            counts = ", ".join(f"{count} {reason}" for reason, count in sorted(self.dropped.items()))
+            raise ConfigError(f"dataloader.sources: no document of {chosen.name} can be used: {counts}")
+
+    def pieces(self, component: int, row: int, ordinal: int) -> list[Piece]:
+        """Returns the pieces of a row's element number `ordinal` of a component; none where nothing can be served.
+
+        Raises:
+            DataError: a document could not be prepared; names it.
+        """
+        chosen = self.components[component]
+        epoch, indices = chosen.unit(ordinal * self._rows + row, self._seed)
+        made: list[Piece] = []
+        for neighbours in self._by_repository(chosen, indices):
+            if len(neighbours) > 1 and self._share_a_sample(epoch, component, neighbours[0][0]):
+                with _naming(chosen, ", ".join(document.path for _, document in neighbours)):
+                    made += self._maker.repository(neighbours, epoch=epoch, source=component)
+                continue
+            for index, document in neighbours:
+                with _naming(chosen, document.path):
+                    made += self._maker.pieces(document, epoch=epoch, source=component, index=index)
+        return made
+
+    def _share_a_sample(self, epoch: int, component: int, first: int) -> bool:
+        return uniform(key(self._seed, "repository", epoch, component, first), 0) < self._repository_level
+
+    def _by_repository(self, component: Component, indices: list[int]) -> list[list[tuple[int, Document]]]:
+        """Reads documents, and groups neighbours of one repository; a document of none stands alone."""
+        groups: list[list[tuple[int, Document]]] = []
+        for index in indices:
+            try:
+                with _naming(component, f"document {index}"):
+                    document = self._read(component, index)
+            except EndOfStream:
+                component.ends_after(index)
+                break
+            if document is None:
+                continue
+            if groups and document.repo is not None and groups[-1][-1][1].repo == document.repo:
+                groups[-1].append((index, document))
+            else:
+                groups.append([(index, document)])
+        return groups
+
+    def _read(self, component: Component, index: int) -> Document | None:
+        document = component.source.read(index)
+        if isinstance(document, Document) and not self._maker.can_encode(document.text):
+            document = Dropped(document.source, document.path, "the tokenizer can't encode it")
+        if isinstance(document, Document):
+            return document
+        if (component.number, index) not in self._dropped:
+            self._dropped.add((component.number, index))
+            if self.dropped[document.reason] == 0:
+                logger.warning('data: skipped "%s": %s (more of these are counted)', document.path, document.reason)
+            self.dropped[document.reason] += 1
+        return None
+
+
+def open_components(configs: Sequence[SourceConfig], *, together: int) -> list[Component]:
+    """Opens the sources of a configuration and splits them by language where shares are set.
+
+    Raises:
+        ConfigError: a source has no document, or none that can be used, or lacks a language that has a share.
+    """
+    sources = [open_source(config) for config in configs]
+    check_usable(sources)
+    components: list[Component] = []
+    for i, (config, source) in enumerate(zip(configs, sources, strict=True)):
+        # Without weights, a source's share is its size: all of them end an epoch at about the same time.
+        weight = float(max(1, source.n_bytes)) if config.weight is None else config.weight
+        n = None if source.streamed else min(len(source), config.max_documents or len(source))
+        parts: list[tuple[str, npt.NDArray[np.int64] | None, float]] = [(source.name, None, weight)]
+        if config.languages:
+            numbers = source.languages()[:n]
+            total = sum(config.languages.values())
+            parts = []
+            for language, share in config.languages.items():
+                indices: npt.NDArray[np.int64] | None = np.flatnonzero(numbers == LANGUAGES.index(language)).astype(
+                    np.int64
+                )
+                if indices is None or not len(indices):
+                    there = ", ".join(LANGUAGES[number] for number in np.unique(numbers))
+                    raise ConfigError(
+                        f"dataloader.sources.{i}.languages.{language}: {source.name} has no such document; it has "
+                        f"{there}"
+                    )
+                parts.append((f"{source.name}/{language}", indices, weight * share / total))
+        for name, indices, share in parts:
+            count = n if indices is None else len(indices)
+            components.append(Component(name, len(components), source, indices, count, share, config.epochs, together))
+    return components

@@ -1,0 +1,145 @@
+"""JSON Lines: a record a line, in one or several files, read at random through an index of the lines."""
+
+import json
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from codetitan.data.document import Document, Dropped
+from codetitan.data.language import INDEX, LANGUAGES, OTHER
+from codetitan.data.sources.lines import cached, line_bounds
+from codetitan.data.sources.records import find_columns, to_document
+from codetitan.data.sources.shards import ShardReader, find_shards, fingerprint
+from codetitan.errors import ConfigError
+
+_SAMPLE_LINES = 1000  # of the first, the middle and the last file: what columns there are
+_THREADS = 8
+PROGRESS_AFTER_S = 5
+"""A pass over all documents shows how far it is when it takes longer than this."""
+
+
+class JsonlSource:
+    """Opened JSON Lines.
+
+    The fingerprint hashes the names below the common folder, the sizes, 16 blocks of each file and the columns: it
+    changes with the data, but not when the files are copied elsewhere. A change within the same size that misses
+    every block is not detected.
+
+    Attributes:
+        name: for people and for counts.
+        n_bytes: bytes on disk.
+        dropped: always empty: what can't be served is found while reading.
+        fingerprint: what of the data the tokens depend on, hashed.
+        streamed: False: every document can be read at any time.
+    """
+
+    streamed = False
+
+    def __init__(self, path: str, *, fields: Mapping[str, str], max_bytes: int) -> None:
+        """Finds the files and their lines.
+
+        Raises:
+            ConfigError: there is no file or no line, a file can't be read, or there is no column of text.
+        """
+        self.name = f"jsonl:{path}"
+        self.dropped: Counter[str] = Counter()
+        self._max_bytes = max_bytes
+        self._label = f'dataloader.sources: jsonl "{path}"'
+        self._shards = find_shards("jsonl", path, ".jsonl")
+        self._reader = ShardReader(self._shards)
+        self.n_bytes = sum(shard.n_bytes for shard in self._shards)
+        with ThreadPoolExecutor(_THREADS) as threads:
+            self._bounds = list(threads.map(line_bounds, self._shards))
+        self._ends = list(accumulate(len(bounds) - 1 for bounds in self._bounds))
+        if self._ends[-1] == 0:
+            raise ConfigError(f"{self._label} is empty: a record a line is needed")
+        self._columns = find_columns(self._label, self._present(), fields)
+        self.fingerprint = fingerprint(self._shards, self._reader, "jsonl", str(max_bytes), repr(self._columns))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def read(self, index: int) -> Document | Dropped:
+        """Reads line `index`, counted over all files.
+
+        Raises:
+            ConfigError: the file can't be read any more, or its size has changed since it was listed.
+        """
+        which = bisect_right(self._ends, index)
+        line = index - (self._ends[which - 1] if which else 0)
+        return self._read(which, line)
+
+    def _read(self, which: int, line: int) -> Document | Dropped:
+        place = f"{self._shards[which].name}:{line + 1}"
+        record = self._record(which, line)
+        if isinstance(record, str):
+            return Dropped(self.name, place, record)
+        return to_document(self.name, place, record, self._columns, self._max_bytes)
+
+    def _record(self, which: int, line: int) -> dict[str, Any] | str:
+        """Returns the record of a line, or the reason why it is none."""
+        bounds = self._bounds[which]
+        start, stop = int(bounds[line]), int(bounds[line + 1])
+        # No text of max_bytes makes so long a line: \u0000 is six bytes, and the rest gets a megabyte.
+        if stop - start > 6 * self._max_bytes + 1_000_000:
+            return "too large"
+        data = self._reader.read(which, start, stop)
+        try:
+            text = data.decode("utf-8-sig" if start == 0 else "utf-8")
+        except UnicodeDecodeError:
+            return "not UTF-8"
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError):
+            return "not JSON" if text.strip() else "empty"
+        return record if isinstance(record, dict) else "no JSON object"
+
+    def _present(self) -> list[str]:
+        """Returns the keys of the first records, in the order in which they appear."""
+        present: dict[str, None] = {}
+        for which in dict.fromkeys((0, len(self._shards) // 2, len(self._shards) - 1)):
+            for line in range(min(_SAMPLE_LINES, len(self._bounds[which]) - 1)):
+                record = self._record(which, line)
+                if isinstance(record, dict):
+                    present.update(dict.fromkeys(record))
+        if not present:
+            raise ConfigError(f"{self._label}: the first lines are no JSON objects; a record a line is needed")
+        return [name for name in present if name.isprintable()]
+
+    def languages(self) -> npt.NDArray[np.uint8]:
+        """Returns uint8 (n,): each document's index into LANGUAGES, 0 for what can't be served.
+
+        Parses every line, once: kept beside the index of the lines.
+        """
+        purpose = fingerprint([], self._reader, repr(LANGUAGES), repr(self._columns), str(self._max_bytes))[:12]
+        found = []
+        with tqdm(total=len(self), desc=self.name, unit=" lines", delay=PROGRESS_AFTER_S, leave=False) as bar:
+            for which, shard in enumerate(self._shards):
+                n = len(self._bounds[which]) - 1
+                if n == 0:
+                    continue
+                parse = partial(self._parse_languages, which, n, bar)
+                fits = partial(_has_length, n)
+                found.append(cached(shard, f".{purpose}.languages", parse, np.uint8, fits))
+        return np.concatenate(found)
+
+    def _parse_languages(self, which: int, n: int, bar: "tqdm[Any]") -> npt.NDArray[np.uint8]:
+        language = np.full(n, OTHER, np.uint8)
+        for line in range(n):
+            document = self._read(which, line)
+            if isinstance(document, Document):
+                language[line] = INDEX[document.language]
+            bar.update()
+        return language
+
+
+def _has_length(n: int, array: npt.NDArray[np.uint8]) -> bool:
+    return len(array) == n
