@@ -8,15 +8,19 @@ the attention (models/code/attention.py), FSDP's reduction (models/code/parallel
 
 import os
 import platform
+import re
 import resource
+import warnings
 from collections import namedtuple
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+
+from codetitan.errors import ConfigError
 
 
 def device_type() -> str:
@@ -27,6 +31,39 @@ def device_type() -> str:
 def visible_gpus() -> int:
     """Returns how many GPUs this machine shows."""
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+_DRIVER = Path("/proc/driver/nvidia/version")
+
+
+def check_driver(environment: Mapping[str, str], driver: Path = _DRIVER) -> None:
+    """A machine with an NVIDIA driver trains on its GPUs, unless CUDA_VISIBLE_DEVICES is empty.
+
+    torch's wheels are built for CUDA 13, which needs driver 580 or newer. With an older one torch.cuda.is_available()
+    is False, with no more than a warning, and a node of H100s would train on its CPU all night.
+
+    Raises:
+        ConfigError: torch can't use them; says why.
+    """
+    if environment.get("CUDA_VISIBLE_DEVICES") == "" or not driver.is_file():
+        return
+    with warnings.catch_warnings(action="ignore"):  # it warns of what is said here
+        if torch.cuda.is_available():
+            return
+        found = re.search(r"\b\d{3,}\.\d+(?:\.\d+)?\b", driver.read_text(encoding="utf-8", errors="replace"))
+        if torch.version.cuda is None:
+            why = "it is built without CUDA"
+        else:
+            try:
+                torch.cuda.init()  # type: ignore[no-untyped-call]
+                why = "torch.cuda.is_available() is False"
+            except Exception as error:  # whatever it is, it is the reason
+                why = str(error).strip().split("\n")[0].split(". ")[0]
+    version = f" {found.group()}" if found else ""
+    raise ConfigError(
+        f"this machine has an NVIDIA driver{version}, and torch {torch.__version__} can't use its GPUs: {why}; CUDA 13 "
+        "needs driver 580 or newer: update it, or train on the CPU with CUDA_VISIBLE_DEVICES="
+    )
 
 
 def cpu_name() -> str:

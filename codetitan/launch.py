@@ -203,6 +203,7 @@ def main(arguments: Sequence[str]) -> int:
         load(config, overrides)  # a missing file or a slip in the TOML is said at once, before torch is imported
         from codetitan import device
 
+        device.check_driver(os.environ)
         launch = Launch(processes(os.environ, device.visible_gpus()), nnodes, rendezvous)
         from codetitan.config import data, machine
         from codetitan.config.resolve import resolve

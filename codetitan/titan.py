@@ -9,7 +9,7 @@ import logging
 import time
 from types import SimpleNamespace
 
-from codetitan import device
+from codetitan import device, patches
 
 device.install()
 # torchao 0.18 registers two enums in a way that torch 2.14 warns about on every start; no fault of the user's.
@@ -61,6 +61,7 @@ from torchtitan.components.quantization import Float8Linear as TitanFloat8Linear
 from torchtitan.components.quantization import MXFP8Linear
 from torchtitan.components.tokenizer import BaseTokenizer
 from torchtitan.config import (
+    CommConfig,
     DebugConfig,
     ParallelismConfig,
     TrainingConfig,
@@ -75,8 +76,8 @@ from torchtitan.models.common.attention import (
     ScaledDotProductAttention,
     VarlenAttention,
 )
-from torchtitan.models.common.config_utils import make_ffn_config
 from torchtitan.models.common.decoder_sharding import dense_activation_placement, dense_param_placement
+from torchtitan.models.common.feed_forward import FeedForward
 from torchtitan.models.common.param_init import skip_param_init
 from torchtitan.models.llama3.model import Llama3Model, Llama3TransformerBlock  # the block that we build on
 from torchtitan.models.llama3.parallelize import parallelize_llama
@@ -90,6 +91,9 @@ from torchtitan.trainer import Trainer
 
 # torchtitan's rank 0 sleeps two seconds at the end, for the others to finish; ours wait for each other (run.py).
 trainer_module.time = SimpleNamespace(perf_counter=time.perf_counter, sleep=lambda _: None)
+
+patches.flex_without_autotuning(FlexAttention)
+patches.keep_flex_outputs()
 
 if device.device_type() == "cpu":
     dist_utils.set_pg_timeouts = device.set_pg_timeouts
@@ -108,6 +112,7 @@ __all__ = [
     "BlockMask",
     "CheckpointManager",
     "ChunkedLossWrapper",
+    "CommConfig",
     "CosSinRoPE",
     "CrossEntropyLoss",
     "DTensor",
@@ -116,6 +121,7 @@ __all__ = [
     "Embedding",
     "FSDPModule",
     "FakeTensorMode",
+    "FeedForward",
     "FlexAttention",
     "Float8LinearConfig",
     "FullAC",
@@ -170,7 +176,6 @@ __all__ = [
     "inductor_config",
     "is_fake",
     "logger",
-    "make_ffn_config",
     "min_cut_rematerialization_partition",
     "parallelize_llama",
     "pipeline_llm",

@@ -20,7 +20,7 @@ from codetitan.training.optimizer import CodeLRSchedulers, CodeOptimizers
 
 
 def optimizers(config: CodeOptimizers.Config) -> CodeOptimizers:
-    model_ = model_config(Flavor(64, 2, 4, 2, 128, 512, False), seed=0, attention="flex")
+    model_ = model_config(Flavor(64, 2, 4, 2, 128, 512, False), seed=0)
     for layer in model_.layers:
         layer.attention.rope.max_seq_len = 8
     return config.build(model_parts=[model_.build()])
@@ -49,7 +49,7 @@ def test_a_pattern_means_the_name_without_wrappers() -> None:
     """Activation checkpointing adds a segment to every name inside a block; a user's pattern must not notice."""
     from codetitan.titan import FullAC
 
-    config = model_config(Flavor(64, 2, 4, 2, 128, 512, False), seed=0, attention="flex")
+    config = model_config(Flavor(64, 2, 4, 2, 128, 512, False), seed=0)
     for layer in config.layers:
         layer.attention.rope.max_seq_len = 8
     model = config.build()

@@ -13,7 +13,6 @@ from tests.conftest import REPOSITORY
 PARAMETERS: dict[str, set[str]] = {
     "dense_activation_placement": {"tp"},
     "dense_param_placement": {"tp"},
-    "make_ffn_config": {"dim", "hidden_dim", "w1_param_init", "w2w3_param_init"},
     "get_peak_flops": {"device_name"},
     "_get_metrics_rank": {"parallel_dims", "pp_schedule"},
     "parallelize_llama": {"model", "parallel_dims", "training", "parallelism", "compile_config", "ac_config"},
@@ -60,7 +59,7 @@ CONFIG_FIELDS: dict[str, set[str]] = {
     "TitanFloat8Linear": {"in_features", "out_features", "_torchao_config"},
     "MXFP8Linear": {"in_features", "out_features"},
     "RMSNorm": {"normalized_shape", "eps"},
-    "FlexAttention": {"block_size", "kernel_options"},
+    "FlexAttention": {"block_size", "kernel_options"}, "FeedForward": {"w1", "w2", "w3"},
     "SelectiveAC": set(), "FullAC": set(), "MemoryBudgetAC": {"memory_budget"}, "BaseLoss": set(),
     "BaseTokenizer": set(),
 }  # fmt: skip
@@ -94,6 +93,7 @@ DATACLASS_FIELDS: dict[str, set[str]] = {
     "TrainingConfig": {"local_batch_size", "global_batch_size", "seq_len", "max_norm", "steps", "disable_cuda_graphs",
                        "mixed_precision_param"},
     "DebugConfig": {"seed", "enable_structured_logging"},
+    "CommConfig": {"init_timeout_seconds", "train_timeout_seconds", "mode"},
     "ParallelismConfig": {"data_parallel_replicate_degree", "data_parallel_shard_degree", "tensor_parallel_degree",
                           "context_parallel_degree", "pipeline_parallel_degree", "pipeline_parallel_schedule",
                           "pipeline_parallel_layers_per_stage", "module_fqns_per_model_part",

@@ -252,6 +252,21 @@ def _check_modules(config: Config) -> None:
         raise ConfigError("parallelism.module_fqns_per_model_part: norm must be on the stage of lm_head; move it there")
 
 
+def check_gradient_sync(config: Config) -> None:
+    """A choice that is written down is in force."""
+    training, sync = config.training, config.training.gradient_sync
+    if sync != "auto" and config.parallelism.pipeline_parallel_degree > 1:
+        raise ConfigError(
+            f'training.gradient_sync = "{sync}" has no effect with parallelism.pipeline_parallel_degree = '
+            f"{config.parallelism.pipeline_parallel_degree}, which reduces once a step; remove it"
+        )
+    if sync == "last-microbatch" and not training.disable_cuda_graphs:
+        raise ConfigError(
+            'training.gradient_sync = "last-microbatch" does not work with training.disable_cuda_graphs = false: one '
+            "graph stands for every microbatch; set one of them to its default"
+        )
+
+
 def check_spmd_backend(config: Config) -> None:
     """Only torchtitan's default backend knows our shardings over tensor-parallel ranks, and FP8 weights."""
     backend, tp = config.parallelism.spmd_backend, config.parallelism.tensor_parallel_degree
@@ -269,5 +284,6 @@ def check(config: Config, world_size: int) -> None:
     check_sequence(config)
     check_attention(config)
     check_spmd_backend(config)
+    check_gradient_sync(config)
     check_pipeline_parallel(config)
     check_zero_bubble(config)

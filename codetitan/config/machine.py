@@ -6,6 +6,7 @@ Each rule raises ConfigError with the key, its value, the rule and a fix, before
 import os
 import re
 import shutil
+import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +16,21 @@ from codetitan.models.code.attention import CAUSAL
 from codetitan.training.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
+
+
+def check_compiler() -> None:
+    """Triton builds its launcher with a C compiler and Python's headers, at the first kernel of a run."""
+    if device.device_type() == "cpu":
+        return
+    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    if not header.is_file():
+        raise ConfigError(
+            f"{header}: no such file; Triton needs Python's headers on a GPU: install python3-dev (Debian, Ubuntu) or "
+            "python3-devel (Fedora, RHEL) for this Python"
+        )
+    # What triton.runtime.build looks for.
+    if not any(map(shutil.which, filter(None, [os.environ.get("CC"), "clang", "gcc", "cc"]))):
+        raise ConfigError("CC: no C compiler (gcc, clang) on the PATH; Triton needs one on a GPU: install gcc")
 
 
 def check_attention(config: Config) -> None:
@@ -36,12 +52,24 @@ def check_attention(config: Config) -> None:
             f'model.attention = "flex_flash" needs a Hopper GPU or newer, not {torch.cuda.get_device_name()}; '
             'use "flex"'
         )
-    # What torch.nn.attention imports for FlashAttention 4 and 3; 2 is its own.
-    package = "flash_attn" if name == "flex_flash" or capability >= (10, 0) else "flash_attn_interface"
-    if capability >= (9, 0) and find_spec(package) is None:
+    # What inductor (select_flex_flash) and torch.nn.attention import for FlashAttention 4 and 3; 2 is torch's own. The
+    # package flash-attn (2) has a `flash_attn` without the module `cute`.
+    module, package = (
+        ("flash_attn.cute", 'FlashAttention 4 (pip install --pre "flash-attn-4[cu13]")')
+        if name == "flex_flash" or capability >= (10, 0)
+        else ("flash_attn_interface", "FlashAttention 3 (the folder hopper of its repository)")
+    )
+    if capability >= (9, 0) and not _importable(module):
         raise ConfigError(
-            f'model.attention = "{name}" needs the package {package} on this GPU; install it, or use "flex"'
+            f'model.attention = "{name}" needs the module {module} on this GPU; install {package}, or use "flex"'
         )
+
+
+def _importable(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # its package
+        return False
 
 
 def check_float8(config: Config) -> None:
@@ -166,6 +194,7 @@ def check_dump_folder(config: Config) -> None:
 
 def check(config: Config) -> None:
     """Runs the rules that a run on this machine must keep."""
+    check_compiler()
     check_attention(config)
     check_float8(config)
     check_device(config)

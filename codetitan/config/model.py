@@ -4,6 +4,9 @@ Each rule raises ConfigError with the key, its value, the rule and a fix.
 """
 
 from dataclasses import MISSING, fields
+from typing import get_type_hints
+
+from torch.nn.attention.flex_attention import FlexKernelOptions
 
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.flavors import FLAVORS, Flavor
@@ -41,6 +44,20 @@ def check_model(config: Config) -> None:
             f"model.n_kv_heads = {shape.n_kv_heads} must divide model.n_heads = {shape.n_heads}; "
             f"fitting: {', '.join(map(str, fitting))}"
         )
+
+
+def check_flex_options(config: Config) -> None:
+    """The options are ones of flex's kernels, and flex is there to have them."""
+    options = config.model.flex_options
+    if options and config.model.attention != "flex":
+        raise ConfigError(
+            f'model.flex_options has no effect where model.attention = "{config.model.attention}"; remove it'
+        )
+    # BACKEND is another kernel, which model.attention chooses.
+    known = [name for name in get_type_hints(FlexKernelOptions) if name != "BACKEND"]
+    for name in options:
+        if name.removeprefix("fwd_").removeprefix("bwd_") not in known:
+            raise ConfigError(f"model.flex_options.{name}: unknown key{did_you_mean(name, known)}")
 
 
 def check_rope(config: Config) -> None:
@@ -85,7 +102,7 @@ def check_float8(config: Config) -> None:
     recipe, p, training = config.float8.recipe, config.parallelism, config.training
     if recipe == "none":
         return
-    model = model_config(config.model.shape(), seed=0, attention=config.model.attention)
+    model = model_config(config.model.shape(), seed=0)
     in_float8 = [name for name, converted in linear_layers(model, config.float8).items() if converted]
     if not in_float8 and config.float8.skip_small_layers:
         raise ConfigError(

@@ -43,6 +43,11 @@ def _without_upstream_warnings() -> Iterator[None]:
         root.disabled = before
 
 
+def _init_timeout_is_written(tree: Tree) -> bool:
+    comm = tree.get("comm")
+    return isinstance(comm, dict) and "init_timeout_seconds" in comm
+
+
 def _no_cuda_graphs(config: CodeTrainer.Config, *, here: bool) -> str | None:
     """Returns why a step can't be captured in CUDA graphs; None: it can."""
     if here and device.device_type() == "cpu":
@@ -88,6 +93,11 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
         if isinstance(config.loss, ChunkedLossWrapper.Config)
         else cross_entropy
     )
+    comm = config.comm
+    if config.parallelism.pipeline_parallel_degree > 1 and config.compile.enable and not _init_timeout_is_written(tree):
+        # torch infers shapes stage after stage (stage.py), and each one compiles while the next waits for it.
+        comm = dataclasses.replace(comm, init_timeout_seconds=1800)
+        adapted["comm.init_timeout_seconds"] = "codetitan: stages compile one after the other"
     rope = config.model.rope
     if rope.scaling != "none" and rope.factor is None:
         assert rope.original_seq_len is not None, "checked by codetitan.config.rules"
@@ -99,7 +109,8 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
         adapted["training.disable_cuda_graphs"] = f"codetitan: {why_not}"
     complete = dataclasses.replace(  # type: ignore[call-arg]  # model_spec is a field of torchtitan's
         config,
-        training=dataclasses.replace(config.training, global_batch_size=rows, disable_cuda_graphs=no_cuda_graphs),
+        training=dataclasses.replace(config.training, global_batch_size=rows, disable_cuda_graphs=no_cuda_graphs),  # type: ignore[call-arg]
+        comm=comm,
         dataloader=dataclasses.replace(config.dataloader, rows=rows),
         loss=loss,
         model=dataclasses.replace(config.model, rope=rope),
@@ -107,7 +118,7 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
             config.model.flavor,
             shape,
             seed=seed,
-            attention=config.model.attention,
+            kernels=config.model.kernels(),
             rope=rope,
             stages=degrees.pipeline_stages(config),
             float8=config.float8,

@@ -146,7 +146,7 @@ def check_optimizer(config: Config) -> None:
         return
     import torch
 
-    whole = model_config(config.model.shape(), seed=0, attention=config.model.attention)
+    whole = model_config(config.model.shape(), seed=0)
     for layer in whole.layers:
         layer.attention.rope = replace(layer.attention.rope, max_seq_len=2)
     with torch.device("meta"):
@@ -178,5 +178,6 @@ def check(config: Config, world_size: int) -> None:
     data.check(config)
     degrees.check(config, world_size)
     model.check_rope(config)
+    model.check_flex_options(config)
     model.check_float8(config)
     check_optimizer(config)

@@ -79,7 +79,7 @@ def build(
     mode = mode or FakeTensorMode(allow_non_fake_inputs=True)
     place = {"NGPU": world_size, "WORLD_SIZE": world_size, "RANK": rank, "LOCAL_RANK": 0}
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {k: str(v) for k, v in place.items()}):
-        config = replace(  # type: ignore[call-arg]  # fields of torchtitan's
+        config = replace(
             config,
             dump_folder=folder,
             comm=replace(config.comm, mode="fake_backend"),

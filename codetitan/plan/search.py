@@ -106,7 +106,7 @@ def apply(config: CodeTrainer.Config, candidate: Candidate, world_size: int) -> 
                 module_fqns_per_model_part=None,
                 pipeline_parallel_layers_per_stage=None,
             ),
-            training=replace(config.training, local_batch_size=per_rank if candidate.pp > 1 else candidate.rows),
+            training=replace(config.training, local_batch_size=per_rank if candidate.pp > 1 else candidate.rows),  # type: ignore[call-arg]
             activation_checkpoint=None if policy is None else policy(),
         )
         degrees.check(changed, world_size)
@@ -261,6 +261,6 @@ def _with_rows(config: CodeTrainer.Config, rows: int) -> CodeTrainer.Config:
     pipelined = config.parallelism.pipeline_parallel_degree > 1
     return replace(  # type: ignore[call-arg]
         config,
-        training=replace(config.training, local_batch_size=config.training.local_batch_size if pipelined else rows),
+        training=replace(config.training, local_batch_size=config.training.local_batch_size if pipelined else rows),  # type: ignore[call-arg]
         parallelism=replace(config.parallelism, pipeline_parallel_microbatch_size=rows if pipelined else 1),
     )

@@ -144,7 +144,7 @@ def without_stages(config: CodeTrainer.Config, blocks: int) -> CodeTrainer.Confi
             module_fqns_per_model_part=None,
             fsdp_reshard_after_forward="never" if never else p.fsdp_reshard_after_forward,
         ),
-        training=replace(training, local_batch_size=rows, global_batch_size=-1, enable_cpu_offload=False),
+        training=replace(training, local_batch_size=rows, global_batch_size=-1, enable_cpu_offload=False),  # type: ignore[call-arg]
     )
 
 

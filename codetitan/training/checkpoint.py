@@ -103,6 +103,10 @@ class CodeCheckpoints(CheckpointManager):
         """
         start = time.perf_counter()
         state_dict = {**state_dict, KEY: self.describe(self._base).to_json()}
+        if async_mode == AsyncMode.ASYNC_WITH_PINNED_MEM:
+            # Copied by a thread in a stream of its own, which does not wait for the optimizer's kernels: torch 2.14,
+            # distributed/checkpoint/staging.py, DefaultStager._stage. Several ranks wait in a collective before it.
+            torch.accelerator.synchronize()
         try:
             self._make_incomplete(checkpoint_id)
             if dist.get_world_size() == 1 and async_mode == AsyncMode.DISABLED and not to_hf:

@@ -17,7 +17,8 @@ class Counts:
 
 def counts() -> Counts:
     """Returns this process's counts."""
-    return Counts(dynamo_counters["frames"]["ok"], sum(dynamo_counters["graph_break"].values()))
+    # Not counters["frames"]["ok"]: under fullgraph=True, as blocks compile, a recompile does not raise it (torch 2.14).
+    return Counts(dynamo_counters["stats"]["unique_graphs"], sum(dynamo_counters["graph_break"].values()))
 
 
 class Watch:

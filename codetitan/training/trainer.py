@@ -17,11 +17,13 @@ from codetitan.models.code.attention import CAUSAL
 from codetitan.models.code.flavors import FLAVORS, Flavor
 from codetitan.models.code.float8 import Float8Config
 from codetitan.models.code.float8_linear import precompute_scales
+from codetitan.models.code.kernels import Kernels
 from codetitan.models.code.pipeline import TiedAcrossStages, is_v_shaped
 from codetitan.models.code.rope import RopeConfig
 from codetitan.titan import (
     BaseLoss,
     ChunkedLossWrapper,
+    CommConfig,
     CrossEntropyLoss,
     DebugConfig,
     FullAC,
@@ -78,6 +80,24 @@ class ModelConfig:
 
     rope: RopeConfig = field(default_factory=RopeConfig)
 
+    fused_qkv: bool = True
+    """Whether q, k and v are one matmul: faster; without checkpointing it keeps their concatenated weight."""
+
+    fused_ffn: bool = False
+    """Whether SwiGLU's two projections of the input are one matmul."""
+
+    flex_options: dict[str, Any] = field(default_factory=dict)
+    """Options of flex's kernels, such as { USE_TMA = true }: torch.nn.attention.flex_attention.FlexKernelOptions."""
+
+    def kernels(self) -> Kernels:
+        """Returns how it is computed."""
+        return Kernels(
+            attention=self.attention,
+            flex_options=self.flex_options,
+            fused_qkv=self.fused_qkv,
+            fused_ffn=self.fused_ffn,
+        )
+
     def changes(self) -> dict[str, Any]:
         """Returns what is set of the shape: field of `Flavor` → value."""
         values = {f.name: getattr(self, f.name, None) for f in dataclasses.fields(Flavor)}
@@ -89,6 +109,24 @@ class ModelConfig:
         if self.flavor in FLAVORS:
             return dataclasses.replace(FLAVORS[self.flavor], **self.changes())
         return Flavor(**self.changes())
+
+
+@dataclass(kw_only=True, slots=True)
+class CodeTrainingConfig(TrainingConfig):
+    """torchtitan's section, with what is reduced when."""
+
+    gradient_sync: Literal["auto", "each-microbatch", "last-microbatch"] = "auto"
+    """When FSDP reduces gradients, where a step has several microbatches. last-microbatch keeps them whole until then:
+    less traffic, more memory. auto: last-microbatch where each rank holds all of the weights anyway."""
+
+    def syncs_once(self, shards: int) -> bool:
+        """Returns whether gradients are reduced in the last microbatch only, where FSDP has `shards` shards.
+
+        A CUDA graph stands for every microbatch, and offloading is for want of memory: auto is each-microbatch then.
+        """
+        if self.gradient_sync != "auto":
+            return self.gradient_sync == "last-microbatch"
+        return bool(shards == 1 and self.disable_cuda_graphs and not self.enable_cpu_offload)
 
 
 class CodeTrainer(Trainer):
@@ -116,7 +154,9 @@ class CodeTrainer(Trainer):
         optimizer: CodeOptimizers.Config = field(default_factory=CodeOptimizers.Config)
         lr_scheduler: CodeLRSchedulers.Config = field(default_factory=CodeLRSchedulers.Config)
         # CUDA graphs are off until they are measured with document masks; torchtitan has them on.
-        training: TrainingConfig = field(default_factory=lambda: TrainingConfig(disable_cuda_graphs=True))
+        training: CodeTrainingConfig = field(default_factory=lambda: CodeTrainingConfig(disable_cuda_graphs=True))
+        # torchtitan's 100 s after the first step are short for a save to slow storage, during which the others wait.
+        comm: CommConfig = field(default_factory=lambda: CommConfig(train_timeout_seconds=600))
         checkpoint: CodeCheckpoints.Config = field(default_factory=CodeCheckpoints.Config)
         debug: DebugConfig = field(default_factory=lambda: DebugConfig(seed=0))
         activation_checkpoint: Annotated[
@@ -153,6 +193,9 @@ class CodeTrainer(Trainer):
         self.dataloader.place(self.parallel_dims.get_optional_mesh("batch"))
         self.metrics_processor.served = self.served
         self._compilation = Watch()
+        dims = self.parallel_dims
+        self._syncs_once = not dims.pp_enabled and config.training.syncs_once(dims.dp_shard * dims.cp)
+        self._microbatches_left = 0  # of the step under way
         self._tied: TiedAcrossStages | None = None
         if self.parallel_dims.pp_enabled and config.model.shape().tie_embeddings:
             v_shaped = is_v_shaped(config.parallelism.pipeline_parallel_schedule)
@@ -202,6 +245,9 @@ class CodeTrainer(Trainer):
             self._tied.copy_weight()  # both ends may come from a checkpoint in which they differ
         self.before_first_step()
         precompute_scales(self.model_parts)
+        if self.config.checkpoint.enable:
+            # Reads documents. At the first save the others would wait for it in a collective, whose time is limited.
+            self.dataloader.licences()
         self.metrics_processor.start(first_step=self.step)
         if self.step > 1:
             logger.info("goes on from step %d of %s", self.step - 1, self.checkpointer.folder)
@@ -221,6 +267,15 @@ class CodeTrainer(Trainer):
             input_dict = {name: value for name, value in input_dict.items() if name != "positions"}
         return super().post_dataloading_process(input_dict, labels)
 
+    def forward_backward_step(self, **batch: Any) -> torch.Tensor:
+        """torchtitan's, which reduces gradients in every microbatch (`training.gradient_sync`)."""
+        if self._syncs_once and self._microbatches_left:
+            self._microbatches_left -= 1
+            for part in self.model_parts:
+                part.set_requires_gradient_sync(self._microbatches_left == 0)
+        loss: torch.Tensor = super().forward_backward_step(**batch)
+        return loss
+
     def pp_forward_backward_step(self, **batch: Any) -> torch.Tensor:
         """torchtitan's, and the gradient of an embedding that both ends of the pipeline use."""
         loss: torch.Tensor = super().pp_forward_backward_step(**batch)
@@ -230,6 +285,7 @@ class CodeTrainer(Trainer):
 
     def train_step(self, data_iterator: Iterator[Any]) -> None:
         """torchtitan's: one optimizer step, logged where it is due."""
+        self._microbatches_left = self.gradient_accumulation_steps
         super().train_step(data_iterator)
         self._compilation.after_step(self.step)
 

@@ -8,6 +8,7 @@ import torch
 from torch.distributed.checkpoint.state_dict_saver import save
 
 from codetitan.models.code.flavors import Flavor
+from codetitan.models.code.kernels import Kernels
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.rope import RopeConfig
 from codetitan.models.code.spec import model_config
@@ -32,7 +33,7 @@ KINDS: dict[str, tuple[Flavor, RopeConfig]] = {
 
 def built(shape: Flavor, rope: RopeConfig) -> CodeModel:
     """Returns a model whose weights are far from their initial values: logits of tens, no norm that is 1."""
-    config = model_config(shape, seed=0, attention="sdpa", rope=rope)
+    config = model_config(shape, seed=0, kernels=Kernels(attention="sdpa"), rope=rope)
     for layer in config.layers:
         layer.attention.rope.max_seq_len = 2 * SEQ_LEN
     model = config.build()

@@ -26,7 +26,7 @@ def test_a_name_states_the_parameters(name: str) -> None:
 def test_the_numbers_are_those_of_the_model(name: str) -> None:
     """Parameters and FLOPs as torchtitan counts them on the built model."""
     flavor = FLAVORS[name]
-    config = model_config(flavor, seed=0, attention="flex")
+    config = model_config(flavor, seed=0)
     for layer in config.layers:
         layer.attention.rope.max_seq_len = 128
     with torch.device("meta"):

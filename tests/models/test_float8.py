@@ -12,6 +12,7 @@ import torch
 from codetitan.models.code.flavors import FLAVORS
 from codetitan.models.code.float8 import Float8Config, gains
 from codetitan.models.code.float8_linear import Float8Linear, convert, linear_layers
+from codetitan.models.code.kernels import Kernels
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.rope import RopeConfig
 from codetitan.models.code.spec import model_config, model_spec
@@ -22,7 +23,7 @@ ALL = Float8Config(recipe="tensorwise", emulate=True, skip_small_layers=False)
 
 
 def config(flavor: str = "debug") -> CodeModel.Config:
-    return model_config(FLAVORS[flavor], seed=0, attention="flex")
+    return model_config(FLAVORS[flavor], seed=0)
 
 
 def linears(model: CodeModel.Config) -> dict[str, Linear.Config]:
@@ -76,14 +77,14 @@ def test_everything_but_the_head() -> None:
 def test_without_a_recipe_nothing_changes() -> None:
     assert convert(config(), Float8Config()) == config()
     spec = model_spec(
-        "debug", FLAVORS["debug"], seed=0, attention="flex", rope=RopeConfig(), stages=[], float8=Float8Config()
+        "debug", FLAVORS["debug"], seed=0, kernels=Kernels(), rope=RopeConfig(), stages=[], float8=Float8Config()
     )
     assert spec.post_optimizer_build_fn is None
 
 
 def test_widths_that_fp8_can_not_multiply_stay() -> None:
     flavor = dataclasses.replace(FLAVORS["debug"], ffn_dim=360)  # no multiple of 16
-    layers = linear_layers(model_config(flavor, seed=0, attention="flex"), ALL)
+    layers = linear_layers(model_config(flavor, seed=0), ALL)
     converted = {name.rsplit(".", 1)[-1] for name, is_float8 in layers.items() if is_float8}
     assert "wo" in converted and not converted & {"w1", "w2", "w3"}
 

@@ -16,7 +16,7 @@ SHAPE = Flavor(64, 3, 4, 2, 128, 512, True)
 
 
 def build(flavor: Flavor = SHAPE, seed: int = 0) -> CodeModel:
-    config = model_config(flavor, seed=seed, attention="flex")
+    config = model_config(flavor, seed=seed)
     for layer in config.layers:
         layer.attention.rope.max_seq_len = 64
     model = config.build()
@@ -106,7 +106,7 @@ def test_tied_embeddings_are_one_parameter() -> None:
 
 def test_every_flavor_builds() -> None:
     for flavor in FLAVORS.values():
-        assert len(model_config(flavor, seed=0, attention="flex").layers) == flavor.n_layers
+        assert len(model_config(flavor, seed=0).layers) == flavor.n_layers
 
 
 def test_qkv_is_three_projections() -> None:

@@ -67,6 +67,9 @@ def pipeline(schedule: str, **degrees: int) -> Settings:
 
 
 COMPILE = {"compile.enable": True}
+LAST = {"training.gradient_sync": "last-microbatch"}
+FUSED_FFN = {"model.fused_ffn": True}
+THREE_QKV = {"model.fused_qkv": False}
 CHUNKED = {"loss.name": "chunked-cross-entropy"}
 TIED = {"model.tie_embeddings": True}
 ONE_KV_HEAD = {"model.n_kv_heads": 1}
@@ -143,6 +146,17 @@ CASES = [
     Case("HSDP2×2·TP2", 8, mesh(replicate=2, fsdp=2, tp=2)),
     Case("FSDP2·CP2·TP2", 8, mesh(fsdp=2, cp=2, tp=2)),
     Case("PP2·CP2·TP2", 8, PP2CP2TP2),
+    # When gradients are reduced, and how many matmuls there are
+    Case("gradients reduced in each microbatch, one process", 1, {"training.gradient_sync": "each-microbatch"}),
+    Case("gradients reduced in the last, FSDP2", 2, mesh(fsdp=2) | LAST, quick=True),
+    Case("gradients reduced in the last, HSDP2×2", 4, mesh(replicate=2, fsdp=2) | LAST),
+    Case("gradients reduced in the last, CP2·TP2", 4, mesh(cp=2, tp=2) | LAST),
+    Case("w1 and w3 as one matmul, one process", 1, FUSED_FFN),
+    Case("w1 and w3 as one matmul, FSDP2·TP2", 4, mesh(fsdp=2, tp=2) | FUSED_FFN),
+    Case("w1 and w3 as one matmul, CP2·TP2", 4, mesh(cp=2, tp=2) | FUSED_FFN, quick=True),
+    Case("w1 and w3 as one matmul, TP2 compiled", 2, mesh(tp=2) | FUSED_FFN | COMPILE),
+    Case("q, k and v as three matmuls, one process", 1, THREE_QKV),
+    Case("q, k and v as three matmuls, TP4, 1 K/V head", 4, mesh(tp=4) | THREE_QKV, ONE_KV_HEAD),
     # Compiled, beside a process that is not
     Case("compiled, one process", 1, COMPILE),
     Case("compiled, FSDP2", 2, mesh(fsdp=2) | COMPILE),

@@ -53,6 +53,19 @@ def test_a_compilation_after_the_second_step_is_counted_and_said(caplog: pytest.
     assert line.startswith("step 5: 1 more graphs compiled and 0 graph breaks since step 2 of this start")
 
 
+def test_a_recompilation_of_a_whole_graph_is_counted() -> None:
+    """As blocks compile: under fullgraph=True dynamo counts a recompile among its graphs, and not among its frames."""
+
+    @torch.compile(backend="eager", dynamic=False, fullgraph=True)
+    def triple(x: torch.Tensor) -> torch.Tensor:
+        return 3 * x
+
+    before = counts()
+    for length in (4, 5):
+        triple(torch.ones(length))
+    assert counts().graphs == before.graphs + 2
+
+
 @pytest.mark.parametrize(
     ("nproc", "overrides"),
     [

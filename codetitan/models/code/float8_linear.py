@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from codetitan import patches
 from codetitan.models.code.float8 import Float8Config, in_float8
 from codetitan.models.code.model import CodeModel
 from codetitan.titan import (
@@ -82,6 +83,7 @@ def convert(model: CodeModel.Config, float8: Float8Config) -> CodeModel.Config:
         return model
     if not float8.emulate and float8.recipe != "mxfp8":
         _patch_inductor_min_max_codegen()
+        patches.max_without_nan_instruction()
         if float8.recipe == "rowwise":
             inductor_config.emulate_precision_casts = True  # as torchtitan's converter does: pytorch issue 150859
     # torchtitan's own converters know no tensorwise, emulate tensorwise whatever the recipe is, and ask for the GPU.

@@ -3,9 +3,11 @@
 from typing import Any
 
 from codetitan.models.code.attention import CodeAttention, CodeQKV, inner_attention_config
+from codetitan.models.code.feed_forward import CodeFeedForward
 from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.float8 import Float8Config
 from codetitan.models.code.float8_linear import convert, precompute_scales_after_steps
+from codetitan.models.code.kernels import KERNELS, Kernels
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.parallelize import parallelize_code
 from codetitan.models.code.pipeline import pipeline_code
@@ -17,7 +19,6 @@ from codetitan.titan import (
     Llama3TransformerBlock,
     ModelSpec,
     RMSNorm,
-    make_ffn_config,
     skip_param_init,
 )
 
@@ -64,7 +65,7 @@ def _norm(flavor: Flavor) -> RMSNorm.Config:
     return RMSNorm.Config(normalized_shape=flavor.dim, eps=flavor.norm_eps, param_init=_INIT)
 
 
-def _attention(flavor: Flavor, attention: str, rope: RopeConfig) -> CodeAttention.Config:
+def _attention(flavor: Flavor, kernels: Kernels, rope: RopeConfig) -> CodeAttention.Config:
     width = flavor.n_heads * flavor.head_dim
     return CodeAttention.Config(
         n_heads=flavor.n_heads,
@@ -75,25 +76,29 @@ def _attention(flavor: Flavor, attention: str, rope: RopeConfig) -> CodeAttentio
             n_kv_heads=flavor.n_kv_heads,
             wq=_linear(flavor.dim, width),
             wkv=_linear(flavor.dim, flavor.n_kv_heads * flavor.head_dim),
+            fused=kernels.fused_qkv,
         ),
         wo=_linear(width, flavor.dim),
-        inner_attention=inner_attention_config(attention),
+        inner_attention=inner_attention_config(kernels.attention, kernels.flex_options),
         rope=rope_config(flavor, rope),
         attention_factor=attention_factor(rope),
     )
 
 
 def model_config(
-    flavor: Flavor, *, seed: int, attention: str = "flex", rope: RopeConfig | None = None
+    flavor: Flavor, *, seed: int, kernels: Kernels = KERNELS, rope: RopeConfig | None = None
 ) -> CodeModel.Config:
-    """Builds the config tree of a flavor; `attention` is a name of `inner_attention_config`."""
+    """Builds the config tree of a flavor."""
     layers = [
         Llama3TransformerBlock.Config(
             attention_norm=_norm(flavor),
             ffn_norm=_norm(flavor),
-            attention=_attention(flavor, attention, rope or RopeConfig()),
-            feed_forward=make_ffn_config(
-                dim=flavor.dim, hidden_dim=flavor.ffn_dim, w1_param_init=_INIT, w2w3_param_init=_INIT
+            attention=_attention(flavor, kernels, rope or RopeConfig()),
+            feed_forward=CodeFeedForward.Config(
+                w1=_linear(flavor.dim, flavor.ffn_dim),
+                w2=_linear(flavor.ffn_dim, flavor.dim),
+                w3=_linear(flavor.dim, flavor.ffn_dim),
+                fused=kernels.fused_ffn,
             ),
         )
         for _ in range(flavor.n_layers)
@@ -115,13 +120,13 @@ def model_spec(
     flavor: Flavor,
     *,
     seed: int,
-    attention: str,
+    kernels: Kernels,
     rope: RopeConfig,
     stages: list[list[str]],
     float8: Float8Config,
 ) -> ModelSpec:
     """Returns the spec that torchtitan's trainer builds, shards and splits into pipeline `stages`."""
-    model = convert(model_config(flavor, seed=seed, attention=attention, rope=rope), float8)
+    model = convert(model_config(flavor, seed=seed, kernels=kernels, rope=rope), float8)
     model.stages = stages
     return ModelSpec(
         name="code",

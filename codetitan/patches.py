@@ -1,0 +1,91 @@
+"""What torch 2.14 and 2.15 and torchtitan 0.3.0 do on a GPU that costs speed or numbers, mended from outside.
+
+Each function changes one thing for the whole process, may be called twice, and has a test that fails when the mend is
+no longer needed, or no longer takes. Imports torch only; titan.py and float8_linear.py call it.
+"""
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import fx
+from torch._functorch import config as functorch_config
+from torch._functorch import partitioners
+from torch._inductor.custom_graph_pass import CustomRuntimeEstimator
+from torch.utils.flop_counter import sdpa_flop_count
+
+FLEX = torch.ops.higher_order.flex_attention
+
+
+class _Flops(CustomRuntimeEstimator):
+    """torch's default, FLOPs, which can't count those of a higher-order operator such as FlexAttention.
+
+    The mask is not known, so all of the L × L attention counts. Half of it is causal, and flex's kernels reach half of
+    a matmul's speed (arXiv 2412.05496): the two even out.
+    """
+
+    def __call__(self, node: fx.Node) -> float:
+        if node.target is FLEX:
+            query, key, value = (argument.meta["val"].shape for argument in node.args[:3])  # type: ignore[union-attr]
+            return float(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
+        with functorch_config.patch(activation_memory_budget_runtime_estimator="flops"):
+            return float(partitioners.estimate_runtime(node))
+
+    def uuid(self) -> str:
+        """What stands for it in the key of torch's cache of compiled graphs."""
+        return "codetitan: flops with flex attention, 1"
+
+
+def keep_flex_outputs() -> None:
+    """Tells the partitioner, which splits a compiled block into forward and backward, what FlexAttention costs.
+
+    It lists matmuls and SDPA as compute intensive, and no higher-order operator: under
+    activation_checkpoint.name = "memory-budget" flex's forward ran again in the backward, 6 to 8 % of a step of 350m.
+    """
+    original = partitioners.get_default_op_list
+    if getattr(original, "_knows_flex", False):
+        return
+
+    def with_flex() -> Any:
+        ops = original()
+        return dataclasses.replace(ops, compute_intensive_ops=ops.compute_intensive_ops | {FLEX})
+
+    with_flex._knows_flex = True  # type: ignore[attr-defined]
+    partitioners.get_default_op_list = with_flex
+    functorch_config.activation_memory_budget_runtime_estimator = _Flops()  # type: ignore[assignment]
+
+
+def flex_without_autotuning(flex: Any) -> None:
+    """Compiles torchtitan's `FlexAttention` for models that are not compiled themselves as its deterministic mode does.
+
+    With max_autotune and coordinate descent, its default, each rank times dozens of kernels in its first step, prints
+    tables of them to stderr, and may choose another one than its neighbours or than the run before: other roundings.
+    """
+    if not flex.inductor_configs["max_autotune"]:
+        return
+    flex.inductor_configs |= {"max_autotune": False, "coordinate_descent_tuning": False}
+    flex._compiled_flex_attn = torch.compile(
+        torch.nn.attention.flex_attention.flex_attention, options=flex.inductor_configs
+    )
+
+
+def max_without_nan_instruction() -> None:
+    """Lets inductor reduce a maximum without PTX's max.NaN, which Triton miscompiles next to FP8 stores.
+
+    torchao's patch for Triton issue 11111 (titan.py) reaches elementwise maxima. A reduction calls
+    triton_helpers.max2, which has the same instruction: with rowwise 17 of 47 kernels of a block had it beside FP8
+    stores. `fmax2` takes the other number where one is NaN; a NaN still reaches the result, through the value that is
+    scaled, and through exp in a softmax. The generated code is changed, for other processes compile it.
+    """
+    from torch._inductor.codegen import triton as triton_codegen  # takes a second, and is for FP8 only
+
+    original: Any = triton_codegen.get_triton_reduction_function
+    if getattr(original, "_without_nan", False):
+        return
+
+    def without_nan(reduction_type: str) -> str:
+        name: str = original("fmax" if reduction_type == "max" else reduction_type)
+        return name
+
+    without_nan._without_nan = True  # type: ignore[attr-defined]
+    triton_codegen.get_triton_reduction_function = without_nan
