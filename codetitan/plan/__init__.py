@@ -1,7 +1,6 @@
 """`codetitan plan`: what a configuration holds, sends and takes on N GPUs, before it is launched. Needs no GPU.
 
-`gpus` are the known devices; `topology` says which degrees leave a node. `trace` runs the trainer's own model (that of
-`dry_run`) on tensors without storage; a `ledger` writes down what each part allocates, computes and sends (`fused`
-stands for the compiler, `roofline` for the clock). `schedule` plays a pipeline, `estimate` puts these together,
-`search` compares settings, and `report` is what the `command` shows.
+`gpus` are the known devices; `topology` says which degrees leave a node. Of the parts that `tracing/` measures, a
+`stage` runs some, and `schedule` plays a pipeline of stages. From these follow `memory`, `traffic` and, with them, the
+`estimate`; `search` compares settings. `report/` is what the `command` shows. Imports `training/`, `config/`, `data/`.
 """

@@ -19,12 +19,13 @@ from codetitan.config.resolve import Resolved, resolve
 from codetitan.data.views.digest import open_loaders
 from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
-from codetitan.plan import forks, report
-from codetitan.plan.dry_run import build
+from codetitan.plan import forks
 from codetitan.plan.estimate import estimate
 from codetitan.plan.gpus import GPU, GPUS
+from codetitan.plan.report import ranking, text
 from codetitan.plan.search import search
-from codetitan.plan.trace import shards
+from codetitan.plan.tracing.dry_run import build
+from codetitan.plan.tracing.trace import shards
 
 
 @contextlib.contextmanager
@@ -151,7 +152,7 @@ def run(
                 f"--search: none of {compared} valid settings fits {resolved.world_size} × {gpu.name}; take more GPUs, "
                 "a smaller flavor or a shorter training.seq_len"
             )
-        fragment = report.fragment(
+        fragment = ranking.fragment(
             best[0],
             resolved.config,
             config,
@@ -159,7 +160,7 @@ def run(
             resolved.world_size,
             Path() if output is None else output.parent,
         )
-        print(report.ranking(best, compared), fragment, sep="\n\n")
+        print(ranking.ranking(best, compared), fragment, sep="\n\n")
         if output is not None:
             _write(output, fragment)
         return
@@ -169,10 +170,10 @@ def run(
         plan = estimate(resolved.config, resolved.world_size, gpu, nodes_of=nodes_of, document_share=share)
     held, seconds = dry()
     if as_json:
-        print(json.dumps(report.as_json(plan, resolved.config, why_not, rank, held), indent=2))
+        print(json.dumps(text.as_json(plan, resolved.config, why_not, rank, held), indent=2))
     else:
-        print(report.text(plan, resolved.config, why_not))
-        print(report.built(plan, rank, held, seconds))
+        print(text.text(plan, resolved.config, why_not))
+        print(text.built(plan, rank, held, seconds))
 
 
 def _write(file: Path, text: str) -> None:

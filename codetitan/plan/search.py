@@ -18,10 +18,10 @@ from codetitan.errors import ConfigError
 from codetitan.plan import forks
 from codetitan.plan.estimate import CAUSAL, Estimate, estimate, topology_of
 from codetitan.plan.gpus import GPU
-from codetitan.plan.ledger import Cost, Segment
-from codetitan.plan.roofline import Roofline
 from codetitan.plan.topology import Topology
-from codetitan.plan.trace import Shards, Trace, trace
+from codetitan.plan.tracing.ledger import Cost, Segment
+from codetitan.plan.tracing.roofline import Roofline
+from codetitan.plan.tracing.trace import Shards, Trace, trace
 from codetitan.titan import FullAC, SelectiveAC
 from codetitan.training.trainer import CodeTrainer
 

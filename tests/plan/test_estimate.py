@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from codetitan.config.resolve import Resolved, resolve
-from codetitan.plan.estimate import Estimate, Stage, _above, _kept, estimate, topology_of
+from codetitan.plan.estimate import Estimate, estimate, topology_of
 from codetitan.plan.gpus import GPUS
-from codetitan.plan.roofline import Roofline
-from codetitan.plan.trace import trace
+from codetitan.plan.memory import above, kept
+from codetitan.plan.stage import Stage
+from codetitan.plan.tracing.roofline import Roofline
+from codetitan.plan.tracing.trace import trace
 from tests.conftest import REPOSITORY
 from tests.parity.compare import Bench, as_overrides
 from tests.parity.meshes import mesh, pipeline
@@ -40,6 +42,7 @@ def resolved(file: Path, world_size: int, *options: str) -> Resolved:
 MESHES: dict[str, tuple[int, dict[str, Any]]] = {
     "one process": (1, {}),
     "FSDP 2": (2, mesh(fsdp=2)),
+    "FSDP 2, reduced once": (2, mesh(fsdp=2) | {"training.gradient_sync": "last-microbatch"}),
     "HSDP 2 × 2": (4, mesh(replicate=2, fsdp=2)),
     "TP 2, FSDP 2": (4, mesh(tp=2, fsdp=2)),
     "TP 4, one K/V head": (4, mesh(tp=4) | {"model.n_kv_heads": 1}),
@@ -70,10 +73,10 @@ def test_three_blocks_tell_of_six(option: str) -> None:
     stage = Stage(("tok_embeddings", *(f"layers.{i}" for i in range(6)), "norm", "lm_head"))
     for told, run in ((three.first, six.first), (three.next, six.next)):
         segments = stage.forward(told) + stage.backward(told)
-        assert _above(segments) == _above(run) and _kept(segments) == _kept(run)
+        assert above(segments) == above(run) and kept(segments) == kept(run)
         assert [one.cost.received for one in segments] == [one.cost.received for one in run]
         assert sum(one.cost.flops for one in segments) == sum(one.cost.flops for one in run)
-    assert _kept(three.first) > 0 and _above(three.next) > 0
+    assert kept(three.first) > 0 and above(three.next) > 0
 
 
 def test_flops_are_the_models() -> None:

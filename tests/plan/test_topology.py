@@ -4,10 +4,10 @@ import pytest
 
 from codetitan.config.resolve import resolve
 from codetitan.errors import ConfigError
-from codetitan.plan.dry_run import build
 from codetitan.plan.estimate import topology_of
 from codetitan.plan.gpus import GPUS, find
 from codetitan.plan.topology import Topology
+from codetitan.plan.tracing.dry_run import build
 from tests.conftest import REPOSITORY
 
 OF_64 = Topology({"pp": 2, "dp_replicate": 2, "dp_shard": 2, "cp": 2, "tp": 4}, nodes_of=8)

@@ -1,91 +1,18 @@
-"""What `codetitan plan` prints: the mesh drawn, tables of memory, traffic and time, and what to change."""
+"""What `codetitan plan` prints of a configuration: tables of memory, traffic and time, and what to change."""
 
-import json
-import os
-from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from codetitan.config.choice import Choice
 from codetitan.config.schema import hints, split
-from codetitan.plan.estimate import FRAGMENTATION, RESERVED, Estimate, Memory, Stage
+from codetitan.plan.estimate import Estimate
 from codetitan.plan.gpus import GIB
-from codetitan.plan.search import Found
-from codetitan.plan.topology import DEGREES, DIMENSIONS, Topology
+from codetitan.plan.memory import FRAGMENTATION, RESERVED, Memory
+from codetitan.plan.report.drawing import contents, draw
+from codetitan.plan.report.tables import columns, count, gib
 from codetitan.titan import FullAC, SelectiveAC
 from codetitan.training.metrics import duration
 from codetitan.training.trainer import CodeTrainer
-
-_NAMES = {"pp": "PP", "dp_replicate": "replicate", "dp_shard": "FSDP", "cp": "CP", "tp": "TP"}
-
-
-def _gib(size: float) -> str:
-    return f"{size / GIB:.2f}"
-
-
-def _columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Aligns columns: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        (
-            indent
-            + "  ".join(
-                f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}"
-                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            )
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """Returns e.g. `0-3` or `0,4,8,…`."""
-    if len(numbers) > 1 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
-        return f"{numbers[0]}-{numbers[-1]}"
-    shown = [str(n) for n in numbers[:4]]
-    return ",".join(shown) + (",…" if len(numbers) > 4 else "")
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-def draw(topology: Topology) -> list[str]:
-    """Draws the first node (at most 16 ranks a line), a cell a rank, and says where each degree's groups reach."""
-    active = [name for name in DIMENSIONS if topology.degrees[name] > 1]
-    shape = " · ".join(f"{_NAMES[name]} {topology.degrees[name]}" for name in active) or "one process"
-    nodes = -(-topology.world_size // topology.nodes_of)
-    ranks = list(range(min(topology.world_size, topology.nodes_of)))
-    lines = [
-        f"mesh    {shape} = {_count(topology.world_size, 'GPU')} on {_count(nodes, 'node')} of {topology.nodes_of}"
-    ]
-    if active:
-        cells = [["rank", *map(str, ranks)]]
-        for name in active:
-            cells.append([_NAMES[name], *(str(topology.coordinates(rank)[name]) for rank in ranks)])
-        lines.append("  node 0" + ("; the other nodes go on in this order" if nodes > 1 else ""))
-        for first in range(1, len(ranks) + 1, 16):
-            lines += _columns([[row[0], *row[first : first + 16]] for row in cells], "    ")
-    for degree, dimensions in DEGREES.items():
-        size = topology.size(degree)
-        if size == 1 or (degree == "cp" and topology.degrees["cp"] == 1):
-            continue
-        reach, group = topology.nodes(degree), topology.group_of_0(degree)
-        where = "inside a node" if reach == 1 else f"over {reach} nodes"
-        name = " · ".join(_NAMES[d] for d in dimensions if topology.degrees[d] > 1)
-        label = f"{name} (sharded weights)" if degree == "fsdp" and topology.degrees["cp"] > 1 else name
-        lines.append(f"  {label}: groups of {size} {where}, {topology.link(degree)} (ranks {_ranges(group)})")
-    return lines
-
-
-def _contents(stage: Stage) -> str:
-    blocks = [int(name.split(".")[1]) for name in stage.modules if name.startswith("layers.")]
-    parts = ["embedding"] * stage.first
-    if blocks:
-        parts.append(f"blocks {_ranges(blocks)}" if len(blocks) > 1 else f"block {blocks[0]}")
-    parts += ["norm and head"] * stage.last
-    return ", ".join(parts)
 
 
 def _memory(plan: Estimate) -> list[str]:
@@ -104,9 +31,9 @@ def _memory(plan: Estimate) -> list[str]:
             one.peak,
             one.needed,
         )
-        rows.append([name, *map(_gib, values)])
+        rows.append([name, *map(gib, values)])
     shown = [i for i in range(len(rows[0])) if i < 4 or i > 5 or any(row[i] != "0.00" for row in rows[1:])]
-    table = _columns([[row[i] for i in shown] for row in rows])
+    table = columns([[row[i] for i in shown] for row in rows])
     lines = ["memory  GiB a GPU, of the rank with the largest shards", *table]
     if any(one.offloaded for one in plan.memory):
         lines.append("  parameters, gradients and optimizer states lie in the node's memory, and are not in the peak")
@@ -114,7 +41,7 @@ def _memory(plan: Estimate) -> list[str]:
     share = 100 * fullest.needed / plan.gpu.memory
     verdict = "fits" if plan.fits else "DOES NOT FIT"
     lines.append(
-        f"  {verdict}: {_gib(fullest.needed)} of {_gib(plan.gpu.memory)} GiB ({share:.0f} %); assumed of it: "
+        f"  {verdict}: {gib(fullest.needed)} of {gib(plan.gpu.memory)} GiB ({share:.0f} %); assumed of it: "
         f"{RESERVED / GIB:.0f} GiB for CUDA and NCCL, {100 * FRAGMENTATION:.0f} % for fragmentation"
     )
     return lines
@@ -135,7 +62,7 @@ def _traffic(plan: Estimate) -> list[str]:
                 "overlapped" if link.overlapped else "waited for",
             ]
         )
-    return ["traffic of a GPU and step", *_columns(rows)]
+    return ["traffic of a GPU and step", *columns(rows)]
 
 
 def _time(plan: Estimate, no_share: str) -> list[str]:
@@ -159,7 +86,7 @@ def _time(plan: Estimate, no_share: str) -> list[str]:
         f"  MFU of {plan.peak_flops / 1e12:,.0f} TFLOP/s ({plan.precision.upper()}): {mfu}",
         f"  {plan.steps:,} steps, {plan.steps * plan.tokens_per_step / 1e9:,.1f}B tokens: {duration(plan.seconds)} "
         f"({hours:,.1f} h, {hours * gpus:,.0f} GPU-hours)",
-        "  assumed: shares of the peaks (codetitan/plan/roofline.py, topology.py); no stragglers, saving, data loading",
+        "  assumed: shares of the peaks (plan/tracing/roofline.py, plan/topology.py); no stragglers, saving, loading",
     ]
 
 
@@ -197,7 +124,7 @@ def advice(plan: Estimate, config: CodeTrainer.Config) -> list[str]:
         tips.append(f"more GPUs, with parallelism.tensor_parallel_degree = {2 * p.tensor_parallel_degree} if need be")
         if not training.enable_cpu_offload:
             tips.append("training.enable_cpu_offload = true (slow)")
-    return [f"change  {_gib(missing)} GiB are missing; one of:", *(f"  {tip}" for tip in tips), "  or ask: --search"]
+    return [f"change  {gib(missing)} GiB are missing; one of:", *(f"  {tip}" for tip in tips), "  or ask: --search"]
 
 
 def text(plan: Estimate, config: CodeTrainer.Config, no_share: str) -> str:
@@ -209,7 +136,7 @@ def text(plan: Estimate, config: CodeTrainer.Config, no_share: str) -> str:
     head = [
         f"plan    {config.model.flavor}, {shape.n_params / 1e6:,.1f}M parameters, on {plan.topology.world_size} × "
         f"{plan.gpu.name}",
-        f"  {training.global_batch_size} × {training.seq_len:,} tokens a step, microbatches of {_count(rows, 'row')}",
+        f"  {training.global_batch_size} × {training.seq_len:,} tokens a step, microbatches of {count(rows, 'row')}",
         f"  {precision}, {config.model.attention} attention, activation checkpointing "
         f"{_choice(config, 'activation_checkpoint')}, compile {'on' if config.compile.enable else 'off'}",
     ]
@@ -218,7 +145,7 @@ def text(plan: Estimate, config: CodeTrainer.Config, no_share: str) -> str:
         stages = [f"stages  {p.pipeline_parallel_schedule}"]
         for i, stage in enumerate(plan.stages):
             rank = next(r for r, one in enumerate(plan.memory) if i in one.stages)
-            stages.append(f"  stage {i} on pipeline rank {rank}: {_contents(stage)}")
+            stages.append(f"  stage {i} on pipeline rank {rank}: {contents(stage)}")
     sections = [
         head,
         draw(plan.topology),
@@ -277,46 +204,3 @@ def as_json(plan: Estimate, config: CodeTrainer.Config, no_share: str, rank: int
             "gpu_hours": plan.seconds / 3600 * plan.topology.world_size,
         },
     }
-
-
-def ranking(found: Sequence[Found], compared: int) -> str:
-    """Returns the table of a search, the best first."""
-    settings = ["FSDP", "replicate", "TP", "CP", "PP", "microbatch", "checkpointing"]
-    rows = [["", *settings, "GiB", "tok/s/GPU", "MFU", "waiting", "bubble"]]
-    for i, one in enumerate(found, start=1):
-        c, plan = one.candidate, one.plan
-        degrees_ = map(str, (c.shard, c.replicate, c.tp, c.cp, c.pp, c.rows))
-        shares = (plan.mfu("full"), plan.waiting_s / plan.step_s, plan.bubble)
-        speed = f"{plan.tok_per_s_per_gpu:,.0f}"
-        gib = f"{plan.fullest.needed / GIB:.1f}"
-        rows.append([str(i), *degrees_, c.checkpointing, gib, speed, *(f"{100 * share:.1f} %" for share in shares)])
-    lines = _columns(rows)
-    return "\n".join(
-        [f"search  {compared} valid settings were compared; those that fit, by estimated tokens a second", *lines]
-    )
-
-
-def fragment(
-    best: Found, searched: CodeTrainer.Config, file: Path, overrides: Sequence[str], world_size: int, folder: Path
-) -> str:
-    """Returns a TOML file for `folder` that extends `file` with the best settings; `overrides` are in a comment."""
-    tables: dict[str, list[str]] = {}
-    settings = best.candidate.settings(
-        best.config.training.global_batch_size, best.config.parallelism.pipeline_parallel_schedule
-    )
-    written = best.config.parallelism
-    for name in ("module_fqns_per_model_part", "pipeline_parallel_layers_per_stage"):
-        if getattr(searched.parallelism, name) != getattr(written, name):
-            settings[f"parallelism.{name}"] = "none"  # stages are placed by cost
-    for key, value in settings.items():
-        section, name = key.split(".")
-        tables.setdefault(section, []).append(f"{name} = {json.dumps(value)}")
-    lines = [
-        f"# codetitan plan --search for {world_size} × {best.plan.gpu.name}: an estimated "
-        f"{best.plan.tok_per_s_per_gpu:,.0f} tok/s/GPU",
-        *([f"# The search had these options, which are not in this file: {' '.join(overrides)}"] if overrides else []),
-        f"extends = {json.dumps(os.path.relpath(file, folder))}",
-    ]
-    for section, settings_ in tables.items():
-        lines += ["", f"[{section}]", *settings_]
-    return "\n".join(lines) + "\n"

@@ -14,11 +14,11 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from codetitan.plan.dry_run import build
-from codetitan.plan.fused import fused_backend
-from codetitan.plan.ledger import Ledger, Segment
-from codetitan.plan.roofline import Roofline
 from codetitan.plan.topology import DEGREES, Topology
+from codetitan.plan.tracing.dry_run import build
+from codetitan.plan.tracing.fused import fused_backend
+from codetitan.plan.tracing.ledger import Ledger, Segment
+from codetitan.plan.tracing.roofline import Roofline
 from codetitan.titan import DTensor, FakeTensorMode, FSDPModule, Module
 from codetitan.training.trainer import CodeTrainer
 
@@ -148,6 +148,11 @@ def without_stages(config: CodeTrainer.Config, blocks: int) -> CodeTrainer.Confi
     )
 
 
+def reduces_once(config: CodeTrainer.Config, topology: Topology) -> bool:
+    """Returns whether gradients are reduced once a step, and not in every microbatch."""
+    return config.parallelism.pipeline_parallel_degree > 1 or config.training.syncs_once(topology.size("fsdp"))
+
+
 def _degree_of(part: Any, topology: Topology) -> Callable[[Any], str]:
     """Returns the function that names the degree of a process group: FSDP's own, else where its ranks differ."""
     fsdp: dict[str, str] = {}
@@ -179,7 +184,7 @@ def trace(
         blocks: of the model that is run.
     """
     torch._dynamo.reset()  # of another trace in this process
-    pipelined = config.parallelism.pipeline_parallel_degree > 1
+    pipelined, once = config.parallelism.pipeline_parallel_degree > 1, reduces_once(config, topology)
     topology = replace(topology, degrees={**topology.degrees, "pp": 1})
     config = without_stages(config, blocks)
     rows, seq_len = config.training.local_batch_size, config.training.seq_len
@@ -203,10 +208,9 @@ def trace(
         for tensor in [*part.parameters(), *part.buffers()]:
             ledger.see(tensor)
 
-        def microbatch(*, reduces: bool = not pipelined) -> list[Segment]:
-            # As a pipeline stage does: gradients are reduced, and weights given back, once a step.
+        def microbatch(*, reduces: bool = not once) -> list[Segment]:
             part.set_is_last_backward(reduces)
-            part.set_reshard_after_backward(reduces)
+            part.set_reshard_after_backward(reduces or not pipelined)  # a pipeline stage gives them back once a step
             part.set_requires_gradient_sync(reduces)
             inputs = torch.zeros(rows, seq_len, dtype=torch.int64)
             trainer.forward_backward_step(

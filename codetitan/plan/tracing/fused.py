@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from codetitan.plan.ledger import Ledger
+from codetitan.plan.tracing.ledger import Ledger
 from codetitan.titan import (
     aot_autograd,
     get_aten_target,

@@ -1,0 +1,1 @@
+"""What `codetitan plan` prints: `text` of one configuration, `drawing` of its mesh, `ranking` of a search."""
