@@ -19,6 +19,9 @@ _NOT_FOR_THE_CONSOLE = (
     "Pipeline Parallel loss is not visible",  # our metrics rank prints it
     "sequential all_gather operations",  # once, when initial values are sharded over two dimensions
     "sequential all_reduce operations",  # once, for the gradient norm over two dimensions: 8 bytes
+    # Async TP, each time inductor finds nothing to fuse; only all-gathers are (docs/parallelism.md).
+    "matmul_reduce_scatter fusion",
+    "async TP found no matching",
 )
 
 
