@@ -1,4 +1,4 @@
-"""The house's rooms: which of them may import which (docs in each room's `__init__`), read from the imports themselves."""
+"""The house's rooms: which of them may import which, read from the imports; and that documents name what exists."""
 
 import ast
 import re
@@ -24,15 +24,18 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
                             "codetitan.models", "codetitan.hf", "codetitan.plan", "codetitan.device"),
     "codetitan.models": ("codetitan.training", "codetitan.plan", "codetitan.hf", "codetitan.data.rows"),
     "codetitan.training": ("codetitan.hf", "codetitan.plan", "codetitan.launch", "codetitan.run"),
-    # what reads a TOML for the data alone
+    # what reads a TOML file for the data alone
     "codetitan.config.choice": ("torch", "codetitan"),
     "codetitan.config.load": ("torch", "codetitan.titan", "codetitan.training"),
     "codetitan.config.schema": ("torch", "codetitan.titan", "codetitan.training"),
     "codetitan.config.data": ("torch", "torchtitan", "codetitan.titan", "codetitan.training", "codetitan.models"),
 }  # fmt: skip
 
-# What a room forbids and one file in it is there to do: (file's module, imported module).
-ALLOWED: set[tuple[str, str]] = set()
+# What a room forbids and one file in it is there to do: (its module, what it imports).
+ALLOWED = {
+    # a tokenizer is written with the tokenizer_config.json that an export has
+    ("codetitan.tokenizer.train", "codetitan.hf.tokenizer"),
+}
 
 
 def module_of(path: Path) -> str:
@@ -72,14 +75,18 @@ IMPORTS = {module_of(path): sorted(set(imports(path))) for path in FILES}
 def test_a_room_imports_what_stands_below_it(room: str) -> None:
     files = [module for module in IMPORTS if within(module, room)]
     assert files, f"there is no room {room}"
-    found = [
+    found = {
         (module, name)
         for module in files
         for name in IMPORTS[module]
         for forbidden in FORBIDDEN[room]
-        if within(name, forbidden) and (module, name) not in ALLOWED
-    ]
-    assert found == []
+        if within(name, forbidden) and not any(module == by and within(name, what) for by, what in ALLOWED)
+    }
+    assert found == set()
+
+
+def test_every_exception_is_needed() -> None:
+    assert all(what in IMPORTS[module] for module, what in ALLOWED)
 
 
 def test_only_the_seam_imports_torchtitan() -> None:
@@ -114,24 +121,21 @@ def test_no_import_runs_in_a_circle() -> None:
     assert left == {}
 
 
-def test_every_room_has_a_face_and_at_most_a_dozen_files() -> None:
-    for folder in sorted({path.parent for path in FILES} - {PACKAGE}):
-        files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+def test_every_room_has_a_face() -> None:
+    for folder in sorted({path.parent for path in FILES}):
         face = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
         assert face, f"{folder}: what is it, and what may it import?"
-        assert len(files) <= 14, f"{folder} has {len(files)} files"
 
 
 def test_tests_have_the_houses_rooms() -> None:
     rooms = {path.parent.relative_to(PACKAGE) for path in FILES}
     outside = {Path("benchmarks"), Path("parity"), Path()}
     tested = {path.parent.relative_to(REPOSITORY / "tests") for path in (REPOSITORY / "tests").rglob("test_*.py")}
-    assert tested - outside <= rooms | {Path("models")}
+    assert tested - outside <= rooms | {Path("models")}  # of models/code
 
 
 # Paths as documents write them: `codetitan/data/order.py`, tests/…, docs/…; also rooms with a slash at their end.
 _PATH = re.compile(r"(?<![\w/.:{<-])((?:codetitan|tests|docs|benchmarks|train_configs|\.ci)/[\w./-]*\w/?)")
-_MADE = {"docs/parity.png"}
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *sorted(

@@ -150,8 +150,7 @@ SLIPS: list[tuple[dict[str, Any], str]] = [
     ({"dataloader.sources": []},
      "dataloader.sources: missing; name a corpus, for example --dataloader.sources python-stdlib or "
      "--dataloader.sources directory:PATH"),
-    ({"tokenizer.dialect": "starcodr"}, 'tokenizer.dialect = "starcodr" must be one of starcoder, starcoder2, '
-     'qwen2.5-coder, deepseek-coder, codellama; did you mean "starcoder"?'),
+    ({"tokenizer.dialect": "starcodr"}, 'tokenizer.dialect = "starcodr" must be one of starcoder, '),
 ]  # fmt: skip
 
 
