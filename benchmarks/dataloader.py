@@ -29,8 +29,8 @@ from codetitan.data.document import Document
 from codetitan.data.pieces.fim import FimConfig, SpanConfig
 from codetitan.data.pieces.metadata import MetadataConfig
 from codetitan.data.rows.loader import CodeDataLoader
+from codetitan.data.rows.packing import IGNORE_INDEX
 from codetitan.data.sources.open import Jsonl, PythonStdlib, SourceConfig, open_source
-from codetitan.titan import IGNORE_INDEX
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.tokenizer.encoding import ASSETS
 
@@ -46,7 +46,7 @@ def texts() -> list[str]:
 
 
 def codetitan_loader(source: SourceConfig, seq_len: int, **options: Any) -> CodeDataLoader:
-    config = CodeDataLoader.Config(sources=[source], rows=ROWS, prefetch=PREFETCH, **options)
+    config = CodeDataLoader.Config(sources=[source], prefetch=PREFETCH, **options)
     return CodeDataLoader(
         config, dp_world_size=1, dp_rank=0, tokenizer=TOKENIZER, seq_len=seq_len, local_batch_size=ROWS
     )

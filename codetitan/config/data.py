@@ -1,28 +1,67 @@
-"""What the data and the tokenizer ask of a configuration: a rule a function.
+"""The data's part of a configuration, and what the data and the tokenizer ask of it: a rule a function.
 
-Each raises ConfigError with the key, its value, the rule and a fix, before a process group starts.
+The trainer's configuration has these fields among others (training/trainer.py). Needs no torchtitan. Each rule raises
+ConfigError with the key, its value, the rule and a fix, before a process group starts.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
+from typing import Protocol
 
 from codetitan.data.language import LANGUAGES
+from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.data.rows.mixture import open_components
 from codetitan.data.sources.open import HuggingFace
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
-from codetitan.training.trainer import CodeTrainer
-
-Config = CodeTrainer.Config
 
 
-def check_tokenizer(config: Config) -> None:
-    """The tokenizer and the dialect exist, fit each other, and their ids fit the model's vocabulary."""
+@dataclass(kw_only=True)
+class BatchConfig:
+    """The keys of `training` that the data needs; their defaults hold for the trainer too."""
+
+    seq_len: int = 2048
+    """L, tokens a sample."""
+
+    global_batch_size: int = -1
+    """G, rows of a step; -1: local_batch_size · data-parallel degree."""
+
+    local_batch_size: int = 8
+    """B, rows a microbatch."""
+
+
+@dataclass(kw_only=True)
+class DataConfig:
+    """All that decides which tokens are served, under the names of a configuration file."""
+
+    dataloader: CodeDataLoader.Config = field(default_factory=CodeDataLoader.Config)
+    tokenizer: CodeTokenizer.Config = field(default_factory=CodeTokenizer.Config)
+    training: BatchConfig = field(default_factory=BatchConfig)
+
+    hf_assets_path: str = "code-32k"
+    """The tokenizer: a folder with a tokenizer.json, a .json or .tiktoken file, a shipped name or tiktoken's."""
+
+
+class HasData(Protocol):
+    """A DataConfig, or the trainer's configuration."""
+
+    @property
+    def dataloader(self) -> CodeDataLoader.Config: ...
+    @property
+    def tokenizer(self) -> CodeTokenizer.Config: ...
+    @property
+    def training(self) -> BatchConfig: ...
+    @property
+    def hf_assets_path(self) -> str: ...
+
+
+def check_tokenizer(config: HasData, vocab_size: int | None) -> CodeTokenizer:
+    """The tokenizer and the dialect exist, fit each other and the model's vocabulary; returns the tokenizer."""
     tokenizer = CodeTokenizer(config.tokenizer, tokenizer_path=config.hf_assets_path)
-    sentinels, vocab_size = tokenizer.sentinels, config.model.shape().vocab_size
+    sentinels = tokenizer.sentinels
     most = max([*sentinels.ids.values(), tokenizer.encoding.n_ids - 1])
-    if most >= vocab_size:
+    if vocab_size is not None and most >= vocab_size:
         appended = (
             f" and the {len(sentinels.appended)} sentinels of {sentinels.dialect.name}" if sentinels.appended else ""
         )
@@ -36,9 +75,43 @@ def check_tokenizer(config: Config) -> None:
             f'"{sentinels.dialect.name}" has no layout for several files of a repository; set it to 0, or '
             'tokenizer.dialect = "starcoder2"'
         )
+    return tokenizer
 
 
-def check_dataloader(config: Config) -> None:
+def check_batch(config: HasData) -> None:
+    """The sizes of a batch lie in their ranges."""
+    training = config.training
+    _require("training.seq_len", training.seq_len, training.seq_len >= 2, "must be at least 2")
+    _require(
+        "training.local_batch_size", training.local_batch_size, training.local_batch_size >= 1, "must be at least 1"
+    )
+    rows = training.global_batch_size
+    _require(
+        "training.global_batch_size", rows, rows >= 1 or rows == -1, "must be at least 1, or -1 to have it worked out"
+    )
+
+
+def global_rows(training: BatchConfig, dp: int) -> int:
+    """Returns G, the rows of the global batch, over `dp` data-parallel ranks.
+
+    Raises:
+        ConfigError: they do not split into the microbatches of the ranks.
+    """
+    local, rows = training.local_batch_size, training.global_batch_size
+    step = local * dp
+    if rows == -1:
+        return step
+    if rows % step:
+        nearest = max(step, round(rows / step) * step)
+        per_rank = f"; or training.local_batch_size = {math.gcd(rows // dp, local)}" if rows % dp == 0 else ""
+        raise ConfigError(
+            f"training.global_batch_size = {rows} must be a multiple of training.local_batch_size · data-parallel "
+            f"degree = {local} · {dp} = {step}; nearest: {nearest}{per_rank}"
+        )
+    return rows
+
+
+def check_dataloader(config: HasData) -> None:
     """Each number lies in its range."""
     data = config.dataloader
     shares: dict[str, float] = {
@@ -66,7 +139,7 @@ def check_dataloader(config: Config) -> None:
         raise ConfigError(f"dataloader.fim.spans: one of {', '.join(weights)} must be above 0")
 
 
-def check_mixture(config: Config) -> None:
+def check_mixture(config: HasData) -> None:
     """The sources' shares make sense together."""
     sources = config.dataloader.sources
     with_weight = [source.weight is not None for source in sources]
@@ -105,7 +178,7 @@ def check_mixture(config: Config) -> None:
                 raise ConfigError(f"{key}.weight: missing; the size of a stream is not known, so give every source one")
 
 
-def require_sources(config: Config) -> None:
+def require_sources(config: HasData) -> None:
     """A corpus is named."""
     if not config.dataloader.sources:
         raise ConfigError(
@@ -114,17 +187,24 @@ def require_sources(config: Config) -> None:
         )
 
 
-def check_sources(config: Config) -> None:
+def check_sources(config: HasData) -> None:
     """There is a corpus, and all of it that has a share can be opened and used."""
     require_sources(config)
     open_components(config.dataloader.sources, together=1)
 
 
-def check(config: Config) -> None:
-    """Runs every rule that needs no corpus."""
-    check_tokenizer(config)
+def check(config: HasData, vocab_size: int | None = None) -> CodeTokenizer:
+    """Runs every rule that needs no corpus; returns the tokenizer, for opening one takes a second.
+
+    Args:
+        config: of the data.
+        vocab_size: the model's; None where there is no model.
+    """
+    check_batch(config)
+    tokenizer = check_tokenizer(config, vocab_size)
     check_dataloader(config)
     check_mixture(config)
+    return tokenizer
 
 
 def _require(key: str, value: object, holds: bool, rule: str) -> None:

@@ -5,6 +5,7 @@ Each rule raises ConfigError with the key, its value, the rule and a fix: the de
 
 from math import gcd, lcm, prod
 
+from codetitan.config.data import global_rows
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.pipeline import is_looped, is_v_shaped
 from codetitan.models.code.stages import blocks_per_stage, modules_per_stage
@@ -70,16 +71,8 @@ def data_parallel_degree(config: Config, world_size: int) -> int:
 
 def check_batch(config: Config, world_size: int) -> None:
     """The global batch splits into microbatches over the data-parallel ranks, and those over the pipeline."""
-    dp = data_parallel_degree(config, world_size)
-    local, rows = config.training.local_batch_size, config.training.global_batch_size
-    if rows != -1 and rows % (local * dp):
-        step = local * dp
-        nearest = max(step, round(rows / step) * step)
-        per_rank = f"; or training.local_batch_size = {gcd(rows // dp, local)}" if rows % dp == 0 else ""
-        raise ConfigError(
-            f"training.global_batch_size = {rows} must be a multiple of training.local_batch_size · data-parallel "
-            f"degree = {local} · {dp} = {step}; nearest: {nearest}{per_rank}"
-        )
+    global_rows(config.training, data_parallel_degree(config, world_size))
+    local = config.training.local_batch_size
     p = config.parallelism
     if p.pipeline_parallel_degree > 1 and local % p.pipeline_parallel_microbatch_size:
         raise ConfigError(

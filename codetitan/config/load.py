@@ -3,7 +3,7 @@
 Needs neither torch nor torchtitan.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ class Setting:
 
     Attributes:
         value: as TOML gives it; text where it comes from the command line.
-        origin: the file, or "command line".
+        origin: the file, "command line" or, where Python gave it, "override".
         layer: rises with precedence: what is extended < file < command line.
     """
 
@@ -113,12 +113,12 @@ def _overrides(arguments: Sequence[str]) -> list[tuple[list[str], str]]:
     return parsed
 
 
-def load(config: Path, overrides: Sequence[str] = ()) -> Tree:
+def load(config: Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> Tree:
     """Reads a configuration: command line > file > what it extends.
 
     Args:
         config: the TOML file.
-        overrides: the rest of the command line, `--section.key VALUE …`.
+        overrides: the rest of the command line, `--section.key VALUE …`; or section.key → value, as TOML would give it.
 
     Returns:
         Nested tables of settings. Tables merge; everything else, lists of tables included, replaces.
@@ -130,8 +130,12 @@ def load(config: Path, overrides: Sequence[str] = ()) -> Tree:
     files = _chain(config.expanduser().resolve())
     for layer, (path, table) in enumerate(files):
         _lay_over(tree, table, _shown(path), layer)
-    for path_, text in _overrides(overrides):
-        _set(tree, path_, Setting(text, COMMAND_LINE, len(files)))
+    if isinstance(overrides, Mapping):
+        for key, value in overrides.items():
+            _set(tree, key.split("."), Setting(value, "override", len(files)))
+    else:
+        for names, text in _overrides(overrides):
+            _set(tree, names, Setting(text, COMMAND_LINE, len(files)))
     return tree
 
 

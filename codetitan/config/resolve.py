@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codetitan import device
-from codetitan.config import degrees, machine, rules, schema
+from codetitan.config import data, degrees, machine, rules, schema
 from codetitan.config.load import Tree, load
 from codetitan.models.code.spec import model_spec
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss
@@ -82,8 +82,7 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
     dp = degrees.data_parallel_degree(config, world_size)
     if config.training.global_batch_size == -1:
         adapted["training.global_batch_size"] = "codetitan: local_batch_size · data-parallel degree"
-    rows = config.training.global_batch_size
-    rows = config.training.local_batch_size * dp if rows == -1 else rows
+    rows = data.global_rows(config.training, dp)
     shape = config.model.shape()
     seed = config.debug.seed
     assert seed is not None, "checked by codetitan.config.rules"

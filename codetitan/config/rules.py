@@ -28,8 +28,6 @@ _NOT_NEGATIVE: tuple[Callable[[float], bool], str] = (lambda x: x >= 0, "must no
 _SHARE: tuple[Callable[[float], bool], str] = (lambda x: 0 <= x <= 1, "must lie between 0 and 1")
 _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "training.steps": _AT_LEAST_ONE,
-    "training.seq_len": (lambda x: x >= 2, "must be at least 2"),
-    "training.local_batch_size": _AT_LEAST_ONE,
     "training.max_norm": _POSITIVE,
     "training.gc_freq": _AT_LEAST_ONE,
     "optimizer.lr": _POSITIVE,
@@ -131,12 +129,11 @@ def check_ranges(config: Config) -> None:
     betas = config.optimizer.betas
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         raise ConfigError(f"optimizer.betas = {betas} must be two numbers from 0 to below 1, such as [0.9, 0.95]")
-    for key, degree in (
-        ("training.global_batch_size", config.training.global_batch_size),
-        ("parallelism.data_parallel_shard_degree", config.parallelism.data_parallel_shard_degree),
-    ):
-        if degree != -1 and degree < 1:
-            raise ConfigError(f"{key} = {degree} must be at least 1, or -1 to have it worked out")
+    degree = config.parallelism.data_parallel_shard_degree
+    if degree != -1 and degree < 1:
+        raise ConfigError(
+            f"parallelism.data_parallel_shard_degree = {degree} must be at least 1, or -1 to have it worked out"
+        )
 
 
 def check_optimizer(config: Config) -> None:
@@ -175,7 +172,7 @@ def check(config: Config, world_size: int) -> None:
     """Runs every rule that needs nothing but the configuration and the number of processes."""
     check_ranges(config)
     model.check_model(config)
-    data.check(config)
+    data.check(config, config.model.shape().vocab_size)
     degrees.check(config, world_size)
     model.check_rope(config)
     model.check_flex_options(config)

@@ -15,6 +15,8 @@ from codetitan.config.choice import Choice
 from codetitan.config.load import Setting, Tree
 from codetitan.errors import ConfigError, did_you_mean
 
+_CLOSE = 0.7  # of difflib: a name so like another is taken for a slip in it
+
 NONE = "none"  # TOML has no null: a key that may be None takes this word
 
 
@@ -58,7 +60,7 @@ def _all_keys(cls: type, prefix: str = "") -> Iterator[str]:
 def _unknown(key: str, known: list[str], root: type, setting: "Setting | Tree") -> ConfigError:
     """A key that nobody knows: suggests a neighbour, else the same name in another section."""
     section, _, name = key.rpartition(".")
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=_CLOSE)
     if close:
         hint = f'; did you mean "{section}.{close[0]}"?' if section else f'; did you mean "{close[0]}"?'
     else:
@@ -69,6 +71,24 @@ def _unknown(key: str, known: list[str], root: type, setting: "Setting | Tree") 
         hint = f'; did you mean "{elsewhere[0]}"?' if elsewhere else has
     origin = f" ({setting.origin})" if isinstance(setting, Setting) else ""
     return ConfigError(f"{key}{origin}: unknown key{hint}")
+
+
+def only(tree: Tree, known: list[str], section: str, root: type) -> Tree:
+    """Returns the settings of the known keys; the others are somebody else's, as the trainer's are to the data.
+
+    Args:
+        tree: of a section.
+        known: its keys that are wanted.
+        section: its own key, "" for the whole configuration.
+        root: the dataclass of the whole configuration, for suggestions.
+
+    Raises:
+        ConfigError: a key so close to a known one that it will be meant.
+    """
+    for name, setting in tree.items():
+        if name not in known and difflib.get_close_matches(name, known, n=1, cutoff=_CLOSE):
+            raise _unknown(f"{section}.{name}" if section else name, known, root, setting)
+    return {name: setting for name, setting in tree.items() if name in known}
 
 
 def _wrong(key: str, setting: Setting, rule: str) -> ConfigError:

@@ -1,15 +1,17 @@
-"""torchtitan's tokenizer interface over `codetitan.tokenizer.encoding`, with the sentinels of a dialect."""
+"""A tokenizer of any kind with the sentinels of a dialect; torchtitan's form of it is in `codetitan.training`."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codetitan.data.pieces.dialects import DIALECTS, dialect_of, resolve
 from codetitan.errors import ConfigError, did_you_mean
-from codetitan.titan import BaseTokenizer, logger
 from codetitan.tokenizer.encoding import open_encoding
 
+logger = logging.getLogger("codetitan")  # what a person sees of a run: codetitan/train.py
 
-class CodeTokenizer(BaseTokenizer):
+
+class CodeTokenizer:
     """A tokenizer and its dialect.
 
     Args:
@@ -26,14 +28,13 @@ class CodeTokenizer(BaseTokenizer):
         ConfigError: there is no such tokenizer or dialect, or they do not fit each other.
     """
 
-    @dataclass(kw_only=True, slots=True)
-    class Config(BaseTokenizer.Config):
+    @dataclass(kw_only=True)
+    class Config:
         dialect: str | None = None
         """Token family: starcoder, starcoder2, qwen2.5-coder, deepseek-coder or codellama; None: the one whose
         sentinels the tokenizer has, else starcoder, appended."""
 
     def __init__(self, config: Config, *, tokenizer_path: str) -> None:
-        super().__init__()
         self.encoding = open_encoding(tokenizer_path)
         if config.dialect is not None and config.dialect not in DIALECTS:
             raise ConfigError(

@@ -10,8 +10,9 @@ import torch
 import torch.distributed as dist
 
 from codetitan.config.choice import Choice
+from codetitan.config.data import BatchConfig, DataConfig
 from codetitan.config.schema import HIDDEN
-from codetitan.data.rows.loader import CodeDataLoader, Served
+from codetitan.data.rows.loader import Served
 from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
 from codetitan.models.code.flavors import FLAVORS, Flavor
@@ -34,13 +35,14 @@ from codetitan.titan import (
     TrainingConfig,
     logger,
 )
-from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.tokenizer.encoding import absolute
 from codetitan.training.checkpoint import CodeCheckpoints
 from codetitan.training.compilation import Watch
 from codetitan.training.description import Description
+from codetitan.training.loader import TrainerDataLoader
 from codetitan.training.metrics import CodeMetrics
 from codetitan.training.optimizer import CodeLRSchedulers, CodeOptimizers
+from codetitan.training.tokenizer import TrainerTokenizer
 
 
 @dataclass(kw_only=True, slots=True)
@@ -142,19 +144,21 @@ class CodeTrainer(Trainer):
     class Config(Trainer.Config):
         model: ModelConfig = field(default_factory=ModelConfig)
         float8: Float8Config = field(default_factory=Float8Config)
-        hf_assets_path: str = "code-32k"
+        hf_assets_path: str = DataConfig.hf_assets_path
         """The tokenizer: a folder with a tokenizer.json, a .json or .tiktoken file, a shipped name or tiktoken's."""
 
         dump_folder: str = "outputs"
         """Where the run leaves its checkpoints, logs and metrics."""
 
         metrics: CodeMetrics.Config = field(default_factory=CodeMetrics.Config)
-        tokenizer: CodeTokenizer.Config = field(default_factory=CodeTokenizer.Config)
-        dataloader: CodeDataLoader.Config = field(default_factory=CodeDataLoader.Config)
+        tokenizer: TrainerTokenizer.Config = field(default_factory=TrainerTokenizer.Config)
+        dataloader: TrainerDataLoader.Config = field(default_factory=TrainerDataLoader.Config)
         optimizer: CodeOptimizers.Config = field(default_factory=CodeOptimizers.Config)
         lr_scheduler: CodeLRSchedulers.Config = field(default_factory=CodeLRSchedulers.Config)
         # CUDA graphs are off until they are measured with document masks; torchtitan has them on.
-        training: CodeTrainingConfig = field(default_factory=lambda: CodeTrainingConfig(disable_cuda_graphs=True))
+        training: CodeTrainingConfig = field(
+            default_factory=lambda: CodeTrainingConfig(disable_cuda_graphs=True, **dataclasses.asdict(BatchConfig()))
+        )
         # torchtitan's 100 s after the first step are short for a save to slow storage, during which the others wait.
         comm: CommConfig = field(default_factory=lambda: CommConfig(train_timeout_seconds=600))
         checkpoint: CodeCheckpoints.Config = field(default_factory=CodeCheckpoints.Config)
@@ -309,7 +313,7 @@ class CodeTrainer(Trainer):
 
 
 HIDDEN[CodeTrainer.Config] = frozenset({"model_spec", "override", "validator"})
-HIDDEN[CodeDataLoader.Config] = frozenset({"dataset", "dataset_path", "rows"})
+HIDDEN[TrainerDataLoader.Config] = frozenset({"dataset", "dataset_path", "rows"})
 HIDDEN[CodeCheckpoints.Config] = frozenset({"create_seed_checkpoint"})  # initial values need none: init.py
 HIDDEN[CodeMetrics.Config] = frozenset(
     {"disable_color_printing", "save_for_all_ranks"}

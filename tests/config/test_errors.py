@@ -9,13 +9,17 @@ import pytest
 from codetitan.config.data import check_sources
 from codetitan.config.machine import check_dump_folder, check_float8
 from codetitan.config.resolve import resolve
+from codetitan.data.pieces import dialects
+from codetitan.data.sources.open import SOURCE_TYPES
 from codetitan.errors import ConfigError
+from codetitan.models.code import flavors
 from codetitan.models.code.float8 import Float8Config
 from codetitan.training.trainer import CodeTrainer
 from tests.conftest import REPOSITORY, as_arguments, run_train
 
 DEBUG = REPOSITORY / "train_configs" / "debug.toml"
-FLAVORS = "debug, 20m, 70m, 200m, 350m, 700m, 1_3b, 3b, 7b, 15b"
+# Lists of names, which grow: what is tested is that they are shown.
+FLAVORS, DIALECTS, SOURCES = ", ".join(flavors.FLAVORS), ", ".join(dialects.DIALECTS), ", ".join(sorted(SOURCE_TYPES))
 
 FP8 = {"float8.recipe": "tensorwise", "float8.skip_small_layers": "false", "training.mixed_precision_param": "bfloat16"}
 
@@ -258,7 +262,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "load_only, async_mode, export_every_k"),
     # data and folders
     ({"dataloader.sources": "python_stdlib"}, 1,
-     "dataloader.sources.0.type = python_stdlib (command line) must be one of directory, huggingface, jsonl, parquet, python-stdlib; did you mean "
+     f"dataloader.sources.0.type = python_stdlib (command line) must be one of {SOURCES}; did you mean "
      '"python-stdlib"?'),
     ({"dataloader.sources": "directory"}, 1, "dataloader.sources.0.path: missing; must be a string"),
     ({"dataloader.sources": "[]"}, 1,
@@ -282,7 +286,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"dataloader.workers": -1}, 1, "dataloader.workers = -1 must not be negative"),
     ({"dataloader.block": 0}, 1, "dataloader.block = 0 must be at least 1"),
     ({"tokenizer.dialect": "qwen2.5"}, 1,
-     'tokenizer.dialect = "qwen2.5" must be one of starcoder, starcoder2, qwen2.5-coder, deepseek-coder, codellama; did you '
+     f'tokenizer.dialect = "qwen2.5" must be one of {DIALECTS}; did you '
      'mean "qwen2.5-coder"?'),
     ({"tokenizer.dialect": "starcoder2"}, 1,
      "model.vocab_size = 32768 must hold the 32768 ids of the tokenizer code-32k and the 2 sentinels of starcoder2; set it "
@@ -350,7 +354,7 @@ IN_A_FILE = [
     ("[training]\nsteps = {a = 1}", "training.steps: must be a whole number, not a table"),
     ("[optimizer]\nbetas = 0.9", "optimizer.betas = 0.9 (run.toml) must be a list of numbers"),
     ("[optimizer]\nbetas = ['a', 'b']", 'optimizer.betas.0 = "a" (run.toml) must be a number'),
-    ("[[dataloader.sources]]\npath = 'x'", "dataloader.sources.0.type: missing; must be one of directory, huggingface, jsonl, parquet, python-stdlib"),
+    ("[[dataloader.sources]]\npath = 'x'", f"dataloader.sources.0.type: missing; must be one of {SOURCES}"),
     ("[[dataloader.sources]]\ntype = 'directory'\npath = 3", "dataloader.sources.0.path = 3 (run.toml) must be a string"),
     ("[[dataloader.sources]]\ntype = 'directory'\npaht = 'x'",
      'dataloader.sources.0.paht (run.toml): unknown key; did you mean "dataloader.sources.0.path"?'),
@@ -368,7 +372,7 @@ IN_A_FILE = [
     ("[dataloader.sources]\ntype = 'directory'",
      "dataloader.sources: must be a list of tables; write [[dataloader.sources]]"),
     ("[[dataloader.sources]]\ntype = ['directory']",
-     "dataloader.sources.0.type = ['directory'] (run.toml) must be one of directory, huggingface, jsonl, parquet, python-stdlib; did you mean "
+     f"dataloader.sources.0.type = ['directory'] (run.toml) must be one of {SOURCES}; did you mean "
      '"directory"?'),
     ("[activation_checkpoint]\nname = ['full']",
      "activation_checkpoint.name = ['full'] (run.toml) must be one of full, memory-budget, none, selective; did you mean \"full\"?"),

@@ -15,8 +15,8 @@ from codetitan.data.pieces.fim import FimConfig
 from codetitan.data.pieces.maker import PieceMaker
 from codetitan.data.pieces.metadata import MetadataConfig
 from codetitan.data.rows.mixture import Component, Mixture
+from codetitan.data.rows.packing import IGNORE_INDEX
 from codetitan.data.rows.row import Packing, Row, RowState
-from codetitan.titan import IGNORE_INDEX
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
 

@@ -1,34 +1,32 @@
 """Composes sources, mixture, pieces, packing and rows into batches; owns the state and its resharding.
 
 Contract 1: a global batch has G rows, each its own endless stream; data-parallel rank r of R serves rows
-[r·G/R, (r+1)·G/R), microbatch by microbatch. Contract 3: the state is one int64 table, a line a row, sharded by row,
-so that the distributed checkpoint reshards it like a parameter. It travels with the batch that it follows, so preparing
-batches in the background changes nothing.
+[r·G/R, (r+1)·G/R), microbatch by microbatch. Contract 3: the state is one int64 table, a line a row, so that whoever
+saves it may shard it by row like a parameter. It travels with the batch that it follows, so preparing batches in the
+background changes nothing.
 """
 
-import hashlib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from typing import Annotated, TypedDict
 
 import numpy as np
 import torch
 
 from codetitan.config.choice import Choice
 from codetitan.data.language import LANGUAGES
-from codetitan.data.pieces.fim import FimConfig, grammar_versions
+from codetitan.data.pieces.fim import FimConfig
 from codetitan.data.pieces.maker import PieceMaker
 from codetitan.data.pieces.metadata import MetadataConfig
+from codetitan.data.rows import identity
 from codetitan.data.rows.background import in_background
 from codetitan.data.rows.mixture import Mixture, open_components
 from codetitan.data.rows.packing import Arrays, Sample, render
 from codetitan.data.rows.row import Packing, Row, RowState
 from codetitan.data.sources.open import SOURCE_TYPES, Source, SourceConfig, licences_of, source_from_text
 from codetitan.errors import ConfigError
-from codetitan.titan import BaseDataLoader, DeviceMesh, DTensor, Shard
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
 
@@ -47,13 +45,22 @@ class Served:
     padding: int
 
 
-# Rises when the same configuration and corpus give other tokens than before (tests/data/rows/test_loader.py pins them).
-VERSION = 1
-
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
 
 
-class CodeDataLoader(BaseDataLoader):
+class State(TypedDict):
+    """Where a loader stands: after the last batch that was taken, not the last that was prepared.
+
+    Attributes:
+        rows: int64 (rows, n), a RowState a line.
+        identity: what it belongs to (`identity.describe`).
+    """
+
+    rows: torch.Tensor
+    identity: str
+
+
+class CodeDataLoader:
     """Yields `({"input": int64 (B, L), "positions": int64 (B, L)}, labels: int64 (B, L))` for ever; a row whose sources
     have all served their epochs is padding, and when all rows are (`exhausted`, on every rank) the data has ended.
 
@@ -64,14 +71,15 @@ class CodeDataLoader(BaseDataLoader):
         tokenizer: text to ids, and the dialect.
         seq_len: L, tokens a sample.
         local_batch_size: B, rows a microbatch.
-        snapshot_every_n_steps: torchtitan passes it; the state here is always at hand.
+        rows: G, rows of the global batch, a multiple of R·B; None: R·B.
 
     Raises:
         ConfigError: there is no corpus, or none of it can be used.
     """
 
-    @dataclass(kw_only=True, slots=True)
-    class Config(BaseDataLoader.Config):
+    # No slots: torchtitan's form (training/loader.py) has slots of its own, and Python lays out only one base's.
+    @dataclass(kw_only=True)
+    class Config:
         sources: Annotated[list[SourceConfig], Choice("type", SOURCE_TYPES, word=source_from_text)] = field(
             default_factory=list
         )
@@ -95,9 +103,6 @@ class CodeDataLoader(BaseDataLoader):
         prefetch: int = 4
         """Microbatches prepared ahead, where there are workers."""
 
-        rows: int | None = None
-        """G, the rows of the global batch; filled in from `training.global_batch_size`."""
-
     def __init__(
         self,
         config: Config,
@@ -107,18 +112,17 @@ class CodeDataLoader(BaseDataLoader):
         tokenizer: CodeTokenizer,
         seq_len: int,
         local_batch_size: int,
-        snapshot_every_n_steps: int | None = None,
+        rows: int | None = None,
     ) -> None:
         self.config = config
         self.tokenizer = tokenizer
-        self.rows = local_batch_size * dp_world_size if config.rows is None else config.rows
-        assert self.rows % (local_batch_size * dp_world_size) == 0, "checked by codetitan.config.rules"
+        self.rows = local_batch_size * dp_world_size if rows is None else rows
+        assert self.rows % (local_batch_size * dp_world_size) == 0, "checked by codetitan.config.data.global_rows"
         self.microbatches = self.rows // (local_batch_size * dp_world_size)  # of a step, on this rank
         self._first_row = dp_rank * (self.rows // dp_world_size)
         self._batch_size = local_batch_size
         self._seq_len = seq_len
         self._pad = tokenizer.sentinels.pad
-        self._mesh: DeviceMesh | None = None
         together = config.metadata.files_per_repository if config.metadata.repository_level else 1
         components = open_components(config.sources, together=together)
         self.mixture = Mixture(
@@ -130,7 +134,7 @@ class CodeDataLoader(BaseDataLoader):
             rows=self.rows,
             repository_level=config.metadata.repository_level,
         )
-        self._identity = self._describe(tokenizer)
+        self._identity = identity.describe(config, components, tokenizer, rows=self.rows, seq_len=seq_len)
         self._licences: dict[str, dict[str, int]] | None = None
         self._states = [RowState.start(len(components))] * (self.rows // dp_world_size)
 
@@ -144,10 +148,6 @@ class CodeDataLoader(BaseDataLoader):
         if self._licences is None:
             self._licences = {source.name: dict(licences_of(source, at_most=256)) for source in self.sources}
         return self._licences
-
-    def place(self, batch_mesh: DeviceMesh | None) -> None:
-        """Sets the mesh over which `state_dict` shards the rows; None where there is one data-parallel rank."""
-        self._mesh = batch_mesh
 
     def __iter__(self) -> Iterator[Batch]:
         batches = self._batches()
@@ -227,41 +227,36 @@ class CodeDataLoader(BaseDataLoader):
             sources[name] = sources.get(name, 0) + tokens
         return Served(sources, {language: tokens for language, tokens in languages if tokens}, numbers[-1])
 
-    def state_dict(self) -> dict[str, Any]:
-        """Returns `rows`: int64 (G, n), a RowState a line, sharded over the batch mesh; and what it belongs to."""
-        local = torch.tensor([state.to_list() for state in self._states], dtype=torch.int64)
-        table = local if self._mesh is None else DTensor.from_local(local, self._mesh, [Shard(0)], run_check=False)
-        return {"rows": table, "identity": json.dumps(self._identity)}
+    def state_dict(self) -> State:
+        """Returns where this rank's rows stand; `join` makes the state of all ranks of those of each."""
+        table = torch.tensor([state.to_list() for state in self._states], dtype=torch.int64)
+        return {"rows": table, "identity": self._identity}
 
-    def check_identity(self, saved_identity: str) -> None:
+    def check_identity(self, saved: str) -> None:
         """Compares what a state was saved for with what there is now.
 
         Raises:
             ConfigError: something has changed that would change the tokens; names it.
         """
-        saved = json.loads(saved_identity)
-        changed = [
-            f"{name} was {saved.get(name)}, is {self._identity.get(name)}"
-            for name in {**saved, **self._identity}
-            if saved.get(name) != self._identity.get(name)
-        ]
-        if changed:
-            raise ConfigError(
-                f"the checkpoint's data can't be continued: {'; '.join(changed)}; restore it, set another dump_folder, "
-                "or start the data from its beginning, this once, with --checkpoint.exclude_from_loading dataloader"
-            )
+        identity.check(saved, self._identity)
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on from a saved state, saved at any data-parallel degree.
+    def load_state_dict(self, state_dict: State) -> None:
+        """Goes on from a saved state: this rank's own, or that of all ranks, of any data-parallel degree.
 
         Raises:
-            ConfigError: the corpus, the seed, the tokenizer or another part of what makes the tokens is not the saved.
+            ConfigError: the corpus, the seed, the tokenizer or another part of what makes the tokens is not the saved;
+                or it is the state of a single rank of another degree.
         """
         self.check_identity(state_dict["identity"])
-        table = state_dict["rows"]
-        local = table.to_local() if isinstance(table, DTensor) else table
-        n = len(self.mixture.components)
-        self._states = [RowState.from_list(line, n) for line in local.tolist()]
+        table, n = state_dict["rows"], len(self._states)
+        if len(table) == self.rows:
+            table = table[self._first_row : self._first_row + n]
+        if len(table) != n:
+            raise ConfigError(
+                f"the state has {len(table)} rows, this rank serves {n} of {self.rows}; join the states of all ranks"
+            )
+        components = len(self.mixture.components)
+        self._states = [RowState.from_list(line, components) for line in table.tolist()]
 
     def summary(self) -> str:
         """Returns e.g. `python-stdlib: 704 documents, 11.2 MB (left out: 3 empty)`, sources joined with `; `."""
@@ -271,38 +266,19 @@ class CodeDataLoader(BaseDataLoader):
             for source in self.sources
         )
 
-    def _describe(self, tokenizer: CodeTokenizer) -> dict[str, Any]:
-        """What the row states belong to: changing any of it between save and resume would serve other tokens."""
-        digest = hashlib.sha256("".join(source.fingerprint for source in self.sources).encode()).hexdigest()
-        count = sum(component.n_documents or 0 for component in self.mixture.components)
-        config = self.config
-        syntax = config.fim.rate and config.fim.spans.syntax
-        return {
-            "codetitan's data path": VERSION,
-            **({"the grammars": grammar_versions()} if syntax else {}),
-            "the corpus": f"{count} documents ({digest[:12]})",
-            **{
-                f"dataloader.sources.{i}.{name}": getattr(source, name)
-                for i, source in enumerate(config.sources)
-                for name in ("weight", "epochs", "max_documents", "languages")
-            },
-            "dataloader.seed": config.seed,
-            "training.global_batch_size": self.rows,
-            "training.seq_len": self._seq_len,
-            "the tokenizer": tokenizer.fingerprint,
-            "tokenizer.dialect": tokenizer.sentinels.dialect.name,
-            "dataloader.packing": config.packing,
-            "dataloader.block": config.block,
-            **_flat("dataloader.metadata", asdict(config.metadata)),
-            **_flat("dataloader.fim", asdict(config.fim)),
-        }
 
+def join(states: Sequence[State]) -> State:
+    """Returns the state of all ranks, from which loaders of any data-parallel degree go on.
 
-def _flat(prefix: str, table: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in table.items():
-        flat |= _flat(f"{prefix}.{name}", value) if isinstance(value, dict) else {f"{prefix}.{name}": value}
-    return flat
+    Args:
+        states: of every rank, in their order, after the same step.
+
+    Raises:
+        ValueError: they are of different corpora or configurations.
+    """
+    if len({state["identity"] for state in states}) != 1:
+        raise ValueError("the states are not of one run: their identities differ")
+    return {"rows": torch.cat([state["rows"] for state in states]), "identity": states[0]["identity"]}
 
 
 def _left_out(dropped: dict[str, int]) -> str:

@@ -6,6 +6,7 @@ once an epoch, for any G, and what a row is dealt depends on nothing but (seed, 
 """
 
 import contextlib
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from codetitan.data.order import key, permute, uniform
 from codetitan.data.pieces.maker import Piece, PieceMaker
 from codetitan.data.sources.open import Source, SourceConfig, check_usable, open_source
 from codetitan.errors import ConfigError
-from codetitan.titan import logger
+
+logger = logging.getLogger("codetitan")  # what a person sees of a run: codetitan/train.py
 
 
 class DataError(RuntimeError):

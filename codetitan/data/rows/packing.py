@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from codetitan.data.pieces.maker import Piece, Role
-from codetitan.titan import IGNORE_INDEX
 
 Int64s = npt.NDArray[np.int64]
+
+IGNORE_INDEX = -100  # the label that torch's cross entropy, and so torchtitan's, passes over
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ run reads again from the beginning up to where it was; and that the corpus has c
 """
 
 import hashlib
+import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,8 @@ import numpy.typing as npt
 from codetitan.data.document import Document, Dropped, EndOfStream
 from codetitan.data.sources.records import Columns, to_document
 from codetitan.errors import ConfigError
-from codetitan.titan import logger
+
+logger = logging.getLogger("codetitan")  # what a person sees of a run: codetitan/train.py
 
 WINDOW_BYTES = 1 << 30
 """Texts that are kept behind the furthest document, in characters: a slow row finds its document there."""

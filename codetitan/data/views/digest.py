@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from codetitan.config.resolve import Resolved
-from codetitan.data.rows.loader import Batch, CodeDataLoader
+from codetitan.data.rows.loader import Batch, CodeDataLoader, join
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
@@ -37,6 +37,7 @@ def open_loaders(resolved: Resolved, dp_degree: int, option: str = "--dp-degree"
             tokenizer=tokenizer,
             seq_len=config.training.seq_len,
             local_batch_size=batch,
+            rows=rows,
         )
         for rank in range(dp_degree)
     ]
@@ -58,10 +59,9 @@ def global_batches(loaders: list[CodeDataLoader]) -> Iterator[tuple[torch.Tensor
 
 def reshard(loaders: list[CodeDataLoader], others: list[CodeDataLoader]) -> None:
     """Lets `others`, of any data-parallel degree, go on where `loaders` stand."""
-    states = [loader.state_dict() for loader in loaders]
-    table = torch.cat([state["rows"] for state in states])
-    for other, rows in zip(others, table.chunk(len(others)), strict=True):
-        other.load_state_dict({"rows": rows, "identity": states[0]["identity"]})
+    state = join([loader.state_dict() for loader in loaders])
+    for other in others:
+        other.load_state_dict(state)
 
 
 def digests(

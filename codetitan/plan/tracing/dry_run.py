@@ -11,10 +11,10 @@ from unittest import mock
 
 import torch.distributed as dist
 
-from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.models.code.model import CodeModel
 from codetitan.titan import BaseDataLoader, FakeTensorMode, _clear_sharding_prop_cache
 from codetitan.training.checkpoint import CodeCheckpoints
+from codetitan.training.loader import TrainerDataLoader
 from codetitan.training.metrics import CodeMetrics
 from codetitan.training.trainer import CodeTrainer
 
@@ -23,7 +23,7 @@ class _NoData(BaseDataLoader):
     """Takes the loader's place: the set-up needs no corpus."""
 
     @dataclass(kw_only=True, slots=True)
-    class Config(CodeDataLoader.Config):
+    class Config(TrainerDataLoader.Config):
         pass
 
     def __init__(self, config: Config, **_: Any) -> None:

@@ -80,6 +80,5 @@ def test_unknown_dialect() -> None:
     with pytest.raises(ConfigError) as error:
         CodeTokenizer(CodeTokenizer.Config(dialect="starcodr"), tokenizer_path="code-32k")
     assert str(error.value) == (
-        'tokenizer.dialect = "starcodr" must be one of starcoder, starcoder2, qwen2.5-coder, deepseek-coder, '
-        'codellama; did you mean "starcoder"?'
+        f'tokenizer.dialect = "starcodr" must be one of {", ".join(DIALECTS)}; did you mean "starcoder"?'
     )

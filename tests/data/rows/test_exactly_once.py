@@ -26,7 +26,7 @@ def epoch(
 ) -> list[tuple[str, list[int]]]:
     """The runs of an epoch with their documents' names, from every row until it has nothing left."""
     source.epochs = 1
-    config = CodeDataLoader.Config(sources=[source], rows=rows, workers=0, **options)
+    config = CodeDataLoader.Config(sources=[source], workers=0, **options)
     found = []
     for rank in range(rows):
         batches, samples = (
@@ -140,7 +140,7 @@ def test_shares_of_languages_in_one_corpus(
 ) -> None:
     shares = {"python": 0.5, "c++": 0.3, "javascript": 0.2}
     source = Jsonl(path=str(four_languages[0]), languages=shares)
-    config = CodeDataLoader.Config(sources=[source], rows=16, workers=0, block=8)
+    config = CodeDataLoader.Config(sources=[source], workers=0, block=8)
     loader = CodeDataLoader(config, dp_world_size=1, dp_rank=0, tokenizer=tokenizer, seq_len=512, local_batch_size=16)
     batches = iter(loader)
     for _ in range(150):

@@ -80,7 +80,7 @@ def test_pieces_are_at_least_two_tokens(tokenizer: CodeTokenizer, seq_len: int) 
 
 
 def serve(tokenizer: CodeTokenizer, source: Any, *, steps: int, seq_len: int = 128) -> CodeDataLoader:
-    config = CodeDataLoader.Config(sources=[source], rows=2, fim=FimConfig(rate=0.5), workers=1)
+    config = CodeDataLoader.Config(sources=[source], fim=FimConfig(rate=0.5), workers=1)
     loader = CodeDataLoader(
         config, dp_world_size=1, dp_rank=0, tokenizer=tokenizer, seq_len=seq_len, local_batch_size=2
     )
@@ -125,7 +125,7 @@ def test_broken_lines_are_counted_with_their_place(
 def test_a_corpus_that_changes_under_a_running_job(tokenizer: CodeTokenizer, tmp_path: Path, workers: int) -> None:
     file = tmp_path / "a.jsonl"
     file.write_text("".join(json.dumps({"text": f"x{i} = {i}\n" * 20}) + "\n" for i in range(500)))
-    config = CodeDataLoader.Config(sources=[Jsonl(path=str(file))], rows=1, workers=workers)
+    config = CodeDataLoader.Config(sources=[Jsonl(path=str(file))], workers=workers)
     loader = CodeDataLoader(config, dp_world_size=1, dp_rank=0, tokenizer=tokenizer, seq_len=128, local_batch_size=1)
     batches = iter(loader)
     next(batches)

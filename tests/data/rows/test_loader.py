@@ -13,7 +13,8 @@ import torch
 
 from codetitan.data.pieces.fim import FimConfig, SpanConfig
 from codetitan.data.pieces.metadata import MetadataConfig
-from codetitan.data.rows.loader import VERSION, CodeDataLoader
+from codetitan.data.rows.identity import VERSION
+from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.data.sources.open import Directory, HuggingFace, PythonStdlib, SourceConfig
 from codetitan.data.views.digest import global_batches, reshard
 from codetitan.errors import ConfigError
@@ -37,7 +38,7 @@ def loader(
     rows: int = ROWS,
     **options: Any,
 ) -> CodeDataLoader:
-    config = CodeDataLoader.Config(**{**EVERYTHING, "rows": rows, "workers": 0, **options})
+    config = CodeDataLoader.Config(**{**EVERYTHING, "workers": 0, **options})
     return CodeDataLoader(
         config,
         dp_world_size=R,
@@ -45,6 +46,7 @@ def loader(
         tokenizer=tokenizer,
         seq_len=SEQ_LEN,
         local_batch_size=microbatch or rows // R,
+        rows=rows,
     )
 
 
@@ -254,7 +256,7 @@ def test_summary(tokenizer: CodeTokenizer) -> None:
 
 
 def test_the_tokens_of_a_version_are_fixed(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
-    """If this fails, the same TOML gives other tokens than before: raise VERSION in data/rows/loader.py, so that no
+    """If this fails, the same TOML gives other tokens than before: raise VERSION in data/rows/identity.py, so that no
     run goes on with them unnoticed, and pin the new ones here."""
     for i in range(20):
         (tmp_path / f"f{i}.py").write_text("".join(f"def f{i}_{j}(x):\n    return x + {j}\n\n" for j in range(1 + i)))

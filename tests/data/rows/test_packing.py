@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codetitan.data.pieces.maker import Piece, Role
-from codetitan.data.rows.packing import Part, best_fit, of_middle, render
-from codetitan.titan import IGNORE_INDEX
+from codetitan.data.rows.packing import IGNORE_INDEX, Part, best_fit, of_middle, render
 
 
 def piece(ids: list[int], roles: tuple[tuple[Role, int], ...] = ()) -> Piece:

@@ -1,0 +1,87 @@
+"""What a loader's state belongs to: whatever of it changes between save and resume would serve other tokens."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from codetitan.data.pieces.fim import grammar_versions
+from codetitan.data.rows.mixture import Component
+from codetitan.errors import ConfigError
+from codetitan.tokenizer.code_tokenizer import CodeTokenizer
+
+if TYPE_CHECKING:
+    from codetitan.data.rows.loader import CodeDataLoader
+
+# Rises when the same configuration and corpus give other tokens than before (tests/data/rows/test_loader.py pins them).
+VERSION = 1
+
+
+def describe(
+    config: "CodeDataLoader.Config",
+    components: Sequence[Component],
+    tokenizer: CodeTokenizer,
+    *,
+    rows: int,
+    seq_len: int,
+) -> str:
+    """Returns all that decides the tokens of a loader, as JSON: what changed → as a person would name it.
+
+    Args:
+        config: what is served.
+        components: of the mixture; their sources' fingerprints stand for the corpus.
+        tokenizer: and its dialect.
+        rows: G.
+        seq_len: L.
+    """
+    sources = {id(component.source): component.source for component in components}.values()
+    digest = hashlib.sha256("".join(source.fingerprint for source in sources).encode()).hexdigest()
+    count = sum(component.n_documents or 0 for component in components)
+    syntax = config.fim.rate and config.fim.spans.syntax
+    identity: dict[str, Any] = {
+        "codetitan's data path": VERSION,
+        **({"the grammars": grammar_versions()} if syntax else {}),
+        "the corpus": f"{count} documents ({digest[:12]})",
+        **{
+            f"dataloader.sources.{i}.{name}": getattr(source, name)
+            for i, source in enumerate(config.sources)
+            for name in ("weight", "epochs", "max_documents", "languages")
+        },
+        "dataloader.seed": config.seed,
+        "training.global_batch_size": rows,
+        "training.seq_len": seq_len,
+        "the tokenizer": tokenizer.fingerprint,
+        "tokenizer.dialect": tokenizer.sentinels.dialect.name,
+        "dataloader.packing": config.packing,
+        "dataloader.block": config.block,
+        **_flat("dataloader.metadata", asdict(config.metadata)),
+        **_flat("dataloader.fim", asdict(config.fim)),
+    }
+    return json.dumps(identity)
+
+
+def check(saved: str, here: str) -> None:
+    """Compares what a state was saved for with what there is now, both from `describe`.
+
+    Raises:
+        ConfigError: something has changed that would change the tokens; names it.
+    """
+    before, now = json.loads(saved), json.loads(here)
+    changed = [
+        f"{name} was {before.get(name)}, is {now.get(name)}"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]
+    if changed:
+        raise ConfigError(
+            f"the checkpoint's data can't be continued: {'; '.join(changed)}; restore it, set another dump_folder, "
+            "or start the data from its beginning, this once, with --checkpoint.exclude_from_loading dataloader"
+        )
+
+
+def _flat(prefix: str, table: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        flat |= _flat(f"{prefix}.{name}", value) if isinstance(value, dict) else {f"{prefix}.{name}": value}
+    return flat

@@ -1,0 +1,70 @@
+"""The loader in the form that torchtitan's trainer builds, and whose state the distributed checkpoint shards by row."""
+
+from dataclasses import dataclass
+
+from codetitan.data.rows.loader import CodeDataLoader, State
+from codetitan.titan import BaseDataLoader, DeviceMesh, DTensor, Shard
+from codetitan.tokenizer.code_tokenizer import CodeTokenizer
+
+
+class TrainerDataLoader(CodeDataLoader, BaseDataLoader):
+    """`CodeDataLoader` with torchtitan's interface.
+
+    Args:
+        config: what to serve, and G.
+        dp_world_size: R, the data-parallel degree.
+        dp_rank: r.
+        tokenizer: text to ids, and the dialect.
+        seq_len: L, tokens a sample.
+        local_batch_size: B, rows a microbatch.
+        snapshot_every_n_steps: torchtitan passes it; the state here is always at hand.
+    """
+
+    @dataclass(kw_only=True, slots=True)
+    class Config(CodeDataLoader.Config, BaseDataLoader.Config):
+        rows: int | None = None
+        """G, the rows of the global batch; filled in from `training.global_batch_size`."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        dp_world_size: int,
+        dp_rank: int,
+        tokenizer: CodeTokenizer,
+        seq_len: int,
+        local_batch_size: int,
+        snapshot_every_n_steps: int | None = None,
+    ) -> None:
+        super().__init__(
+            config,
+            dp_world_size=dp_world_size,
+            dp_rank=dp_rank,
+            tokenizer=tokenizer,
+            seq_len=seq_len,
+            local_batch_size=local_batch_size,
+            rows=config.rows,
+        )
+        self._mesh: DeviceMesh | None = None
+
+    def place(self, batch_mesh: DeviceMesh | None) -> None:
+        """Sets the mesh over which `state_dict` shards the rows; None where there is one data-parallel rank."""
+        self._mesh = batch_mesh
+
+    def state_dict(self) -> State:
+        """Returns `rows`: int64 (G, n), a RowState a line, sharded over the batch mesh; and what it belongs to."""
+        state = super().state_dict()
+        if self._mesh is None:
+            return state
+        table = DTensor.from_local(state["rows"], self._mesh, [Shard(0)], run_check=False)
+        return {"rows": table, "identity": state["identity"]}
+
+    def load_state_dict(self, state_dict: State) -> None:
+        """Goes on from a saved state, saved at any data-parallel degree.
+
+        Raises:
+            ConfigError: the corpus, the seed, the tokenizer or another part of what makes the tokens is not the saved.
+        """
+        table = state_dict["rows"]
+        local = table.to_local() if isinstance(table, DTensor) else table
+        super().load_state_dict({"rows": local, "identity": state_dict["identity"]})
