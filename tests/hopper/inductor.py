@@ -101,7 +101,9 @@ def up_to_the_gpu() -> Iterator[list[Graph]]:
         run._boxed_call = True  # type: ignore[attr-defined]  # how aot_autograd knows that it takes a list
         return run
 
-    def compile_whole(model: Any, inputs: Any, inner_compile: Any = None, config_patches: Any = None, **rest: Any) -> Any:
+    def compile_whole(
+        model: Any, inputs: Any, inner_compile: Any = None, config_patches: Any = None, **rest: Any
+    ) -> Any:
         patches = {name: value for name, value in (config_patches or {}).items() if name not in _TIMED}
         return whole_compile_fx(model, inputs, compile_inner, patches, **rest)
 

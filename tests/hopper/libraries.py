@@ -8,6 +8,7 @@ import sysconfig
 from pathlib import Path
 
 HERE = Path(__file__).parent
+REPOSITORY = HERE.parent.parent
 
 # The CUDA headers of torch's wheels include this one of the compiler, which no wheel has.
 HOST_DEFINES = """
@@ -22,6 +23,15 @@ HOST_DEFINES = """
 #define CUDARTAPI
 #define CUDART_CB
 #define __inline__ inline
+"""
+
+# FlashAttention 3 as far as torch looks for it at a start; its kernels are called by no fake tensor.
+FLASH_ATTENTION_3 = """
+import torch
+
+library = torch.library.Library("flash_attn_3", "DEF")
+library.define("fwd(Tensor q) -> Tensor")
+library.define("bwd(Tensor q) -> Tensor")
 """
 
 
@@ -54,6 +64,8 @@ def build(folder: Path) -> dict[str, str]:
     (folder / "include" / "crt").mkdir(parents=True)
     (folder / "include" / "crt" / "host_defines.h").write_text(HOST_DEFINES)
     (folder / "lib").mkdir()
+    (folder / "packages").mkdir()
+    (folder / "packages" / "flash_attn_interface.py").write_text(FLASH_ATTENTION_3)
     for source, library in (("cudart.c", "cudart.so"), ("libcuda.c", "lib/libcuda.so.1")):
         include = [f"-I{folder / 'include'}", f"-I{headers}"]
         command = ["gcc", "-shared", "-fPIC", *include, "-o", str(folder / library), str(HERE / source)]
@@ -61,6 +73,7 @@ def build(folder: Path) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"} | {
         "LD_PRELOAD": str(folder / "cudart.so"),
         "LD_LIBRARY_PATH": str(folder / "lib"),
+        "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(folder / "packages"), os.environ.get("PYTHONPATH", "")]),
         "TRITON_CACHE_DIR": str(folder / "triton"),
         "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
         "OMP_NUM_THREADS": "1",

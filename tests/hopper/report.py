@@ -1,4 +1,4 @@
-"""What a simulated step was made of: graphs and kernels, as a worker writes them and a test reads them. No torch here."""
+"""What a simulated step was made of: graphs and kernels, from the process that saw them to the test that asks."""
 
 import dataclasses
 import json

@@ -1,23 +1,23 @@
-"""Simulates the trainer's step on one H100 of many: `python -m tests.hopper.step CONFIG WORLD_SIZE RANK OUT [--key VALUE …]`.
+"""Simulates the trainer's step on one H100 of many. One simulation a process: torch.compile counts in its own.
 
-A process of its own for each, for torch.compile, process groups and the libraries that show a GPU are a process's.
 The trainer, its meshes and its model are the real ones (codetitan.plan.dry_run); process groups and tensors are fake.
 Two microbatches, an optimizer step and a third microbatch are run.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from codetitan.config.resolve import resolve
+from codetitan.models.code.pipeline import is_copy
 from codetitan.plan.dry_run import build
 from codetitan.titan import FakeTensorMode, dynamo_counters
 from tests.hopper.inductor import up_to_the_gpu
+from tests.hopper.meta import counts_documents, describe_stages, offloads
 from tests.hopper.report import Report
 
-LAYERS = 3  # all blocks are alike, and compiled once; the first and the last differ for FSDP
+LAYERS = 2  # all blocks are alike, and compiled once; the first and the last differ for FSDP
 
 # A step needs no data, and no checkpoint to go on from.
 WITHOUT_DATA = ["--dataloader.sources", "python-stdlib", "--checkpoint.enable", "false"]
@@ -37,8 +37,7 @@ def microbatch(trainer: Any) -> None:
         trainer.forward_backward_step(input_dict=inputs, labels=labels, global_valid_tokens=tokens)
         return
     batches = [
-        batch(parallelism.pipeline_parallel_microbatch_size)
-        for _ in range(trainer.num_pipeline_parallel_microbatches)
+        batch(parallelism.pipeline_parallel_microbatch_size) for _ in range(trainer.num_pipeline_parallel_microbatches)
     ]
     trainer.forward_backward_step(
         input_dict=[inputs for inputs, _ in batches],
@@ -52,8 +51,21 @@ def simulate(file: Path, overrides: list[str], *, world_size: int, rank: int) ->
     resolved = resolve(file, [*WITHOUT_DATA, "--model.n_layers", str(LAYERS), *overrides], world_size=world_size)
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     unique_graphs = []
-    with up_to_the_gpu() as graphs, build(resolved.config, rank=rank, world_size=world_size, mode=mode) as trainer:
-        parameters = [parameter for part in trainer.model_parts for parameter in part.parameters()]
+    with (
+        offloads(),
+        up_to_the_gpu() as graphs,
+        build(resolved.config, rank=rank, world_size=world_size, mode=mode) as trainer,
+    ):
+        if trainer.parallel_dims.pp_enabled:
+            describe_stages(trainer)
+        if resolved.config.model.attention == "varlen":
+            counts_documents(trainer, mode)
+        parameters = [
+            parameter
+            for part in trainer.model_parts
+            for name, parameter in part.named_parameters()
+            if not is_copy(part, name)  # its gradient goes to the other end of the pipeline
+        ]
         attention = type(next(iter(trainer.model_parts[0].layers.values())).attention.inner_attention).__name__
         with mode:
             for last in (False, True, True):
@@ -71,12 +83,3 @@ def simulate(file: Path, overrides: list[str], *, world_size: int, rank: int) ->
         inner_attention=attention,
         adapted=resolved.adapted,
     )
-
-
-def main(config: str, world_size: str, rank: str, out: str, *overrides: str) -> None:
-    """Writes the report of `simulate` to `out`."""
-    simulate(Path(config), list(overrides), world_size=int(world_size), rank=int(rank)).write(Path(out))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
