@@ -7,6 +7,7 @@ configurations, each for itself, without loading them onto a GPU.
 
 import contextlib
 import copy
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -23,8 +24,9 @@ from tests.hopper.report import Graph, Kernel, Value
 # Both would time kernels to choose among them; without a GPU there is nothing to time.
 _TIMED = ("max_autotune", "coordinate_descent_tuning")
 
-_FLOAT8 = ("e4m3x2", "e5m2x2")  # of the conversions of PTX, cvt.rn.satfinite.e4m3x2.f32
-_MAX_NAN = ("max.NaN", "min.NaN")
+# PTX: a conversion to FP8, and a maximum or minimum that propagates NaN.
+_TO_FLOAT8 = re.compile(r"\bcvt\.rn\.satfinite\.(relu\.)?e[45]m[23]x2")
+_MAX_NAN = re.compile(r"\b(max|min)(\.ftz)?\.NaN")
 
 
 def _one_line(error: BaseException) -> str:
@@ -50,8 +52,8 @@ def _compiled(autotuner: Any) -> Iterator[Kernel]:
             target=target.rstrip(","),
             shared=binary.metadata.shared,
             cubin=len(binary.asm["cubin"]),
-            stores_float8=any(form in ptx for form in _FLOAT8),
-            max_nan=any(form in ptx for form in _MAX_NAN),
+            stores_float8=_TO_FLOAT8.search(ptx) is not None,
+            max_nan=_MAX_NAN.search(ptx) is not None,
         )
 
 
@@ -98,7 +100,7 @@ def up_to_the_gpu() -> Iterator[list[Graph]]:
         def run(arguments: list[Any]) -> Any:
             return torch.fx.Interpreter(runs).run(*arguments)
 
-        run._boxed_call = True  # type: ignore[attr-defined]  # how aot_autograd knows that it takes a list
+        run._boxed_call = True  # how aot_autograd knows that it takes a list
         return run
 
     def compile_whole(
