@@ -1,7 +1,7 @@
 """A Llama in plain PyTorch, as one would write it for one GPU without any framework: the second baseline.
 
-Weights in fp32, bf16 autocast, causal SDPA, fused AdamW and, where the configuration compiles, one `torch.compile` over
-model and loss. It reads random tokens: no document masks, no data loader.
+Weights in fp32, bf16 autocast with a residual stream in bf16 too, causal SDPA, fused AdamW and, where the configuration
+compiles, one `torch.compile` over model and loss. It reads random tokens: no document masks, no data loader.
 
 Shapes: `B` batch, `L` sequence, `D` model, `N` query heads, `K` key/value heads, `H` head, `V` vocabulary.
 """
@@ -74,6 +74,9 @@ class Llama(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         x_BLD = self.embedding(tokens[:, :-1])
+        if torch.is_autocast_enabled(x_BLD.device.type):
+            # Autocast leaves an embedding in fp32, and what is added to that is fp32: twice the bytes of codetitan's.
+            x_BLD = x_BLD.to(torch.get_autocast_dtype(x_BLD.device.type))
         for block in self.blocks:
             x_BLD = block(x_BLD, self.cos_LH, self.sin_LH)
         logits_BLV = self.head(self.norm(x_BLD))

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import throughput
+import throughput_plots
 import throughput_report as report
 import throughput_run
 from codetitan.errors import ConfigError
@@ -222,9 +223,9 @@ def test_report(tmp_path: Path) -> None:
 
 
 def test_labels_say_what_differs() -> None:
-    assert report.labels([row(), row(seq_len=8192)]) == ["codetitan · T 4096", "codetitan · T 8192"]
+    assert throughput_plots.labels([row(), row(seq_len=8192)]) == ["codetitan · T 4096", "codetitan · T 8192"]
     sizes = [row(), row(flavor="700m", micro_batch=4)]
-    assert report.labels(sizes, by_size=True) == ["codetitan", "codetitan"]
+    assert throughput_plots.labels(sizes, by_size=True) == ["codetitan", "codetitan"]
 
 
 def test_plain_model_has_the_shape_and_is_causal() -> None:
