@@ -22,6 +22,7 @@ TINY = (
     "--model.flavor", "debug", "--model.dim", "64", "--model.n_layers", "2", "--training.seq_len", "256",
 )  # fmt: skip
 _EMULATED = ("--float8.emulate", "true")
+SOURCES = ("--dataloader.sources", "python-stdlib")  # there everywhere, so every run of the day reads the same
 
 
 class Failed(Exception):
@@ -70,7 +71,7 @@ class Bench:
     def command(self, config: str, words: Sequence[str]) -> list[str]:
         """Returns the words of run_train.sh for a configuration of train_configs; a later word wins."""
         own = ["--metrics.log_freq", "1", "--metrics.enable_tensorboard", "false", "--checkpoint.enable", "false"]
-        own += ["--dataloader.sources", "python-stdlib", *words, *self.overrides]
+        own += [*SOURCES, *words, *self.overrides]
         if self.tiny:
             float8 = any(word.startswith("--float8.") for word in words) and not self.on_gpu
             own += [*TINY, *(_EMULATED if float8 else ())]

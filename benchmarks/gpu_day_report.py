@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import throughput_report
-from throughput_report import NONE, Row, plt
+from throughput_plots import NONE, Row, plt, write_plots
 
 
 def _switch_rows(rows: Sequence[Row]) -> list[Row]:
@@ -156,7 +156,7 @@ def write(folder: Path, run: Row, checks: Sequence[Row], rows: Sequence[Row], *,
     _replace(folder / "results.md", markdown(run, checks, rows))
     files = [folder / "results.json", folder / "results.md"]
     if plots:
-        files += throughput_report.write_plots(folder, run, rows)
+        files += write_plots(folder, run, rows)
         if compared(rows):
             files.append(folder / "switches.png")
             plot_switches(rows, files[-1])

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gpu_day_bench import TINY
+from gpu_day_bench import SOURCES, TINY
 from throughput_points import Checked, Point, check, mesh_overrides
 from throughput_run import REPOSITORY
 
@@ -26,7 +26,7 @@ class Row:
         words: overrides.
         trainer: codetitan or a baseline.
         gpus: how many it needs.
-        turn: of the default that switches are compared with, counted from 1; None for any other row.
+        turn: of the default that switches are compared with, counted from 1; 0 only to know its key; None for others.
     """
 
     group: str
@@ -130,7 +130,7 @@ def _sizes() -> list[Row]:
 
 
 def _baselines() -> list[Row]:
-    # Each with codetitan's own at the same settings, measured next to it.
+    # With codetitan's own at the same settings, which the sweep has measured if it was run.
     words = (*_DEFAULT, *_ac("none"))
     trainers = ("codetitan", "torchtitan", "pytorch")
     return [Row("baselines", f"350m, none, {trainer}", "code_350m", words, trainer) for trainer in trainers]
@@ -165,15 +165,16 @@ def checked(
 ) -> Checked:
     """Asks the rules about a row; `steps` are those of a run.
 
-    Every turn of the default has a key of its own, else rows with the same settings have the same key.
+    Rows with the same settings have the same key, but each turn of the default and each switch has its own: these are
+    compared with what was measured just before and after.
     """
-    words, config = (*row.words, *overrides), row.config
+    words, config = (*SOURCES, *row.words, *overrides), row.config
     if tiny:
         words, config = (*words, *TINY, *_TINY_BATCH), "debug"
         if "--float8.recipe" in words and not on_gpu:
             words = (*words, "--float8.emulate", "true", "--float8.skip_small_layers", "false")
     point = Point(row.name, row.trainer, REPOSITORY / "train_configs" / f"{config}.toml", words)
-    turn = {} if row.turn is None else {"turn": row.turn}
+    turn = {"turn": row.turn or 0} if row.group == "switches" else {}
     return check(point, row.gpus, steps, identity | turn)
 
 
