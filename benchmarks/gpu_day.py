@@ -121,7 +121,7 @@ class Day:
         if kept is None:
             return self._not_run.get(item.key, item.not_run("time"))
         named = kept | item.about
-        return named | {"settings": kept["settings"] | {"changed": item.about["name"]}} if "settings" in kept else named
+        return named | {"settings": kept["settings"] | {"label": item.about["name"]}} if "settings" in kept else named
 
     def step(self, item: Item) -> str:
         """Runs an item, or says why not; returns a line for the console."""

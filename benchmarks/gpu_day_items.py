@@ -62,7 +62,7 @@ def good(record: Record) -> bool:
 
 def expected_s(item: Item, records: Sequence[Record]) -> float:
     """Returns what the last similar one took: the same check, or a row of the same trainer, model and GPUs."""
-    names = ("kind", "name") if item.is_check else ("kind", "trainer", "model", "gpus")
+    names = ("kind", "tiny", "device", *(("name",) if item.is_check else ("trainer", "model", "gpus")))
     similar = [record for record in records if all(record.get(name) == item.about[name] for name in names)]
     last = max(similar, key=lambda record: record["ended"], default=None)
     return float(last["wall_s"]) if last else item.expected_s
@@ -104,9 +104,10 @@ def check_items(options: argparse.Namespace, overrides: Sequence[str], run: Reco
 
         needs_gpu = check.only_gpu and not on_gpu
         about = {"kind": "check", "name": check.name, "question": check.question}
+        about |= {"tiny": run["tiny"], "device": run["device"]["name"]}
         return Item(
-            _digest([check.name, identity]), about, check.gpus, check.expected_s, check.limit_s, perform,
-            refused="needs a GPU" if needs_gpu else None,
+            key=_digest([check.name, identity]), about=about, gpus=check.gpus, expected_s=check.expected_s,
+            limit_s=check.limit_s, perform=perform, refused="needs a GPU" if needs_gpu else None,
         )  # fmt: skip
 
     return [item(check) for check in CHECKS]
@@ -130,24 +131,18 @@ def row_items(group: str, options: argparse.Namespace, overrides: Sequence[str],
 
         def perform(limit_s: float) -> Record:
             log.parent.mkdir(exist_ok=True)
-            point = {"settings": checked.settings | {"changed": row.name}, "notes": checked.notes}
+            point = {"settings": checked.settings | {"label": row.name}, "notes": checked.notes}
             return point | run_point(
                 checked, world_size=row.gpus, warm_up=options.warm_up, steps=options.steps, timeout_s=limit_s, log=log
             )
 
         about = {
             "kind": "row", "group": group, "name": row.name, "trainer": row.trainer, "turn": row.turn,
-            "model": row.config, "gpus": row.gpus,
+            "model": row.config, "gpus": row.gpus, "tiny": run["tiny"], "device": run["device"]["name"],
         }  # fmt: skip
         return Item(
-            checked.key or row.name,
-            about,
-            row.gpus,
-            _FIRST_ROW_S,
-            _ROW_LIMIT_S,
-            perform,
-            checked.refused,
-            checked.point,
-        )
+            key=checked.key or row.name, about=about, gpus=row.gpus, expected_s=_FIRST_ROW_S, limit_s=_ROW_LIMIT_S,
+            perform=perform, refused=checked.refused, point=checked.point,
+        )  # fmt: skip
 
     return [item(row, checked) for row, checked in rows]

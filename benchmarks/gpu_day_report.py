@@ -156,7 +156,7 @@ def write(folder: Path, run: Row, checks: Sequence[Row], rows: Sequence[Row], *,
     _replace(folder / "results.md", markdown(run, checks, rows))
     files = [folder / "results.json", folder / "results.md"]
     if plots:
-        files += write_plots(folder, run, rows)
+        files += write_plots(folder, run, [row for row in rows if row.get("group") != "switches"])
         if compared(rows):
             files.append(folder / "switches.png")
             plot_switches(rows, files[-1])

@@ -35,17 +35,20 @@ _SAID: list[Callable[[Row], str]] = [
     lambda s: s["precision"],
     lambda s: f"micro {s['micro_batch']}",
     lambda s: f"batch {s['global_batch']}",
-    lambda s: s.get("changed", ""),  # what the settings above do not show
 ]
 
 
 def labels(rows: Sequence[Row], *, by_size: bool = False) -> list[str]:
-    """Returns each row's trainer and the settings that differ between rows; by size: between rows of one size."""
+    """Returns each row's trainer and the settings that differ between rows; by size: between rows of one size.
+
+    A row with a `label` of its own has that instead, but by size.
+    """
     groups = defaultdict(list)
     for row in rows:
         groups[row["settings"]["n_params"] if by_size else None].append(row)
     said = [say for say in _SAID if any(len({say(row["settings"]) for row in group}) > 1 for group in groups.values())]
-    return [" · ".join(filter(None, [row["trainer"], *(say(row["settings"]) for say in said)])) for row in rows]
+    made = [" · ".join([row["trainer"], *(say(row["settings"]) for say in said)]) for row in rows]
+    return made if by_size else [row["settings"].get("label", name) for row, name in zip(rows, made, strict=True)]
 
 
 def _panels(names: Sequence[str], n: int) -> tuple[Any, Any]:

@@ -101,7 +101,7 @@ def _cells(row: Row) -> list[str]:
         optional(ratios.get("torchtitan"), ".3f"),
         optional(ratios.get("pytorch"), ".3f"),
         row["date"],
-        s.get("changed", ""),
+        s.get("label", ""),
     ]
 
 

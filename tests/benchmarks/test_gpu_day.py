@@ -208,13 +208,14 @@ def test_a_reference_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def item(kind: str = "row", name: str = "one", came: Record | None = None, **changes: Any) -> Item:
-    about = {"kind": kind, "name": name, "question": "?"} if kind == "check" else {
-        "kind": kind, "name": name, "group": "sweep", "trainer": "codetitan", "turn": None, "model": "code_350m",
-        "gpus": 1,
-    }  # fmt: skip
-    good = {"verdict": "pass", "detail": ""} if kind == "check" else {
-        name: value for name, value in row().items() if name in ("status", "settings", "measured")
-    }  # fmt: skip
+    """A made-up item that passes, or is measured, at once."""
+    about: Record = {"kind": kind, "name": name, "tiny": False, "device": H100["name"]}
+    if kind == "check":
+        about |= {"question": "?"}
+        good = {"verdict": "pass", "detail": ""}
+    else:
+        about |= {"group": "sweep", "trainer": "codetitan", "turn": None, "model": "code_350m", "gpus": 1}
+        good = {name: value for name, value in row().items() if name in ("status", "settings", "measured")}
     return dataclasses.replace(Item(name, about, 1, 180, 900, lambda limit_s: came or good), **changes)
 
 
@@ -232,6 +233,8 @@ def test_budget() -> None:
     check = item("check", "compile", expected_s=100)
     assert expected_s(check, [check.about | {"name": "resume", "wall_s": 5, "ended": 3}]) == 100
     assert expected_s(check, [check.about | {"wall_s": 5, "ended": 3}]) == 5
+    for other in ({"tiny": True}, {"device": "NVIDIA H200"}):  # say nothing of this machine
+        assert expected_s(check, [check.about | {"wall_s": 5, "ended": 3} | other]) == 100
 
 
 def test_what_failed_is_run_again_a_row_after_all_others() -> None:
