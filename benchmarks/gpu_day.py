@@ -15,6 +15,7 @@ gpu_day_trace.py reads a profile), gpu_day_rows.py the rows, gpu_day_report.py w
 
 import argparse
 import json
+import math
 import os
 import shlex
 import signal
@@ -104,7 +105,6 @@ class Day:
         self._folder, self._run, self._items = folder, run, items
         self._file = folder / "results.jsonl"
         self._records = read_results(self._file)  # those of other commits and devices too: they say how long it takes
-        self._not_run: dict[str, Record] = {}
         self._deadline = time.monotonic() + 60 * run["minutes"]
 
     def _left_s(self) -> float:
@@ -119,7 +119,7 @@ class Day:
         """Returns what came of an item, by its own name; items that ask for the same share a run."""
         kept = self._records.get(item.key)
         if kept is None:
-            return self._not_run.get(item.key, item.not_run("time"))
+            return item.not_run(why_not(item, self._run["processes"], math.inf, []) or "time")
         named = kept | item.about
         return named | {"settings": kept["settings"] | {"label": item.about["name"]}} if "settings" in kept else named
 
@@ -137,8 +137,6 @@ class Day:
                 self._keep(item.key, record)
             else:
                 why = "time"  # it was ended by the budget, and says nothing
-        if why is not None:
-            self._not_run[item.key] = item.not_run(why)
         self.write(plots=why is None and not item.is_check)
         record = self.record_of(item)
         if item.is_check:

@@ -131,7 +131,6 @@ def resume_on_half(bench: Bench) -> str:
 def _float8(bench: Bench, recipe: str) -> str:
     steps = bench.steps(50)
     words = ("--training.local_batch_size", "8", "--training.global_batch_size", "8")
-    words = (*words, "--training.mixed_precision_param", "bfloat16")
     float8 = (*words, "--float8.recipe", recipe, "--float8.skip_small_layers", "false")
     run = bench.train("fp8", "code_350m", steps, float8)
     bf16 = bench.reference("bf16", "code_350m", steps, words)
@@ -248,18 +247,18 @@ CHECKS = (
     Check("flex, all GPUs", "Does FSDP over all GPUs have the losses of one?", flex_all, 60, gpus=2),
     Check("compile", "Does 350m compile once, without a graph break?", compile_once, 100),
     Check("resume", "Does a run that goes on from a checkpoint repeat its losses?", resume, 90),
-    Check("resume on half", "Does it on half of the GPUs?", resume_on_half, 120, gpus=2),
+    Check("resume on half", "Does it on half of the GPUs that wrote it?", resume_on_half, 120, gpus=2),
     Check(
         "FP8 tensorwise", "Is it finite, and as good as bf16 after 50 steps?", lambda b: _float8(b, "tensorwise"), 140
     ),
-    Check("FP8 rowwise", "The same", lambda b: _float8(b, "rowwise"), 80),
-    Check("FP8 rowwise_with_gw_hp", "The same", lambda b: _float8(b, "rowwise_with_gw_hp"), 80),
+    Check("FP8 rowwise", "Is it, too?", lambda b: _float8(b, "rowwise"), 80),
+    Check("FP8 rowwise_with_gw_hp", "And it?", lambda b: _float8(b, "rowwise_with_gw_hp"), 80),
     Check("CUDA graphs", "Are the losses the same with and without?", cuda_graphs, 90),
     Check("profile", "How long does the GPU wait between microbatches?", profile, 60),
-    Check("TP 2", "Are the losses those of one GPU?", tp, 60, gpus=2),
-    Check("CP 2", "The same", cp, 60, gpus=2),
-    Check("PP 4", "The same", pp, 60, gpus=4),
-    Check("HSDP 2 × 2", "The same", hsdp, 60, gpus=4),
+    Check("TP 2", "Are the losses of tensor parallelism those of one GPU?", tp, 60, gpus=2),
+    Check("CP 2", "Those of context parallelism?", cp, 60, gpus=2),
+    Check("PP 4", "Those of a pipeline?", pp, 60, gpus=4),
+    Check("HSDP 2 × 2", "Those of replicated shards?", hsdp, 60, gpus=4),
     Check("saving in the background", "Is a pinned asynchronous save whole, with exports?", asynchronous, 120),
     Check("driver gate", "Is a GPU node without a usable GPU refused?", driver_gate, 15, only_gpu=True),
 )

@@ -39,11 +39,15 @@ def c_compiler() -> str | None:
     return os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
 
 
+def _header() -> Path:
+    return Path(sysconfig.get_path("include")) / "Python.h"
+
+
 def facts() -> Facts:
     """Returns what the verdict needs and what a reader of the results wants to know."""
     available = torch.cuda.is_available()
     gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())] if available else []
-    compiler, header = c_compiler(), Path(sysconfig.get_path("include")) / "Python.h"
+    compiler, header = c_compiler(), _header()
     return {
         "driver": driver_version(DRIVER.read_text(encoding="utf-8")) if DRIVER.is_file() else None,
         "CUDA of torch": torch.version.cuda,
@@ -53,7 +57,6 @@ def facts() -> Facts:
         "memory GiB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": platform.platform(),
         "Python.h": str(header) if header.is_file() else None,
-        "Python.h expected": str(header),
         "C compiler": compiler and (_first_line(compiler, "--version") or compiler),
         "g++": _first_line("g++", "--version"),
         "nvcc": _first_line("nvcc", "--version"),
@@ -75,7 +78,7 @@ def shortcomings(found: Facts) -> list[str]:
     if found["C compiler"] is None:
         wrong.append("no C compiler for Triton's launchers; install gcc")
     if found["Python.h"] is None:
-        wrong.append(f"{found['Python.h expected']} is not there, which Triton compiles against; install python3-dev")
+        wrong.append(f"{_header()} is not there, which Triton compiles against; install python3-dev")
     return wrong
 
 
