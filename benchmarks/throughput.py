@@ -14,6 +14,7 @@ throughput_worker.py, torchtitan_llama3.py and plain_pytorch.py are the baseline
 """
 
 import argparse
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -98,15 +99,26 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return options, overrides
 
 
+def code_version(repository: Path) -> str:
+    """Returns the commit; where files differ from it, or there is no git, a digest of what runs beside it."""
+    git = ["git", "-C", str(repository), "describe", "--always", "--dirty"]
+    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or "no git"
+    if commit != "no git" and not commit.endswith("-dirty"):
+        return commit
+    digest = hashlib.sha256()
+    for pattern in ("codetitan/**/*.py", "benchmarks/*.py", "train_configs/*.toml"):
+        for file in sorted(repository.glob(pattern)):
+            digest.update(file.read_bytes())
+    return f"{commit}, files {digest.hexdigest()[:8]}"
+
+
 def versions() -> dict[str, str]:
     """Returns what may change a figure beside the settings."""
-    git = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or "unknown commit"
     return {
         "torch": torch.__version__,
         "torchao": importlib.metadata.version("torchao"),
         "torchtitan": importlib.metadata.version("torchtitan"),
-        "codetitan": f"{codetitan.__version__} ({commit})",
+        "codetitan": f"{codetitan.__version__} ({code_version(REPOSITORY)})",
         "Python": platform.python_version(),
     }
 

@@ -144,6 +144,30 @@ def test_settings_and_sources(tiny: Path) -> None:
     assert full - causal == 6 * 2 * 64 * 64  # half of the attention: 6 · layers · D · T
 
 
+def test_code_that_is_in_no_commit_has_a_version_too(tmp_path: Path) -> None:
+    """Else a sweep would go on with what other code measured."""
+
+    def git(*words: str) -> None:
+        me = ["-c", "user.name=me", "-c", "user.email=me@localhost"]
+        subprocess.run(["git", "-C", str(tmp_path), *me, *words], check=True, capture_output=True)
+
+    file = tmp_path / "codetitan" / "models" / "one.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("1")
+    without_git = throughput.code_version(tmp_path)
+    assert without_git.startswith("no git, files ")
+    git("init")
+    git("add", "-A")
+    git("commit", "-m", "one")
+    committed = throughput.code_version(tmp_path)
+    assert "," not in committed
+    file.write_text("2")
+    dirty = throughput.code_version(tmp_path)
+    assert dirty.startswith(f"{committed}-dirty, files ") and dirty[-8:] != without_git[-8:]
+    file.write_text("3")
+    assert throughput.code_version(tmp_path) != dirty
+
+
 @pytest.mark.parametrize(
     ("output", "code", "why"),
     [
