@@ -8,11 +8,13 @@ string as on a command line. Any other --section.key VALUE holds for all points.
 run_train.sh. Everything is checked before anything runs. Each point then trains in processes of its own, so that an
 out-of-memory is a row. The same command again skips what it has measured with the same code on the same device.
 
-throughput_points.py makes the points, throughput_run.py runs one, throughput_report.py writes the table and the plots;
+throughput_points.py makes the points, throughput_run.py runs one, throughput_report.py writes the table,
+throughput_plots.py draws;
 throughput_worker.py, torchtitan_llama3.py and plain_pytorch.py are the baselines.
 """
 
 import argparse
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -42,9 +44,25 @@ from throughput_run import REPOSITORY, planned_gpu, predict, run_point
 _PLAIN_KEYS = ("--hf_assets_path",)  # keys of a configuration that stand in no section
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """One line instead of argparse's usage."""
+
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message)
+
+    def parse_with_overrides(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """Splits the command line into options and --section.key VALUE.
+
+        Raises:
+            ConfigError: an option or a value that does not exist.
+        """
+        options, overrides = self.parse_known_args(arguments)
+        ours = [name for action in self._actions for name in action.option_strings]
+        for word in overrides:
+            name = word.partition("=")[0]
+            if name.startswith("--") and "." not in name and name not in _PLAIN_KEYS:
+                raise ConfigError(f"{name}: unknown option{did_you_mean(name, ours)}")
+        return options, overrides
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -53,7 +71,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     Raises:
         ConfigError: an option or a value that does not exist.
     """
-    parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     recipes = get_args(get_type_hints(Float8Config)["recipe"])
     parser.add_argument("--config", type=Path, nargs="+", default=[], help="default: train_configs/code_350m.toml")
     parser.add_argument("--points", type=Path, help="a TOML list of points")
@@ -72,12 +90,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--retry-failed", action="store_true", help="run again what failed before")
     parser.add_argument("--gpu", help="the name for `codetitan plan`; default: this machine's GPU")
     parser.add_argument("--output", type=Path, default=Path("outputs/throughput"), help="default: %(default)s")
-    options, overrides = parser.parse_known_args(arguments)
-    ours = [name for action in parser._actions for name in action.option_strings]
-    for word in overrides:
-        name = word.partition("=")[0]
-        if name.startswith("--") and "." not in name and name not in _PLAIN_KEYS:
-            raise ConfigError(f"{name}: unknown option{did_you_mean(name, ours)}")
+    options, overrides = parser.parse_with_overrides(arguments)
     for name, value, least in (("steps", options.steps, 2), ("warm-up", options.warm_up, 1)):
         if value < least:
             raise ConfigError(f"--{name} {value} must be at least {least}")
@@ -86,15 +99,26 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return options, overrides
 
 
+def code_version(repository: Path) -> str:
+    """Returns the commit; where files differ from it, or there is no git, a digest of what runs beside it."""
+    git = ["git", "-C", str(repository), "describe", "--always", "--dirty"]
+    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or "no git"
+    if commit != "no git" and not commit.endswith("-dirty"):
+        return commit
+    digest = hashlib.sha256()
+    for pattern in ("codetitan/**/*.py", "benchmarks/*.py", "train_configs/*.toml"):
+        for file in sorted(repository.glob(pattern)):
+            digest.update(file.read_bytes())
+    return f"{commit}, files {digest.hexdigest()[:8]}"
+
+
 def versions() -> dict[str, str]:
     """Returns what may change a figure beside the settings."""
-    git = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or "unknown commit"
     return {
         "torch": torch.__version__,
         "torchao": importlib.metadata.version("torchao"),
         "torchtitan": importlib.metadata.version("torchtitan"),
-        "codetitan": f"{codetitan.__version__} ({commit})",
+        "codetitan": f"{codetitan.__version__} ({code_version(REPOSITORY)})",
         "Python": platform.python_version(),
     }
 

@@ -18,6 +18,7 @@ from codetitan.config.resolve import Resolved, resolve
 from codetitan.config.schema import hints, split
 from codetitan.data.sources.open import Directory
 from codetitan.errors import ConfigError, did_you_mean
+from codetitan.models.code.attention import CAUSAL
 from codetitan.training.trainer import CodeTrainer
 
 TRAINERS = ("codetitan", "torchtitan", "pytorch")
@@ -212,6 +213,10 @@ def check(point: Point, world_size: int, steps: int, identity: Mapping[str, Any]
             notes.append(f"{point.config}: there is no folder {missing[0]}; trained on the Python standard library")
             words += [_SOURCES, "python-stdlib"]
             resolved = resolve(point.config, [*words, *anywhere], world_size=world_size)
+        if point.trainer == "torchtitan" and resolved.config.model.attention == CAUSAL:
+            raise ConfigError(
+                'torchtitan\'s Llama-3 has no model.attention = "sdpa" (it raises): compare "flex" or "varlen"'
+            )
         if point.trainer == "pytorch" and world_size > 1:
             raise ConfigError(f"plain PyTorch trains on one device, not {world_size}: NGPU=1")
     except ConfigError as error:

@@ -1,29 +1,18 @@
-"""What throughput.py leaves: the Markdown table, all of it as JSON, and the plots."""
+"""What throughput.py leaves: the Markdown table and all of it as JSON; throughput_plots.py draws."""
 
 import functools
 import json
 import statistics
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-from codetitan.models.code.flavors import FLAVORS
 from codetitan.training.metrics import known_peak_flops
+from throughput_plots import MESH, NONE, Row, write_plots
 
-Row = dict[str, Any]
-NONE = "–"
-_MESH = ("replicate", "fsdp", "tp", "pp", "cp")
 _WORK = ("shape", "seq_len", "global_batch", "micro_batch", "mixed_precision", "devices", "compile")
 # baseline → the settings in which codetitan's point must be the same; FP8, which neither has, is compared with BF16.
-_SAME = {"torchtitan": (*_WORK, *_MESH, "ac", "attention"), "pytorch": _WORK}
+_SAME = {"torchtitan": (*_WORK, *MESH, "ac", "attention"), "pytorch": _WORK}
 _peak_flops = functools.cache(known_peak_flops)  # which logs each time that there is no lspci
-_COLORS = {"codetitan": "tab:blue", "torchtitan": "tab:orange", "pytorch": "tab:green"}
 
 
 def summarize(row: Row, device: Row) -> Row:
@@ -80,12 +69,12 @@ _COLUMNS = (
 
 
 def _cells(row: Row) -> list[str]:
-    if row["status"] == "refused":
-        return [row["trainer"], *[NONE] * (len(_COLUMNS) - 2), f"refused: {row['reason']} ({row['name']})"]
+    if row["status"] in ("refused", "not run"):
+        return [row["trainer"], *[NONE] * (len(_COLUMNS) - 2), f"{row['status']}: {row['reason']} ({row['name']})"]
     s = row["settings"]
     cells = [
         row["trainer"], f"{s['flavor']} ({s['n_params'] / 1e6:,.1f}M)", s["precision"], str(s["global_batch"]),
-        str(s["micro_batch"]), str(s["seq_len"]), "/".join(str(s[name]) for name in _MESH), s["ac"],
+        str(s["micro_batch"]), str(s["seq_len"]), "/".join(str(s[name]) for name in MESH), s["ac"],
         "yes" if s["compile"] else "no",
     ]  # fmt: skip
     if row["status"] == "failed":
@@ -112,19 +101,16 @@ def _cells(row: Row) -> list[str]:
         optional(ratios.get("torchtitan"), ".3f"),
         optional(ratios.get("pytorch"), ".3f"),
         row["date"],
-        "",
+        s.get("label", ""),
     ]
 
 
-def markdown(run: Row, rows: Sequence[Row]) -> str:
-    """Returns the report; every row has been summarized."""
-    device, on_gpu = run["device"], run["device"]["type"] == "cuda"
+def table(run: Row, rows: Sequence[Row]) -> list[str]:
+    """Returns the lines of the table and of the notes that explain it; every row has been summarized."""
+    on_gpu = run["device"]["type"] == "cuda"
     columns = [column.format(unit="GPU" if on_gpu else "process") for column in _COLUMNS]
-    table = [columns, ["---"] * len(columns), *(_cells(row) for row in rows)]
-    lines = [f"# Throughput: {run['processes']} × {device['name']}", ""]
-    if not on_gpu:
-        lines += [f"On a CPU ({device['cores']} cores): a check of the programs, no statement on speed.", ""]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in table]
+    cells = [columns, ["---"] * len(columns), *(_cells(row) for row in rows)]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in cells]
     notes = [
         f"Medians and quartiles of {run['steps']} steps after {run['warm_up']} of warm-up; the memory is the peak "
         + ("that the allocator reserved." if on_gpu else "of the resident set."),
@@ -139,150 +125,34 @@ def markdown(run: Row, rows: Sequence[Row]) -> str:
     if any("memory_gib" in row.get("prediction", {}) for row in rows):
         notes.append(f"Predictions are those of `codetitan plan` for {run['gpu']}.")
     notes += sorted({note for row in rows for note in row.get("notes", [])})
-    lines += ["", *(f"- {note}" for note in notes), ""]
-    lines += [", ".join(f"{name} {version}" for name, version in run["versions"].items()) + ".", ""]
-    return "\n".join([*lines, "```bash", run["command"], "```", ""])
+    return [*lines, "", *(f"- {note}" for note in notes)]
 
 
-def _model(settings: Row) -> str:
-    flavor, n_params = settings["flavor"], settings["n_params"]
-    unchanged = flavor in FLAVORS and FLAVORS[flavor].n_params == n_params
-    return flavor if unchanged else f"{flavor} of {n_params / 1e6:,.1f}M"
+def origin(run: Row) -> list[str]:
+    """Returns the lines that end a report: versions and command."""
+    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    return [f"{versions}.", "", "```bash", run["command"], "```", ""]
 
 
-# what a label says of a row's settings
-_SAID: list[Callable[[Row], str]] = [
-    _model,
-    lambda s: s["attention"],
-    lambda s: f"T {s['seq_len']}",
-    lambda s: " ".join(f"{name} {s[name]}" for name in _MESH if s[name] > 1) or "one device",
-    lambda s: f"AC {s['ac']}",
-    lambda s: "compile" if s["compile"] else "eager",
-    lambda s: s["precision"],
-    lambda s: f"micro {s['micro_batch']}",
-    lambda s: f"batch {s['global_batch']}",
-]
+def markdown(run: Row, rows: Sequence[Row]) -> str:
+    """Returns the report; every row has been summarized."""
+    device = run["device"]
+    lines = [f"# Throughput: {run['processes']} × {device['name']}", ""]
+    if device["type"] != "cuda":
+        lines += [f"On a CPU ({device['cores']} cores): a check of the programs, no statement on speed.", ""]
+    return "\n".join([*lines, *table(run, rows), "", *origin(run)])
 
 
-def labels(rows: Sequence[Row], *, by_size: bool = False) -> list[str]:
-    """Returns each row's trainer and the settings that differ between rows; by size: between rows of one size."""
-    groups = defaultdict(list)
-    for row in rows:
-        groups[row["settings"]["n_params"] if by_size else None].append(row)
-    said = [say for say in _SAID if any(len({say(row["settings"]) for row in group}) > 1 for group in groups.values())]
-    return [" · ".join([row["trainer"], *(say(row["settings"]) for say in said)]) for row in rows]
-
-
-def _panels(names: Sequence[str], n: int) -> tuple[Any, Any]:
-    """Returns a figure with n panels side by side, a line a name: as high and as wide as the names need."""
-    figure, axes = plt.subplots(
-        1, n, figsize=(0.5 + 0.08 * max(map(len, names)) + 5 * n, 1.5 + 0.32 * len(names)), sharey=True, squeeze=False,
-        layout="constrained",
-    )  # fmt: skip
-    axes[0][0].set_yticks(range(len(names)), names)
-    axes[0][0].set_ylim(len(names) - 0.5, -0.5)
-    return figure, axes[0]
-
-
-def _write_beside(axis: Any, texts: Sequence[str], ends: Sequence[float]) -> None:
-    """Writes each line's text to the right of where it ends, and makes room for it."""
-    for place, (text, end) in enumerate(zip(texts, ends, strict=True)):
-        axis.annotate(text, (end, place), (8, 0), textcoords="offset points", va="center", fontsize=8)
-    axis.set_xlim(0, 1.4 * max(ends))
-
-
-def _save(figure: Any, title: str, file: Path) -> None:
-    figure.suptitle(title, fontsize=10)
-    figure.savefig(file, dpi=120)
-    plt.close(figure)
-
-
-def plot_by_setting(rows: Sequence[Row], unit: str, title: str, file: Path) -> None:
-    """A bar a row: tokens a second with quartiles and, where there is a peak, MFU with full and causal attention."""
-    summaries, colors = [row["summary"] for row in rows], [_COLORS[row["trainer"]] for row in rows]
-    with_mfu = any(m["mfu_full"] is not None for m in summaries)
-    figure, (speed, *rest) = _panels(labels(rows), 1 + with_mfu)
-    places = range(len(rows))
-    speeds = [m["tok_per_s_per_device"] for m in summaries]
-    quartiles = [m["tok_per_s_per_device_quartiles"] for m in summaries]
-    around = [[abs(pair[side] - median) for pair, median in zip(quartiles, speeds, strict=True)] for side in (0, 1)]
-    speed.barh(places, speeds, color=colors, xerr=around, error_kw={"lw": 1, "capsize": 2})
-    speed.set_xlabel(f"tok/s a {unit}, median and quartiles")
-    speed.xaxis.set_major_formatter("{x:,.0f}")
-    _write_beside(speed, [f"{median:,.0f}" for median in speeds], [high for _, high in quartiles])
-    for mfu in rest:
-        full, causal = ([100 * (m[name] or 0) for m in summaries] for name in ("mfu_full", "mfu_causal"))
-        mfu.barh(places, full, color=colors)
-        mfu.plot(causal, places, "k|", ms=10)
-        mfu.set_xlabel("MFU in %: the bar with full, the line with causal attention")
-        peaks = [m["mfu_peak"] and f"{m['mfu_full']:.1%} of {m['mfu_peak'].upper()}" for m in summaries]
-        _write_beside(mfu, [peak or NONE for peak in peaks], full)
-    _save(figure, title, file)
-
-
-def plot_by_size(rows: Sequence[Row], unit: str, title: str, file: Path) -> None:
-    """Tokens a second and, where there is a peak, MFU over the parameters: a line a setting."""
-    lines = defaultdict(list)
-    for name, row in zip(labels(rows, by_size=True), rows, strict=True):
-        lines[name].append(row)
-    with_mfu = any(row["summary"]["mfu_full"] is not None for row in rows)
-    figure, axes = plt.subplots(
-        1, 1 + with_mfu, figsize=(6 * (1 + with_mfu), 4 + 0.2 * len(lines)), squeeze=False, layout="constrained"
-    )
-    sizes = {row["settings"]["n_params"]: _model(row["settings"]) for row in rows}
-    panels = [("tok_per_s_per_device", f"tok/s a {unit}", 1), ("mfu_full", "MFU in %, full attention", 100)]
-    for axis, (figure_name, said, scale) in zip(axes[0], panels, strict=False):
-        for i, (name, line) in enumerate(sorted(lines.items())):
-            drawn = sorted(
-                (row["settings"]["n_params"], scale * row["summary"][figure_name])
-                for row in line
-                if row["summary"][figure_name] is not None
-            )
-            marker, color = "osD^vPX*"[i % 8], plt.get_cmap("tab20")(i % 20)
-            axis.plot([x for x, _ in drawn], [y for _, y in drawn], marker=marker, color=color, label=name)
-        axis.set(xscale="log", xlabel="model", ylabel=said, ylim=(0, None))
-        axis.minorticks_off()
-        axis.set_xticks(list(sizes), list(sizes.values()))
-        axis.yaxis.set_major_formatter("{x:,.0f}")
-        axis.grid(alpha=0.3)
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", fontsize=8)
-    _save(figure, title, file)
-
-
-def plot_predicted(rows: Sequence[Row], title: str, file: Path) -> None:
-    """Predicted against measured memory and time of a step, a line a row."""
-    figure, axes = _panels(labels(rows), 2)
-    for axis, figure_name, said in zip(axes, ("memory_gib", "step_s"), ("memory in GiB", "s a step"), strict=True):
-        measured = [row["summary"][figure_name] for row in rows]
-        predicted = [row["prediction"][figure_name] for row in rows]
-        axis.hlines(range(len(rows)), measured, predicted, color="lightgrey", zorder=0)
-        axis.plot(measured, range(len(rows)), "o", color="tab:blue", label="measured")
-        axis.plot(predicted, range(len(rows)), "D", mfc="none", color="tab:red", label="predicted")
-        axis.set_xlabel(said)
-        errors = [f"{p / m - 1:+.0%}" for m, p in zip(measured, predicted, strict=True)]
-        _write_beside(axis, errors, [max(pair) for pair in zip(measured, predicted, strict=True)])
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
-    _save(figure, title, file)
+def summarized(rows: Sequence[Row], device: Row) -> list[Row]:
+    """Returns the rows with `summary`, and `ratios` to the baselines, where something was measured."""
+    rows = [dict(row) | ({"summary": summarize(row, device)} if row["status"] == "ok" else {}) for row in rows]
+    add_ratios(rows)
+    return rows
 
 
 def write_report(folder: Path, run: Row, rows: Sequence[Row]) -> list[Path]:
     """Writes the table, the JSON and the plots that the rows allow; returns the files."""
-    rows = [dict(row) | ({"summary": summarize(row, run["device"])} if row["status"] == "ok" else {}) for row in rows]
-    add_ratios(rows)
+    rows = summarized(rows, run["device"])
     (folder / "results.json").write_text(json.dumps({**run, "rows": rows}, indent=1) + "\n", encoding="utf-8")
     (folder / "results.md").write_text(markdown(run, rows), encoding="utf-8")
-    files = [folder / "results.json", folder / "results.md"]
-    measured = [row for row in rows if "summary" in row]
-    on_gpu = run["device"]["type"] == "cuda"
-    unit, title = "GPU" if on_gpu else "process", f"{run['processes']} × {run['device']['name']}"
-    if measured:
-        files.append(folder / "by-setting.png")
-        plot_by_setting(measured, unit, title, files[-1])
-    if len({row["settings"]["n_params"] for row in measured}) > 1:
-        files.append(folder / "by-size.png")
-        plot_by_size(measured, unit, title, files[-1])
-    predicted = [row for row in measured if "memory_gib" in row.get("prediction", {})]
-    if predicted and on_gpu:  # a prediction is a GPU's
-        files.append(folder / "predicted.png")
-        plot_predicted(predicted, title, files[-1])
-    return files
+    return [folder / "results.json", folder / "results.md", *write_plots(folder, run, rows)]

@@ -85,7 +85,7 @@ def read_metrics(file: Path, warm_up: int) -> dict[str, Any]:
     }
 
 
-def _environment() -> dict[str, str]:
+def own_environment() -> dict[str, str]:
     """The codetitan beside this file is the one that runs, whichever is installed."""
     paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
@@ -96,7 +96,7 @@ def run_point(
 ) -> dict[str, Any]:
     """Trains a point; returns its status and what was measured, or why not."""
     point = checked.point
-    environment = _environment() | {"NGPU": str(world_size), "PYTHON": sys.executable}
+    environment = own_environment() | {"NGPU": str(world_size), "PYTHON": sys.executable}
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         if point.trainer == "codetitan":
@@ -130,7 +130,7 @@ def predict(point: Point, gpu: str, world_size: int) -> dict[str, Any]:
     """Returns what `codetitan plan` predicts: memory_gib, step_s and tok_per_s_per_device; or the `error`."""
     command = [sys.executable, "-m", "codetitan.cli", "plan", "--config", str(point.config), *point.overrides]
     command += ["--world-size", str(world_size), "--gpu", gpu, "--json"]
-    done = subprocess.run(command, env=_environment(), capture_output=True, text=True)
+    done = subprocess.run(command, env=own_environment(), capture_output=True, text=True)
     try:
         plan = json.loads(done.stdout)
         memory, time = plan["memory"], plan["time"]

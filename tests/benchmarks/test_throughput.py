@@ -11,13 +11,16 @@ import pytest
 import torch
 
 import throughput
+import throughput_plots
 import throughput_report as report
 import throughput_run
+from codetitan.config.resolve import resolve
 from codetitan.errors import ConfigError
 from codetitan.models.code.flavors import FLAVORS, Flavor
 from plain_pytorch import Llama
 from tests.conftest import REPOSITORY, environment
 from throughput_points import check, expand, mesh_overrides, read_list
+from torchtitan_llama3 import llama3_spec
 
 H100 = {"type": "cuda", "name": "NVIDIA H100 80GB HBM3"}
 RUN = {
@@ -141,6 +144,30 @@ def test_settings_and_sources(tiny: Path) -> None:
     assert full - causal == 6 * 2 * 64 * 64  # half of the attention: 6 · layers · D · T
 
 
+def test_code_that_is_in_no_commit_has_a_version_too(tmp_path: Path) -> None:
+    """Else a sweep would go on with what other code measured."""
+
+    def git(*words: str) -> None:
+        me = ["-c", "user.name=me", "-c", "user.email=me@localhost"]
+        subprocess.run(["git", "-C", str(tmp_path), *me, *words], check=True, capture_output=True)
+
+    file = tmp_path / "codetitan" / "models" / "one.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("1")
+    without_git = throughput.code_version(tmp_path)
+    assert without_git.startswith("no git, files ")
+    git("init")
+    git("add", "-A")
+    git("commit", "-m", "one")
+    committed = throughput.code_version(tmp_path)
+    assert "," not in committed
+    file.write_text("2")
+    dirty = throughput.code_version(tmp_path)
+    assert dirty.startswith(f"{committed}-dirty, files ") and dirty[-8:] != without_git[-8:]
+    file.write_text("3")
+    assert throughput.code_version(tmp_path) != dirty
+
+
 @pytest.mark.parametrize(
     ("output", "code", "why"),
     [
@@ -222,9 +249,11 @@ def test_report(tmp_path: Path) -> None:
 
 
 def test_labels_say_what_differs() -> None:
-    assert report.labels([row(), row(seq_len=8192)]) == ["codetitan · T 4096", "codetitan · T 8192"]
+    assert throughput_plots.labels([row(), row(seq_len=8192)]) == ["codetitan · T 4096", "codetitan · T 8192"]
+    named = [row(label="pinned"), row(seq_len=8192)]
+    assert throughput_plots.labels(named) == ["pinned", "codetitan · T 8192"]
     sizes = [row(), row(flavor="700m", micro_batch=4)]
-    assert report.labels(sizes, by_size=True) == ["codetitan", "codetitan"]
+    assert throughput_plots.labels(sizes, by_size=True) == ["codetitan", "codetitan"]
 
 
 def test_plain_model_has_the_shape_and_is_causal() -> None:
@@ -239,6 +268,29 @@ def test_plain_model_has_the_shape_and_is_causal() -> None:
     out, changed = (model.blocks[0](x, model.cos_LH, model.sin_LH) for x in (x_BLD, changed_BLD))
     torch.testing.assert_close(out[:, :-1], changed[:, :-1])
     assert not torch.allclose(out[:, -1], changed[:, -1])
+
+
+def test_plain_model_keeps_its_residual_stream_in_the_compute_type() -> None:
+    """As codetitan's is: in fp32, which autocast makes of an embedding in fp32, it would move twice the bytes."""
+    model = Llama(Flavor(32, 2, 4, 2, 48, 64, True), seq_len=8)
+    seen: list[torch.dtype] = []
+    for block in model.blocks:
+        for module in (block, block.ffn_norm):
+            module.register_forward_hook(lambda _, __, out: seen.append(out.dtype))
+    for enabled in (True, False):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            model(torch.randint(64, (2, 9))).backward()
+    assert seen == [torch.bfloat16] * 4 + [torch.float32] * 4
+
+
+def test_torchtitan_has_no_sdpa(tiny: Path) -> None:
+    """A point of a baseline that can't be built is left out with its reason; codetitan's own stays."""
+    points = expand([(tiny, [])], {}, ["codetitan", "torchtitan"], ["--model.attention", "sdpa"])
+    ours, theirs = (check(point, 1, 4, {}) for point in points)
+    assert ours.refused is None
+    assert theirs.refused is not None and 'torchtitan\'s Llama-3 has no model.attention = "sdpa"' in theirs.refused
+    with pytest.raises(ValueError, match="sdpa is no longer supported"):
+        llama3_spec(resolve(tiny, ["--model.attention", "sdpa"], world_size=1).config)
 
 
 def run_throughput(config: Path, output: Path, *words: str) -> "subprocess.Popen[str]":
