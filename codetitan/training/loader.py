@@ -1,10 +1,34 @@
 """The loader in the form that torchtitan's trainer builds, and whose state the distributed checkpoint shards by row."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codetitan.data.rows.loader import CodeDataLoader, State
+import torch
+
+from codetitan.data.rows.loader import Batch, CodeDataLoader, State
 from codetitan.titan import BaseDataLoader, DeviceMesh, DTensor, Shard
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
+
+
+class Pinned(torch.Tensor):
+    """A tensor in page-locked memory whose copy to the GPU nobody waits for.
+
+    torchtitan copies each microbatch by a plain `.to(device)` when its turn comes (trainer.py, train_step). That waits
+    until the GPU has done all there is: it then idles while the next microbatch's kernels are launched. The caching
+    allocator keeps pinned memory until the copy is done.
+    """
+
+    # Every other operation is that of a plain tensor, and gives one.
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    def to(self, device: torch.device) -> torch.Tensor:  # type: ignore[override]
+        """Returns a plain tensor on the device."""
+        return super().to(device, non_blocking=True)
+
+
+def pinned(tensor: torch.Tensor) -> Pinned:
+    """Returns the same values as a `Pinned`."""
+    return tensor.as_subclass(Pinned)
 
 
 class TrainerDataLoader(CodeDataLoader, BaseDataLoader):
@@ -47,9 +71,21 @@ class TrainerDataLoader(CodeDataLoader, BaseDataLoader):
         )
         self._mesh: DeviceMesh | None = None
 
-    def place(self, batch_mesh: DeviceMesh | None) -> None:
-        """Sets the mesh over which `state_dict` shards the rows; None where there is one data-parallel rank."""
-        self._mesh = batch_mesh
+    def place(self, batch_mesh: DeviceMesh | None, device: torch.device) -> None:
+        """Says where the batches go.
+
+        Args:
+            batch_mesh: over which `state_dict` shards the rows; None where there is one data-parallel rank.
+            device: this rank's.
+        """
+        self._mesh, self.pin_for = batch_mesh, device
+
+    def __iter__(self) -> Iterator[Batch]:
+        for inputs, labels in super().__iter__():
+            if self.pins:
+                yield {name: pinned(tensor) for name, tensor in inputs.items()}, pinned(labels)
+            else:
+                yield inputs, labels
 
     def state_dict(self) -> State:
         """Returns `rows`: int64 (G, n), a RowState a line, sharded over the batch mesh; and what it belongs to."""

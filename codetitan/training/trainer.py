@@ -194,7 +194,7 @@ class CodeTrainer(Trainer):
         self.before_first_step = before_first_step
         self._toml = toml
         self.checkpointer.describe = self.describe
-        self.dataloader.place(self.parallel_dims.get_optional_mesh("batch"))
+        self.dataloader.place(self.parallel_dims.get_optional_mesh("batch"), self.device)
         self.metrics_processor.served = self.served
         self._compilation = Watch()
         dims = self.parallel_dims

@@ -1,6 +1,6 @@
 """Simulates the trainer's step on one H100 of many. One simulation a process: torch.compile counts in its own.
 
-The trainer, its meshes and its model are the real ones (codetitan.plan.dry_run); process groups and tensors are fake.
+The trainer, its meshes and its model are the real ones (plan/tracing/dry_run.py); process groups and tensors are fake.
 Two microbatches, an optimizer step and a third microbatch are run.
 """
 
@@ -11,7 +11,7 @@ import torch
 
 from codetitan.config.resolve import resolve
 from codetitan.models.code.pipeline import is_copy
-from codetitan.plan.dry_run import build
+from codetitan.plan.tracing.dry_run import build
 from codetitan.titan import FakeTensorMode, dynamo_counters
 from tests.hopper.inductor import up_to_the_gpu
 from tests.hopper.meta import counts_documents, describe_stages, offloads

@@ -23,7 +23,7 @@ from codetitan.data.pieces.metadata import MetadataConfig
 from codetitan.data.rows import identity
 from codetitan.data.rows.background import in_background
 from codetitan.data.rows.mixture import Mixture, open_components
-from codetitan.data.rows.packing import Arrays, Sample, render
+from codetitan.data.rows.packing import Arrays, Int64s, Sample, render
 from codetitan.data.rows.row import Packing, Row, RowState
 from codetitan.data.sources.open import SOURCE_TYPES, Source, SourceConfig, licences_of, source_from_text
 from codetitan.errors import ConfigError
@@ -73,6 +73,9 @@ class CodeDataLoader:
         local_batch_size: B, rows a microbatch.
         rows: G, rows of the global batch, a multiple of R·B; None: R·B.
 
+    Attributes:
+        pin_for: the GPU that batches are for, where they are to be pinned (`config.pin_memory`); None: none.
+
     Raises:
         ConfigError: there is no corpus, or none of it can be used.
     """
@@ -101,7 +104,10 @@ class CodeDataLoader:
         """Threads that prepare batches in the background; 0 prepares each when it is asked for."""
 
         prefetch: int = 4
-        """Microbatches prepared ahead, where there are workers."""
+        """Microbatches prepared ahead, where there are workers; those of a step at least."""
+
+        pin_memory: bool = True
+        """Whether batches for a GPU lie in page-locked memory, from where they are copied while it computes."""
 
     def __init__(
         self,
@@ -134,6 +140,7 @@ class CodeDataLoader:
             rows=self.rows,
             repository_level=config.metadata.repository_level,
         )
+        self.pin_for: torch.device | None = None
         self._identity = identity.describe(config, components, tokenizer, rows=self.rows, seq_len=seq_len)
         self._licences: dict[str, dict[str, int]] | None = None
         self._states = [RowState.start(len(components))] * (self.rows // dp_world_size)
@@ -150,12 +157,13 @@ class CodeDataLoader:
         return self._licences
 
     def __iter__(self) -> Iterator[Batch]:
-        batches = self._batches()
+        batches = self._collated()
         if self.config.workers:
-            batches = in_background(batches, self.config.prefetch)
-        for first, samples, states in batches:
+            # A step asks for all of its microbatches before it computes the first.
+            batches = in_background(batches, max(self.config.prefetch, self.microbatches))
+        for first, batch, states in batches:
             self._states[first : first + len(states)] = states
-            yield self._collate([render_ for _, render_ in samples])
+            yield batch
 
     @property
     def exhausted(self) -> bool:
@@ -206,12 +214,27 @@ class CodeDataLoader:
                     served = list(many(advance, rows[first : first + self._batch_size]))
                     yield first, [sample for sample, _ in served], [state for _, state in served]
 
-    @staticmethod
-    def _collate(rows: list[Arrays]) -> Batch:
-        input_BL = torch.from_numpy(np.stack([row.input_L for row in rows]))
-        labels_BL = torch.from_numpy(np.stack([row.labels_L for row in rows]))
-        positions_BL = torch.from_numpy(np.stack([row.positions_L for row in rows]))
-        return {"input": input_BL, "positions": positions_BL}, labels_BL
+    @property
+    def pins(self) -> bool:
+        """Whether batches lie in page-locked memory."""
+        return self.config.pin_memory and self.pin_for is not None and self.pin_for.type == "cuda"
+
+    def _collated(self) -> Iterator[tuple[int, Batch, list[RowState]]]:
+        """Yields microbatches as tensors; runs in the background where there are workers."""
+        if self.pins:
+            # A new thread's GPU is the first one: pinning would open a context there, of 0.5 GB, for each rank.
+            torch.cuda.set_device(self.pin_for)
+        for first, samples, states in self._batches():
+            yield first, self._collate([arrays for _, arrays in samples]), states
+
+    def _collate(self, rows: list[Arrays]) -> Batch:
+        def stack(arrays: list[Int64s]) -> torch.Tensor:
+            tensor_BL = torch.empty((len(rows), self._seq_len), dtype=torch.int64, pin_memory=self.pins)
+            np.stack(arrays, out=tensor_BL.numpy())
+            return tensor_BL
+
+        inputs = {"input": stack([row.input_L for row in rows]), "positions": stack([row.positions_L for row in rows])}
+        return inputs, stack([row.labels_L for row in rows])
 
     def served_counts(self) -> torch.Tensor:
         """Returns int64 (n,): what this rank's rows have served, to be added up over the ranks for `served`."""

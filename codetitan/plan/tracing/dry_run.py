@@ -29,7 +29,7 @@ class _NoData(BaseDataLoader):
     def __init__(self, config: Config, **_: Any) -> None:
         pass
 
-    def place(self, batch_mesh: Any) -> None:
+    def place(self, batch_mesh: Any, device: Any) -> None:
         """As the loader's."""
 
     def __iter__(self) -> Any:
