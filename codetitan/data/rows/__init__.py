@@ -1,4 +1,5 @@
 """Pieces become the rows of batches: `mixture` chooses documents, `packing` fills samples, `row` is one row's stream.
 
-`loader` makes batches of rows and owns their state. Imports `sources/` and `pieces/`.
+`loader` makes batches of rows and owns their state, `identity` says what a state belongs to. Imports `sources/` and
+`pieces/`.
 """
