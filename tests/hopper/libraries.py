@@ -66,6 +66,7 @@ def build(folder: Path) -> dict[str, str]:
     (folder / "lib").mkdir()
     (folder / "packages").mkdir()
     (folder / "packages" / "flash_attn_interface.py").write_text(FLASH_ATTENTION_3)
+    inherited = filter(None, [os.environ.get("PYTHONPATH")])
     for source, library in (("cudart.c", "cudart.so"), ("libcuda.c", "lib/libcuda.so.1")):
         include = [f"-I{folder / 'include'}", f"-I{headers}"]
         command = ["gcc", "-shared", "-fPIC", *include, "-o", str(folder / library), str(HERE / source)]
@@ -73,7 +74,7 @@ def build(folder: Path) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"} | {
         "LD_PRELOAD": str(folder / "cudart.so"),
         "LD_LIBRARY_PATH": str(folder / "lib"),
-        "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(folder / "packages"), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(folder / "packages"), *inherited]),
         "TRITON_CACHE_DIR": str(folder / "triton"),
         "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
         "OMP_NUM_THREADS": "1",

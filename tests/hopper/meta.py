@@ -11,8 +11,6 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.distributed.pipelining._utils import _StageMeta, _TensorMeta
 from torch.utils._pytree import tree_map_only
 
-from codetitan.titan import FakeTensorMode
-
 
 def describe_stages(trainer: Any) -> None:
     """Tells the stages of `trainer` what they receive and send, which real ones ask each other at the first step.
@@ -47,7 +45,7 @@ def offloads() -> Iterator[None]:
         yield
 
 
-def counts_documents(trainer: Any, mode: FakeTensorMode) -> None:
+def counts_documents(trainer: Any) -> None:
     """Lets the model of `trainer` find documents: each microbatch has more of them, and a shorter longest one.
 
     varlen reads their number and the longest one's length from the tensor of positions, and a fake one has no values.

@@ -59,7 +59,7 @@ def simulate(file: Path, overrides: list[str], *, world_size: int, rank: int) ->
         if trainer.parallel_dims.pp_enabled:
             describe_stages(trainer)
         if resolved.config.model.attention == "varlen":
-            counts_documents(trainer, mode)
+            counts_documents(trainer)
         parameters = [
             parameter
             for part in trainer.model_parts
@@ -68,11 +68,11 @@ def simulate(file: Path, overrides: list[str], *, world_size: int, rank: int) ->
         ]
         attention = type(next(iter(trainer.model_parts[0].layers.values())).attention.inner_attention).__name__
         with mode:
-            for last in (False, True, True):
+            for optimizes in (False, True, True):
                 microbatch(trainer)
                 unique_graphs.append(dynamo_counters["stats"]["unique_graphs"])
                 with_gradient = sum(parameter.grad is not None for parameter in parameters)
-                if last:
+                if optimizes:
                     trainer.optimizers.step()
                     trainer.optimizers.zero_grad()
     return Report(
