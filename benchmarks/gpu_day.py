@@ -99,13 +99,14 @@ class Day:
         folder: gets results.jsonl, to which every record is appended, and the report.
         run: what `look_around` found.
         items: in the order in which they are to be run.
+        deadline: of `time.monotonic`.
     """
 
-    def __init__(self, folder: Path, run: Record, items: Sequence[Item]) -> None:
+    def __init__(self, folder: Path, run: Record, items: Sequence[Item], deadline: float) -> None:
         self._folder, self._run, self._items = folder, run, items
         self._file = folder / "results.jsonl"
         self._records = read_results(self._file)  # those of other commits and devices too: they say how long it takes
-        self._deadline = time.monotonic() + 60 * run["minutes"]
+        self._deadline = deadline
 
     def _left_s(self) -> float:
         return self._deadline - time.monotonic()
@@ -146,10 +147,11 @@ class Day:
     def work(self) -> None:
         """Runs what is to be run, then predicts with what time is left."""
         todo = in_order(self._items, self._records)
-        bar = tqdm(todo, unit="item", dynamic_ncols=True)
+        bar, done = tqdm(todo, unit="item", dynamic_ncols=True), set()
         for item in bar:
-            if item.key in self._records and good(self._records[item.key]):
+            if item.key in done:
                 continue  # another item asked for the same
+            done.add(item.key)
             bar.set_postfix_str(item.about["name"])
             bar.write(self.step(item))
         for item in self._items:
@@ -176,6 +178,9 @@ class Day:
 
 def main(arguments: Sequence[str]) -> int:
     """Checks and measures; returns the exit code: 2 for a slip, 1 where a check failed, 130 after Ctrl-C."""
+    start = time.monotonic()
+    # A scheduler's SIGTERM ends the day as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         options, overrides = parse(arguments)
         run = look_around(options, arguments)
@@ -188,9 +193,9 @@ def main(arguments: Sequence[str]) -> int:
         return fail(error)
     except OSError as error:
         return fail(ConfigError(f"--output {options.output}: {error.strerror}"))
-    # A scheduler's SIGTERM ends the day as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    day, interrupted = Day(options.output, run, items), False
+    except KeyboardInterrupt:
+        return 130
+    day, interrupted = Day(options.output, run, items, start + 60 * options.minutes), False
     try:
         day.work()
     except KeyboardInterrupt:

@@ -17,10 +17,9 @@ from throughput_run import REPOSITORY, own_environment, run_command
 
 LIMIT = 5  # times what a check is expected to take: then it hangs
 _TINY_STEPS = 4
-# What makes any run one of seconds on a CPU: a width that TP 2 divides, a sequence that CP 2 does, stages for PP 4.
-TINY = (
-    "--model.flavor", "debug", "--model.dim", "64", "--model.n_layers", "2", "--training.seq_len", "256",
-)  # fmt: skip
+# What makes any run one of seconds on a CPU: a width that TP 2 divides, and stages for PP 4.
+TINY = ("--model.flavor", "debug", "--model.dim", "64", "--model.n_layers", "2")
+_TINY_SEQ_LEN = ("--training.seq_len", "128")
 _EMULATED = ("--float8.emulate", "true")
 SOURCES = ("--dataloader.sources", "python-stdlib")  # there everywhere, so every run of the day reads the same
 
@@ -71,7 +70,7 @@ class Bench:
     def command(self, config: str, words: Sequence[str]) -> list[str]:
         """Returns the words of run_train.sh for a configuration of train_configs; a later word wins."""
         own = ["--metrics.log_freq", "1", "--metrics.enable_tensorboard", "false", "--checkpoint.enable", "false"]
-        own += [*SOURCES, *words, *self.overrides]
+        own += [*SOURCES, *(_TINY_SEQ_LEN if self.tiny else ()), *words, *self.overrides]
         if self.tiny:
             float8 = any(word.startswith("--float8.") for word in words) and not self.on_gpu
             own += [*TINY, *(_EMULATED if float8 else ())]

@@ -46,10 +46,11 @@ def flex_one(bench: Bench) -> str:
     return f"{compare(run.losses, cpu.losses, _OTHER_WEIGHTS)}; CUDA draws other initial values than a CPU"
 
 
-def _mesh(bench: Bench, mesh: str, gpus: int, words: tuple[str, ...] = ()) -> str:
+def _mesh(bench: Bench, mesh: str, gpus: int, words: tuple[str, ...] = (), both: tuple[str, ...] = ()) -> str:
+    """Compares a mesh, which `words` are for, with one GPU; `both` are for either."""
     steps = bench.steps(_DEBUG_STEPS)
-    one = bench.reference("one", "debug", steps)
-    run = bench.train("mesh", "debug", steps, (*mesh_overrides(mesh), *words), gpus=gpus)
+    one = bench.reference("one", "debug", steps, both)
+    run = bench.train("mesh", "debug", steps, (*both, *mesh_overrides(mesh), *words), gpus=gpus)
     return f"{compare(run.losses, one.losses, _SAME_KERNELS)}; {gpus} processes"
 
 
@@ -161,9 +162,9 @@ def cuda_graphs(bench: Bench) -> str:
 
 
 def profile(bench: Bench) -> str:
-    """The idle share of two profiled steps of eight microbatches each."""
+    """The idle share of two profiled steps of four microbatches each."""
     steps = bench.steps(20)
-    words = ("--training.local_batch_size", "8", "--training.global_batch_size", "64")
+    words = ("--training.local_batch_size", "8", "--training.global_batch_size", "32")
     # Two steps at the end of each half; logged seldom, because a logged step waits for the GPU.
     freq = ("--profiler.enable_profiling", "true", "--profiler.profile_freq", str(steps // 2))
     words = (*words, *freq, "--profiler.profiler_active", "1" if bench.tiny else "2")
@@ -199,7 +200,7 @@ def tp(bench: Bench) -> str:
 
 def cp(bench: Bench) -> str:
     """CP 2 over NCCL."""
-    return _mesh(bench, "cp=2", 2)
+    return _mesh(bench, "cp=2", 2, both=("--training.seq_len", "256"))  # two blocks of the mask, of 128
 
 
 def pp(bench: Bench) -> str:

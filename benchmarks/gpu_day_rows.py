@@ -12,7 +12,10 @@ GROUPS = ("sweep", "switches", "attention", "sizes", "baselines", "eight")
 # 8 microbatches of 32k tokens: a step of 350m takes 2 s, and the gradients of several are added up.
 _TOKENS_A_STEP = 1 << 18
 _32K, _64K = 1 << 15, 1 << 16
-_TINY_BATCH = ("--training.local_batch_size", "2", "--training.global_batch_size", "16", "--compile.enable", "false")
+_TINY_BATCH = (
+    "--training.seq_len", "256", "--training.local_batch_size", "2", "--training.global_batch_size", "16",
+    "--compile.enable", "false",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
