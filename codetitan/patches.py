@@ -8,6 +8,7 @@ import dataclasses
 from typing import Any
 
 import torch
+import torch.nn.attention.varlen  # registers torch_attn._varlen_attn
 from torch import fx
 from torch._functorch import config as functorch_config
 from torch._functorch import partitioners
@@ -36,22 +37,23 @@ class _Flops(CustomRuntimeEstimator):
         return "codetitan: flops with flex attention, 1"
 
 
-def keep_flex_outputs() -> None:
-    """Tells the partitioner, which splits a compiled block into forward and backward, what FlexAttention costs.
+def keep_attention_outputs() -> None:
+    """Tells the partitioner, which splits a compiled block into forward and backward, what attention costs.
 
-    It lists matmuls and SDPA as compute intensive, and no higher-order operator: under
+    It lists matmuls and two of SDPA's kernels as compute intensive, and neither flex nor cuDNN's nor varlen: under
     activation_checkpoint.name = "memory-budget" flex's forward ran again in the backward, 6 to 8 % of a step of 350m.
     """
     original = partitioners.get_default_op_list
-    if getattr(original, "_knows_flex", False):
+    if getattr(original, "_knows_attention", False):
         return
+    attention = {FLEX, torch.ops.aten._scaled_dot_product_cudnn_attention, torch.ops.torch_attn._varlen_attn}
 
-    def with_flex() -> Any:
+    def with_attention() -> Any:
         ops = original()
-        return dataclasses.replace(ops, compute_intensive_ops=ops.compute_intensive_ops | {FLEX})
+        return dataclasses.replace(ops, compute_intensive_ops=ops.compute_intensive_ops | attention)
 
-    with_flex._knows_flex = True  # type: ignore[attr-defined]
-    partitioners.get_default_op_list = with_flex
+    with_attention._knows_attention = True  # type: ignore[attr-defined]
+    partitioners.get_default_op_list = with_attention
     functorch_config.activation_memory_budget_runtime_estimator = _Flops()  # type: ignore[assignment]
 
 

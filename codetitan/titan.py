@@ -93,7 +93,7 @@ from torchtitan.trainer import Trainer
 trainer_module.time = SimpleNamespace(perf_counter=time.perf_counter, sleep=lambda _: None)
 
 patches.flex_without_autotuning(FlexAttention)
-patches.keep_flex_outputs()
+patches.keep_attention_outputs()
 
 if device.device_type() == "cpu":
     dist_utils.set_pg_timeouts = device.set_pg_timeouts

@@ -1,4 +1,4 @@
-"""What the generated code shows beside whether it compiles: work done twice, memory kept for nothing, unsafe kernels."""
+"""What the generated code shows beside whether it compiles: work done twice, memory kept, unsafe kernels."""
 
 import pytest
 
@@ -8,10 +8,16 @@ from tests.hopper.report import Report
 pytestmark = pytest.mark.hopper
 
 
-def test_memory_budget_does_not_run_flex_again(simulate: Simulate) -> None:
-    report = simulate("code_350m", "--activation_checkpoint.name", "memory-budget")
-    assert report.count("flex_attention", backward=False) == 1
-    assert report.count("flex_attention", backward=True) == 0
+@pytest.mark.parametrize(
+    ("attention", "operator"),
+    [("flex", "flex_attention"), ("sdpa", "_scaled_dot_product_cudnn_attention.default")],
+)
+def test_memory_budget_does_not_run_attention_again(simulate: Simulate, attention: str, operator: str) -> None:
+    words = () if attention == "flex" else ("--model.attention", attention)
+    report = simulate("code_350m", "--activation_checkpoint.name", "memory-budget", *words)
+    assert report.complaints() == []
+    assert report.count(operator, backward=False) == 1
+    assert report.count(operator, backward=True) == 0
 
 
 @pytest.mark.parametrize(
