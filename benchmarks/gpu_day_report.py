@@ -108,7 +108,8 @@ def markdown(run: Row, checks: Sequence[Row], rows: Sequence[Row]) -> str:
         for row in checks
     ]
     lines += _table(("check", "question", "verdict", "figures", "s"), checked)
-    lines += ["## Goals", "", *_table(("what", "measured", "goal", "met"), bars(rows))]
+    if not run["tiny"]:  # a tiny run's ratios would be taken for an answer
+        lines += ["## Goals", "", *_table(("what", "measured", "goal", "met"), bars(rows))]
     if switched := compared(rows):
         lines += ["## Switches, each alone, against the default before and after it", ""]
         cells = [(one["name"], f"{one['speed']:,.0f}", f"{one['ratio']:.3f}", one["verdict"]) for one in switched]

@@ -372,6 +372,7 @@ def test_report(tmp_path: Path) -> None:
     assert "| 350m × pytorch | not measured | ≥ 1.000 | – |" in text
     assert "| share of a step that waits for data, worst row | 0.20% | < 1.00% | yes |" in text
     assert "| 350m, best MFU, document masks (350m, none, codetitan) | 49.4% | ≥ 50.0% | no |" in text
+    assert "## Goals" not in gpu_day_report.markdown(RUN | {"tiny": True}, checks, rows[-1:])
     assert "not run: needs 8 GPUs (8)" in text and "driver: 580.65.06" in text and RUN["command"] in text
     assert {name: len(json.loads((tmp_path / "results.json").read_text())[name]) for name in ("checks", "rows")} == {
         "checks": 2, "rows": 8,
