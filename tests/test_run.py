@@ -158,7 +158,7 @@ def test_interrupt_ends_every_process(tiny: Path, tmp_path: Path) -> None:
 def test_a_corpus_that_can_not_be_decoded_is_one_line(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "a.py").write_bytes(b"\xff\xfe")
-    result = run_train_sh(tiny, "--dataloader.sources", f"directory:{tmp_path / 'corpus'}", nproc=2)
+    result = run_train(tiny, "--dataloader.sources", f"directory:{tmp_path / 'corpus'}", nproc=2)
     assert result.returncode == 2
     folder = tmp_path / "corpus"
     assert result.stderr == (
@@ -171,8 +171,9 @@ def test_a_corpus_that_can_not_be_decoded_is_one_line(tiny: Path, tmp_path: Path
 def test_a_changed_global_batch_is_refused_by_name(
     tiny: Path, tmp_path: Path, reference: tuple[list[float], Path], nproc: int
 ) -> None:
+    """Every rank finds it, and the launcher says it once."""
     shutil.copytree(reference[1], tmp_path / "run")
-    result = run_train(tiny, "--training.global_batch_size", "4", "--training.steps", "9", nproc=nproc)
+    result = run_train_sh(tiny, "--training.global_batch_size", "4", "--training.steps", "9", nproc=nproc)
     assert result.returncode == 2
     assert result.stderr.startswith(
         "codetitan: error: the checkpoint's data can't be continued: training.global_batch_size was 8, is 4; restore it"
