@@ -11,7 +11,33 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from codetitan import cli, launch
+from tests import forks
+
 REPOSITORY = Path(__file__).parent.parent
+
+# Two workers share the machine, where torch would take all cores in each.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The files that take longest begin, so that both workers end together: a worker takes a whole file (--dist loadfile).
+LONGEST = (
+    "tests/test_run.py",
+    "tests/data/rows/test_loader.py",
+    "tests/hf/test_export.py",
+    "tests/parity/test_parity.py",
+    "tests/plan/test_estimate.py",
+    "tests/models/test_float8.py",
+    "tests/hf/test_errors.py",
+    "tests/plan/test_command.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sorts by file; within a file nothing changes."""
+    places = {REPOSITORY / file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
 
 # The same examples each time: a run of the tests says something about the code, not about its luck.
 settings.register_profile("codetitan", derandomize=True, deadline=None)
@@ -58,10 +84,10 @@ def environment(nproc: int) -> dict[str, str]:
     }
 
 
-def run_train(
+def run_train_sh(
     config: Path, *overrides: str, nproc: int = 1, timeout_s: float = 300
 ) -> "subprocess.CompletedProcess[str]":
-    """Runs ./run_train.sh as a user would, from another folder."""
+    """Runs ./run_train.sh as a user would, from another folder: for what depends on how a process starts."""
     return subprocess.run(
         [str(REPOSITORY / "run_train.sh"), "--config", str(config), *overrides],
         cwd=config.parent,
@@ -69,6 +95,21 @@ def run_train(
         capture_output=True,
         text=True,
         timeout=timeout_s,
+    )
+
+
+def run_train(
+    config: Path, *overrides: str, nproc: int = 1, largest_file_bytes: int | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """The same run, launcher and ranks and torchrun between them, in processes that need not import torch again."""
+    return forks.finished(
+        launch.main,
+        ["--config", str(config), *overrides],
+        cwd=config.parent,
+        environment=environment(nproc),
+        timeout_s=300,
+        nproc=nproc,
+        largest_file_bytes=largest_file_bytes,
     )
 
 
@@ -84,14 +125,24 @@ def losses(folder: Path) -> list[float]:
     return [record["loss"] for record in records]
 
 
-def codetitan(*arguments: str, cwd: Path = REPOSITORY) -> "subprocess.CompletedProcess[str]":
-    """Runs the `codetitan` command."""
+def new_codetitan(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    """Runs the `codetitan` command as a user would: for what depends on how a process starts."""
     return subprocess.run(
-        [sys.executable, "-m", "codetitan.cli", *arguments],
+        [sys.executable, "-m", "codetitan.cli", *arguments], cwd=cwd, capture_output=True, text=True, timeout=120
+    )
+
+
+def codetitan(
+    *arguments: str, cwd: Path = REPOSITORY, largest_file_bytes: int | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Runs the `codetitan` command, in a process that need not import torch again."""
+    return forks.finished(
+        cli.main,
+        arguments,
         cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=120,
+        environment=dict(os.environ),
+        timeout_s=120,
+        largest_file_bytes=largest_file_bytes,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from codetitan.errors import ConfigError
 from codetitan.launch import find_nodes, first_host, parse, processes, set_environment
-from tests.conftest import REPOSITORY, environment, run_train
+from tests.conftest import REPOSITORY, environment, run_train_sh
 
 SLURM = {
     "SLURM_JOB_ID": "123456", "SLURM_STEP_ID": "2", "SLURM_PROCID": "3", "SLURM_NODEID": "3",
@@ -128,5 +128,5 @@ EXITS: list[tuple[int, list[str], int]] = [
 def test_a_finished_run_always_exits_0(tiny: Path, tmp_path: Path, nproc: int, mesh: list[str], times: int) -> None:
     for _ in range(times):
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
-        result = run_train(tiny, "--training.steps", "2", *mesh, nproc=nproc)
+        result = run_train_sh(tiny, "--training.steps", "2", *mesh, nproc=nproc)
         assert result.returncode == 0, result.stdout + result.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tomli
 
-from tests.conftest import REPOSITORY, environment, losses, metrics, run_train
+from tests.conftest import REPOSITORY, environment, losses, metrics, run_train, run_train_sh
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[float], Pa
     """The losses of an uninterrupted single process, and its folder."""
     folder = tmp_path_factory.mktemp("reference")
     config = write_tiny(folder)
-    result = run_train(config)
+    result = run_train_sh(config)
     assert result.returncode == 0, result.stdout + result.stderr
     return losses(folder / "run"), folder / "run"
 
@@ -117,7 +117,7 @@ def test_kill_and_restart(tiny: Path, tmp_path: Path, reference: tuple[list[floa
     # A checkpoint that was being written: everything but its last file.
     shutil.copytree(run / "checkpoint" / "step-3", run / "checkpoint" / "step-6")
     (run / "checkpoint" / "step-6" / ".metadata").unlink()
-    result = run_train(tiny, nproc=2)
+    result = run_train_sh(tiny, nproc=2)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "goes on from step 3 of" in result.stdout
     assert close(losses(run), reference[0], 1e-5)
@@ -171,8 +171,9 @@ def test_a_corpus_that_can_not_be_decoded_is_one_line(tiny: Path, tmp_path: Path
 def test_a_changed_global_batch_is_refused_by_name(
     tiny: Path, tmp_path: Path, reference: tuple[list[float], Path], nproc: int
 ) -> None:
+    """Every rank finds it, and the launcher says it once."""
     shutil.copytree(reference[1], tmp_path / "run")
-    result = run_train(tiny, "--training.global_batch_size", "4", "--training.steps", "9", nproc=nproc)
+    result = run_train_sh(tiny, "--training.global_batch_size", "4", "--training.steps", "9", nproc=nproc)
     assert result.returncode == 2
     assert result.stderr.startswith(
         "codetitan: error: the checkpoint's data can't be continued: training.global_batch_size was 8, is 4; restore it"
@@ -209,14 +210,8 @@ def test_a_damaged_checkpoint_is_refused(tiny: Path, tmp_path: Path, reference: 
 
 
 def test_a_disk_that_fills_up_is_one_line(tiny: Path, tmp_path: Path) -> None:
-    """A limit on the size of files stands in for the disk: the operating system refuses to write the checkpoint."""
-    import resource
-
-    result = subprocess.run(
-        [str(REPOSITORY / "run_train.sh"), "--config", str(tiny)], env=environment(1), cwd=tmp_path,
-        capture_output=True, text=True, timeout=300,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000)),
-    )  # fmt: skip
+    """The operating system refuses to write the checkpoint."""
+    result = run_train(tiny, largest_file_bytes=2_000_000)
     assert result.returncode == 2
     assert result.stderr == (
         f"codetitan: error: {tmp_path}/run/checkpoint/step-3 can't be written: File too large; make room and start the "

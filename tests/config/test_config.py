@@ -10,7 +10,7 @@ from codetitan.config.render import render
 from codetitan.config.resolve import Resolved, resolve
 from codetitan.data.sources.open import Directory, PythonStdlib
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss, FullAC, SelectiveAC
-from tests.conftest import REPOSITORY, codetitan
+from tests.conftest import REPOSITORY, codetitan, new_codetitan
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -113,7 +113,7 @@ def test_the_recipe() -> None:
 
 def test_codetitan_config_prints_origins(tmp_path: Path) -> None:
     run = write(tmp_path, base="[training]\nseq_len = 64", run='extends = "base.toml"\n[debug]\nseed = 3')
-    result = codetitan(
+    result = new_codetitan(
         "config", "--config", str(run), "--training.steps", "9", "--dataloader.sources", "python-stdlib", cwd=tmp_path
     )
     assert result.returncode == 0 and result.stderr == ""

@@ -15,7 +15,7 @@ from codetitan.errors import ConfigError
 from codetitan.models.code import flavors
 from codetitan.models.code.float8 import Float8Config
 from codetitan.training.trainer import CodeTrainer
-from tests.conftest import REPOSITORY, as_arguments, run_train
+from tests.conftest import REPOSITORY, as_arguments, run_train_sh
 
 DEBUG = REPOSITORY / "train_configs" / "debug.toml"
 # Lists of names, which grow: what is tested is that they are shown.
@@ -393,7 +393,7 @@ def test_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, lin
 
 def test_one_line_exit_2_within_ten_seconds() -> None:
     """The whole command: nothing but the line on stderr, no traceback, nothing started."""
-    result = run_train(DEBUG, "--training.step", "3", timeout_s=30)
+    result = run_train_sh(DEBUG, "--training.step", "3", timeout_s=30)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
         'codetitan: error: training.step (command line): unknown key; did you mean "training.steps"?\n'

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -47,13 +48,17 @@ def install(request: pytest.FixtureRequest) -> Install:
     def install(*packages: str) -> Path:
         folder = Path(request.config.cache.mkdir("packages")) / "-".join(packages).replace("/", "-")
         if not folder.is_dir():
-            partial = folder.with_suffix(".partial")
+            partial = folder.with_suffix(f".{os.getpid()}.partial")  # of this process: two workers may want it at once
             command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(partial), *packages]
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode and os.environ.get("CI") != "true":
                 pytest.skip(f"{' '.join(packages)} can't be installed: {done.stderr.strip().splitlines()[-1]}")
             assert not done.returncode, done.stderr
-            partial.rename(folder)
+            try:
+                partial.rename(folder)
+            except OSError:
+                assert folder.is_dir(), "only where the other worker was faster"
+                shutil.rmtree(partial)
         return folder
 
     return install

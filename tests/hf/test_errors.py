@@ -3,11 +3,9 @@
 import dataclasses
 import json
 import os
-import resource
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from codetitan.models.code.model import CodeModel
 from codetitan.models.code.rope import RopeConfig
 from codetitan.training import description
 from codetitan.training.description import KEY
+from tests.conftest import codetitan
 from tests.hf.kinds import built, checkpoint, described
 from tests.tokenizer.small import written
 
@@ -168,12 +167,7 @@ def test_a_disk_without_room(saved: Path, tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_disk_that_fills_up(saved: Path, exported: Path, tmp_path: Path, command: str) -> None:
     """A file may not grow beyond 3 MB: the system refuses in the middle of the tensors."""
     source = ["--checkpoint", str(saved)] if command == "export" else ["--model", str(exported)]
-    done = subprocess.run(
-        [sys.executable, "-m", "codetitan.cli", command, *source, "--output", str(tmp_path / "output")],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000)),
-        capture_output=True,
-        text=True,
-    )
+    done = codetitan(command, *source, "--output", str(tmp_path / "output"), largest_file_bytes=3_000_000)
     assert done.returncode == 2 and "File too large" in done.stderr
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("codetitan: error: --output "), done.stderr
     assert not (tmp_path / "output").exists() and not list(tmp_path.glob(".*"))

@@ -24,7 +24,7 @@ from codetitan.hf.export import export
 from codetitan.hf.generate import Coder, Sampling, _Printer, cursor
 from codetitan.models.code.rope import RopeConfig
 from codetitan.tokenizer.encoding import Encoding, open_encoding
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, codetitan
 from tests.hf.conftest import TRANSFORMERS_4, Exported, Install
 from tests.hf.kinds import GQA, SEQ_LEN, built, checkpoint, described
 
@@ -262,15 +262,14 @@ def test_transformers_4(exports: dict[str, Exported], tmp_path: Path, install: I
     """The command on the older transformers writes what the newer does."""
     (tmp_path / "before").write_text("def f(x):\n    ")
     arguments = ["complete", "--model", str(exports["YaRN"].folder), "--prefix-file", "before"]
-    written = []
-    for path in ([str(install(*TRANSFORMERS_4))], []):
-        done = subprocess.run(
-            [sys.executable, "-m", "codetitan.cli", *arguments, "--temperature", "0", "--max-new-tokens", "12"],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([*path, str(REPOSITORY)])},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        written.append(done.stdout)
-    assert written[0] == written[1] != "\n"
+    arguments += ["--temperature", "0", "--max-new-tokens", "12"]
+    older = subprocess.run(
+        [sys.executable, "-m", "codetitan.cli", *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(install(*TRANSFORMERS_4)), str(REPOSITORY)])},
+        capture_output=True,
+        text=True,
+    )
+    newer = codetitan(*arguments, cwd=tmp_path)
+    assert (older.returncode, newer.returncode) == (0, 0), older.stderr + newer.stderr
+    assert older.stdout == newer.stdout != "\n"

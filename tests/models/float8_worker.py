@@ -1,7 +1,6 @@
-"""A process of a run whose weights FSDP gathers in FP8: trains, then looks at the weights. Started by torchrun."""
+"""A process of a run whose weights FSDP gathers in FP8: trains, then looks at the weights."""
 
 import os
-import sys
 from pathlib import Path
 
 import torch
@@ -12,8 +11,9 @@ from codetitan.titan import DTensor, WeightWithDynamicFloat8CastTensor
 from codetitan.training.trainer import CodeTrainer
 
 
-def main() -> None:
-    resolved = resolve(Path(sys.argv[1]), sys.argv[2:], world_size=int(os.environ["WORLD_SIZE"]))
+def train_and_look(arguments: list[str]) -> int:
+    """A rank: trains the configuration, and says how many weights it has checked."""
+    resolved = resolve(Path(arguments[0]), arguments[1:], world_size=int(os.environ["WORLD_SIZE"]))
     trainer: CodeTrainer = resolved.config.build()
     trainer.train()
     (model,) = trainer.model_parts
@@ -43,9 +43,4 @@ def main() -> None:
     print(f"checked {checked} weights", flush=True)
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main()
-    sys.stdout.flush()
-    os._exit(0)  # as codetitan.train leaves: gloo's threads don't outlive their peers well
+    return 0

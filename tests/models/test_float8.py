@@ -2,8 +2,6 @@
 
 import dataclasses
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,9 @@ from codetitan.models.code.model import CodeModel
 from codetitan.models.code.rope import RopeConfig
 from codetitan.models.code.spec import model_config, model_spec
 from codetitan.titan import Linear, TitanFloat8Linear
-from tests.conftest import REPOSITORY, environment, losses, metrics, run_train
+from tests.conftest import REPOSITORY, losses, metrics, run_train
+from tests.models.float8_worker import train_and_look
+from tests.parity import mesh
 
 ALL = Float8Config(recipe="tensorwise", emulate=True, skip_small_layers=False)
 
@@ -165,13 +165,9 @@ def test_fsdp_gathers_fp8_with_the_scales_of_the_step(fp32: tuple[Path, list[flo
     """From an fp32 checkpoint, on two processes; and an fp32 run goes on from what that saved."""
     tiny, reference = fp32
     arguments = [str(tiny), *FP8, *go_on(tiny, "fp32", 3, "fsdp"), "--training.steps", "6"]
-    result = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-         "-m", "tests.models.float8_worker", *arguments],
-        cwd=REPOSITORY, env=environment(2), capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.count("checked 14 weights") == 2
+    mesh.start(tiny.parent / "ranks", 2, arguments, function=train_and_look)
+    logs = [(tiny.parent / "ranks" / f"rank-{rank}.out").read_text() for rank in range(2)]
+    assert all("checked 14 weights\n" in log for log in logs)
     ours = [record["loss"] for record in metrics(tiny.parent / "fsdp")]
     assert ours == pytest.approx(one_process, rel=1e-4)
 

@@ -1,37 +1,20 @@
 """Runs a configuration on a mesh of processes on this machine, as torchrun would, without its start-up costs.
 
-Importing torchtitan takes five seconds of CPU a process. Here one process imports it once and is then forked for every
-rank of every mesh (multiprocessing's fork server); nothing has run in it but imports, so the children start as
-torchrun's do: no process group, no OpenMP threads, no random numbers drawn. What a rank runs is the real entry,
-`codetitan.train.main`.
+Every rank is forked from tests/forks.py's server; what it runs is the real entry, `codetitan.train.main`.
 """
 
 import json
-import multiprocessing
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-from codetitan.launch import set_environment
+from tests.forks import server
 
-# What a rank imports in any case. A name that is wrong here only makes every run slow: preloading ignores errors.
-# The compiler is loaded by context parallelism too, for its block mask.
-_PRELOAD = [
-    "codetitan.train",
-    "codetitan.run",
-    "codetitan.config.resolve",
-    "torch._dynamo",
-    "torch._inductor.compile_fx",
-    "torch.utils.cpp_extension",
-    "tests.parity.mesh",
-]
 TIME_LIMIT_S = 300.0
 
 
@@ -49,29 +32,6 @@ class Curve:
     losses: list[float]
     grad_norms: list[float]
     served: list[dict[str, int]]
-
-
-def _fork_server() -> ForkServerContext:
-    """The fork server, started with the environment of a CPU run."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOAD)
-    before = dict(os.environ)
-    os.environ["OMP_NUM_THREADS"] = "1"
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    # Every child has its own pool of compilers else; kernels are shared through the cache on the disk.
-    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"codetitan-parity-{os.getuid()}")
-    # Ranks leave without giving their semaphores back (_rank); the tracker would say so at the end.
-    os.environ["PYTHONWARNINGS"] = "ignore:resource_tracker:UserWarning"
-    set_environment(os.environ, nproc=1, cores=1, cpu=True)
-    try:
-        from multiprocessing.forkserver import ensure_running
-
-        ensure_running()  # does nothing when it runs already
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-    return context
 
 
 def train(arguments: list[str]) -> int:
@@ -134,7 +94,7 @@ def start(
     folder.mkdir(parents=True, exist_ok=True)
     # As under torchrun, the store belongs to none of the ranks: one that ends early takes nothing away.
     store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
-    context = _fork_server()
+    context = server()
     ranks = []
     for rank in range(nproc):
         environment = {
