@@ -131,7 +131,7 @@ def resume_on_half(bench: Bench) -> str:
 
 def _float8(bench: Bench, recipe: str) -> str:
     steps = bench.steps(50)
-    words = ("--training.local_batch_size", "8", "--training.global_batch_size", "8")
+    words = _TWO_MICROBATCHES
     float8 = (*words, "--float8.recipe", recipe, "--float8.skip_small_layers", "false")
     run = bench.train("fp8", "code_350m", steps, float8)
     bf16 = bench.reference("bf16", "code_350m", steps, words)

@@ -29,6 +29,7 @@ def peak_memory_gib() -> float:
 def main() -> None:
     trainer_name, config_file, warm_up, steps, result, *overrides = sys.argv[1:]
     rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    sys.setswitchinterval(5e-4)  # as codetitan.train: the loader's thread is the same
     with tempfile.TemporaryDirectory() as folder:
         overrides += ["--dump_folder", folder]
         config = resolve(Path(config_file), overrides, world_size=world_size).config

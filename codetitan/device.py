@@ -10,6 +10,8 @@ import os
 import platform
 import re
 import resource
+import shutil
+import sysconfig
 import warnings
 from collections import namedtuple
 from collections.abc import Iterable, Mapping
@@ -33,11 +35,35 @@ def visible_gpus() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
-_DRIVER = Path("/proc/driver/nvidia/version")
+DRIVER = Path("/proc/driver/nvidia/version")
+# CUDA's major version → the oldest driver. Source: NVIDIA, CUDA compatibility, "minor version compatibility".
+_OLDEST_DRIVER = {12: 525, 13: 580}
+_NO_GPU = ("", "-1", "NoDevFiles")  # of CUDA_VISIBLE_DEVICES: no GPU is wanted; the last is SLURM's
 
 
-def check_driver(environment: Mapping[str, str], driver: Path = _DRIVER) -> None:
-    """A machine with an NVIDIA driver trains on its GPUs, unless CUDA_VISIBLE_DEVICES is empty.
+def driver_version(text: str) -> str | None:
+    """Returns e.g. `580.65.06` of what /proc/driver/nvidia/version says of the closed or the open module."""
+    found = re.search(r"Kernel Module(?: for \S+)?\s+(\d+(?:\.\d+)+)", text)
+    return None if found is None else found.group(1)
+
+
+def why_unusable(driver: str) -> str:
+    """Returns why torch can't use the GPUs of a machine with a driver of this version, with a way out."""
+    cuda = torch.version.cuda
+    if cuda is None:
+        return f"torch {torch.__version__} is built without CUDA; install a wheel with it"
+    oldest = _OLDEST_DRIVER.get(int(cuda.split(".")[0]), 0)
+    if int(driver.split(".")[0]) < oldest:
+        return f"it is older than the {oldest} that torch {torch.__version__} for CUDA {cuda} needs; update it"
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except Exception as error:  # whatever it is, it is the reason
+        return str(error).strip().split("\n")[0].rstrip(".") + "; is CUDA_VISIBLE_DEVICES right?"
+    return "torch.cuda.is_available() is False; is CUDA_VISIBLE_DEVICES right?"
+
+
+def check_driver(environment: Mapping[str, str], driver: Path = DRIVER) -> None:
+    """A machine with an NVIDIA driver trains on its GPUs, unless CUDA_VISIBLE_DEVICES hides them all.
 
     torch's wheels are built for CUDA 13, which needs driver 580 or newer. With an older one torch.cuda.is_available()
     is False, with no more than a warning, and a node of H100s would train on its CPU all night.
@@ -45,25 +71,32 @@ def check_driver(environment: Mapping[str, str], driver: Path = _DRIVER) -> None
     Raises:
         ConfigError: torch can't use them; says why.
     """
-    if environment.get("CUDA_VISIBLE_DEVICES") == "" or not driver.is_file():
+    if environment.get("CUDA_VISIBLE_DEVICES") in _NO_GPU or not driver.is_file():
         return
     with warnings.catch_warnings(action="ignore"):  # it warns of what is said here
         if torch.cuda.is_available():
             return
-        found = re.search(r"\b\d{3,}\.\d+(?:\.\d+)?\b", driver.read_text(encoding="utf-8", errors="replace"))
-        if torch.version.cuda is None:
-            why = "it is built without CUDA"
-        else:
-            try:
-                torch.cuda.init()  # type: ignore[no-untyped-call]
-                why = "torch.cuda.is_available() is False"
-            except Exception as error:  # whatever it is, it is the reason
-                why = str(error).strip().split("\n")[0].split(". ")[0]
-    version = f" {found.group()}" if found else ""
+        version = driver_version(driver.read_text(encoding="utf-8", errors="replace")) or "0"
+        why = why_unusable(version)
     raise ConfigError(
-        f"this machine has an NVIDIA driver{version}, and torch {torch.__version__} can't use its GPUs: {why}; CUDA 13 "
-        "needs driver 580 or newer: update it, or train on the CPU with CUDA_VISIBLE_DEVICES="
+        f"this machine has an NVIDIA driver ({version}), and torch can't use its GPUs: {why}. To train on the CPU, set "
+        "CUDA_VISIBLE_DEVICES="
     )
+
+
+def c_compiler() -> str | None:
+    """Returns the compiler that Triton takes for its launchers: CC, whatever it is, else gcc, else clang; or None.
+
+    Source: triton 3.8, runtime/build.py.
+    """
+    if cc := os.environ.get("CC"):
+        return shutil.which(cc)
+    return shutil.which("gcc") or shutil.which("clang")
+
+
+def python_header() -> Path:
+    """Returns where Python.h must be, which Triton's launchers include."""
+    return Path(sysconfig.get_paths()["include"]) / "Python.h"
 
 
 def cpu_name() -> str:

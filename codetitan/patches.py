@@ -1,7 +1,7 @@
-"""What torch 2.14 and 2.15 and torchtitan 0.3.0 do on a GPU that costs speed or numbers, mended from outside.
+"""What torch 2.14 and torchtitan 0.3.0 do on a GPU that costs speed or numbers, mended from outside.
 
-Each function changes one thing for the whole process, may be called twice, and has a test that fails when the mend is
-no longer needed, or no longer takes. Imports torch only; titan.py and float8_linear.py call it.
+Each function changes one thing for the whole process, and may be called twice. tests/hopper/test_facts.py shows them in
+the generated code, and the faults where a mend is taken away. Imports torch; titan.py and float8_linear.py call it.
 """
 
 import dataclasses
@@ -13,13 +13,13 @@ from torch import fx
 from torch._functorch import config as functorch_config
 from torch._functorch import partitioners
 from torch._inductor.custom_graph_pass import CustomRuntimeEstimator
-from torch.utils.flop_counter import sdpa_flop_count
+from torch.utils.flop_counter import flop_registry
 
 FLEX = torch.ops.higher_order.flex_attention
 
 
 class _Flops(CustomRuntimeEstimator):
-    """torch's default, FLOPs, which can't count those of a higher-order operator such as FlexAttention.
+    """torch's default, FLOPs, for FlexAttention too: it runs operators to count, and fails at one with subgraphs.
 
     The mask is not known, so all of the L × L attention counts. Half of it is causal, and flex's kernels reach half of
     a matmul's speed (arXiv 2412.05496): the two even out.
@@ -27,8 +27,8 @@ class _Flops(CustomRuntimeEstimator):
 
     def __call__(self, node: fx.Node) -> float:
         if node.target is FLEX:
-            query, key, value = (argument.meta["val"].shape for argument in node.args[:3])  # type: ignore[union-attr]
-            return float(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
+            query, key, value = (argument.meta["val"] for argument in node.all_input_nodes[:3])
+            return float(flop_registry[FLEX](query, key, value))
         with functorch_config.patch(activation_memory_budget_runtime_estimator="flops"):
             return float(partitioners.estimate_runtime(node))
 
@@ -44,7 +44,7 @@ def keep_attention_outputs() -> None:
     activation_checkpoint.name = "memory-budget" flex's forward ran again in the backward, 6 to 8 % of a step of 350m.
     """
     original = partitioners.get_default_op_list
-    if getattr(original, "_knows_attention", False):
+    if hasattr(original, "without"):
         return
     attention = {FLEX, torch.ops.aten._scaled_dot_product_cudnn_attention, torch.ops.torch_attn._varlen_attn}
 
@@ -52,7 +52,7 @@ def keep_attention_outputs() -> None:
         ops = original()
         return dataclasses.replace(ops, compute_intensive_ops=ops.compute_intensive_ops | attention)
 
-    with_attention._knows_attention = True  # type: ignore[attr-defined]
+    with_attention.without = original  # type: ignore[attr-defined]
     partitioners.get_default_op_list = with_attention
     functorch_config.activation_memory_budget_runtime_estimator = _Flops()  # type: ignore[assignment]
 
@@ -82,12 +82,14 @@ def max_without_nan_instruction() -> None:
     from torch._inductor.codegen import triton as triton_codegen  # takes a second, and is for FP8 only
 
     original: Any = triton_codegen.get_triton_reduction_function
-    if getattr(original, "_without_nan", False):
+    if hasattr(original, "without"):
         return
 
     def without_nan(reduction_type: str) -> str:
         name: str = original("fmax" if reduction_type == "max" else reduction_type)
         return name
 
-    without_nan._without_nan = True  # type: ignore[attr-defined]
+    without_nan.without = original  # type: ignore[attr-defined]
+    # Graphs that were compiled without this lie in the same cache, under the same key.
+    torch.compiler.config.cache_key_tag += "codetitan: fmax"
     triton_codegen.get_triton_reduction_function = without_nan

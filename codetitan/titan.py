@@ -1,4 +1,4 @@
-"""The seam to torchtitan 0.3.0: every torchtitan and private torch name that codetitan uses, and why.
+"""The seam to torchtitan 0.3.0: every torchtitan and private torch name that codetitan uses; mends are in patches.py.
 
 Nothing else in the package imports torchtitan, so a new torchtitan is a change to this file (and to what
 tests/test_titan.py then shows). Importing it takes about five seconds: import it late.

@@ -27,21 +27,34 @@ def old_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
+def refusal(driver: Path, environment: dict[str, str]) -> str:
+    with pytest.raises(ConfigError) as error:
+        device.check_driver(environment, driver)
+    return str(error.value)
+
+
 @pytest.mark.parametrize("environment", [{}, {"CUDA_VISIBLE_DEVICES": "0"}])
 def test_a_driver_that_is_too_old_is_refused(old_driver: Path, environment: dict[str, str]) -> None:
-    with pytest.raises(ConfigError) as error:
-        device.check_driver(environment, old_driver)
-    assert str(error.value) == (
-        f"this machine has an NVIDIA driver 535.104.05, and torch {torch.__version__} can't use its GPUs: The NVIDIA "
-        "driver on your system is too old (found version 12020); CUDA 13 needs driver 580 or newer: update it, or "
-        "train on the CPU with CUDA_VISIBLE_DEVICES="
+    cuda = torch.version.cuda
+    assert refusal(old_driver, environment) == (
+        f"this machine has an NVIDIA driver (535.104.05), and torch can't use its GPUs: it is older than the 580 that "
+        f"torch {torch.__version__} for CUDA {cuda} needs; update it. To train on the CPU, set CUDA_VISIBLE_DEVICES="
     )
+
+
+def test_other_reasons_are_torchs_own(old_driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old_driver.write_text(VERSION.replace("535.104.05", "580.65.06"))
+    assert "(580.65.06), and torch can't use its GPUs: The NVIDIA driver on your system" in refusal(old_driver, {})
+    assert "is CUDA_VISIBLE_DEVICES right?. To train" in refusal(old_driver, {"CUDA_VISIBLE_DEVICES": "1000"})
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert f"torch {torch.__version__} is built without CUDA; install a wheel with it" in refusal(old_driver, {})
 
 
 def test_the_cpu_on_purpose_a_usable_driver_and_no_driver_are_fine(
     old_driver: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device.check_driver({"CUDA_VISIBLE_DEVICES": ""}, old_driver)
+    for hidden in ("", "-1", "NoDevFiles"):
+        device.check_driver({"CUDA_VISIBLE_DEVICES": hidden}, old_driver)
     device.check_driver({}, tmp_path / "none")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     device.check_driver({}, old_driver)
@@ -55,4 +68,4 @@ def test_the_launcher_asks_before_it_starts_anything(
     assert launch.main(["--config", str(tiny)]) == 2
     said = capsys.readouterr()
     assert said.out == "" and said.err.count("\n") == 1
-    assert said.err.startswith("codetitan: error: this machine has an NVIDIA driver 535.104.05")
+    assert said.err.startswith("codetitan: error: this machine has an NVIDIA driver (535.104.05)")

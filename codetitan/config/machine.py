@@ -6,7 +6,6 @@ Each rule raises ConfigError with the key, its value, the rule and a fix, before
 import os
 import re
 import shutil
-import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,19 +17,19 @@ from codetitan.training.trainer import CodeTrainer
 Config = CodeTrainer.Config
 
 
-def check_compiler() -> None:
-    """Triton builds its launcher with a C compiler and Python's headers, at the first kernel of a run."""
-    if device.device_type() == "cpu":
+def check_compiler(config: Config) -> None:
+    """Triton builds its launchers with a C compiler and Python's headers, at the first kernel of a run."""
+    uses_triton = config.compile.enable or config.model.attention in ("flex", "flex_flash")
+    if device.device_type() == "cpu" or not uses_triton:
         return
-    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
-    if not header.is_file():
+    if not device.python_header().is_file():
         raise ConfigError(
-            f"{header}: no such file; Triton needs Python's headers on a GPU: install python3-dev (Debian, Ubuntu) or "
-            "python3-devel (Fedora, RHEL) for this Python"
+            f"{device.python_header()}: no such file; Triton needs Python's headers on a GPU: install python3-dev "
+            "(Debian, Ubuntu) or python3-devel (Fedora, RHEL) for this Python"
         )
-    # What triton.runtime.build looks for.
-    if not any(map(shutil.which, filter(None, [os.environ.get("CC"), "clang", "gcc", "cc"]))):
-        raise ConfigError("CC: no C compiler (gcc, clang) on the PATH; Triton needs one on a GPU: install gcc")
+    if device.c_compiler() is None:
+        wrong = f"CC = {os.environ['CC']}: no such program" if os.environ.get("CC") else "there is no gcc or clang"
+        raise ConfigError(f"{wrong}; Triton needs a C compiler on a GPU: install gcc, or set CC to one")
 
 
 def check_attention(config: Config) -> None:
@@ -68,7 +67,7 @@ def check_attention(config: Config) -> None:
 def _importable(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # its package
+    except ImportError:  # its package: not there, or built for another torch
         return False
 
 
@@ -101,6 +100,7 @@ _NEEDS_GPU = {
     "optimizer.implementation": "fused_opt_states_bf16",
     "profiler.enable_memory_snapshot": True,
     "compile.enable_async_tensor_parallel": True,
+    "checkpoint.async_mode": "async_with_pinned_mem",
 }
 
 
@@ -194,7 +194,7 @@ def check_dump_folder(config: Config) -> None:
 
 def check(config: Config) -> None:
     """Runs the rules that a run on this machine must keep."""
-    check_compiler()
+    check_compiler(config)
     check_attention(config)
     check_float8(config)
     check_device(config)

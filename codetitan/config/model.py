@@ -4,7 +4,7 @@ Each rule raises ConfigError with the key, its value, the rule and a fix.
 """
 
 from dataclasses import MISSING, fields
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 from torch.nn.attention.flex_attention import FlexKernelOptions
 
@@ -54,10 +54,15 @@ def check_flex_options(config: Config) -> None:
             f'model.flex_options has no effect where model.attention = "{config.model.attention}"; remove it'
         )
     # BACKEND is another kernel, which model.attention chooses.
-    known = [name for name in get_type_hints(FlexKernelOptions) if name != "BACKEND"]
-    for name in options:
-        if name.removeprefix("fwd_").removeprefix("bwd_") not in known:
+    known = {name: get_args(hint)[0] for name, hint in get_type_hints(FlexKernelOptions, include_extras=True).items()}
+    del known["BACKEND"]
+    for name, value in options.items():
+        kind = known.get(name.removeprefix("fwd_") if name.startswith("fwd_") else name.removeprefix("bwd_"))
+        if kind is None:
             raise ConfigError(f"model.flex_options.{name}: unknown key{did_you_mean(name, known)}")
+        if type(value) is not kind or (kind is int and value < 1):
+            rule = "true or false" if kind is bool else "a whole number of at least 1"
+            raise ConfigError(f"model.flex_options.{name} = {value} must be {rule}")
 
 
 def check_rope(config: Config) -> None:
@@ -110,6 +115,10 @@ def check_float8(config: Config) -> None:
             "or float8.skip_small_layers = false to have FP8 all the same"
         )
     _check_float8_and(config)
+    if config.model.fused_ffn and any(name.endswith(".w1") for name in in_float8):
+        raise ConfigError(
+            f'model.fused_ffn = true has no effect where float8.recipe = "{recipe}" converts w1 and w3; remove it'
+        )
     block, tp = block_size(recipe), p.tensor_parallel_degree
     if not in_float8:
         raise ConfigError(

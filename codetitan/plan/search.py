@@ -21,7 +21,7 @@ from codetitan.plan.gpus import GPU
 from codetitan.plan.topology import Topology
 from codetitan.plan.tracing.ledger import Cost, Segment
 from codetitan.plan.tracing.roofline import Roofline
-from codetitan.plan.tracing.trace import Shards, Trace, trace
+from codetitan.plan.tracing.trace import Shards, Trace, reduces_once, trace
 from codetitan.titan import FullAC, SelectiveAC
 from codetitan.training.trainer import CodeTrainer
 
@@ -154,10 +154,11 @@ def of_rows(one: Trace, two: Trace, rows: int) -> Trace:
     )
 
 
-def resharded(traced: Trace, before: Topology, after: Topology) -> Trace:
+def resharded(traced: Trace, before: Topology, after: Topology, *, reduces_once: bool) -> Trace:
     """Returns the trace with FSDP's shards of another mesh, which has the same tensor and context parallelism.
 
     Shards, the gradients that come in a step's first microbatch, and what gathering and reducing them moves change.
+    Where both meshes reduce once a step, no microbatch does, and gradients stay whole.
     """
     was, now, copies = before.size("fsdp"), after.size("fsdp"), after.size("replicate")
     shards = {name: Shards(round(held.bytes * was / now), held.tensors) for name, held in traced.parameters.items()}
@@ -170,8 +171,7 @@ def resharded(traced: Trace, before: Topology, after: Topology) -> Trace:
         if "fsdp" in received:
             received["fsdp"] *= gather
         grows = 0
-        pipelined = after.degrees["pp"] > 1  # reduces once a step: codetitan.plan.estimate
-        if not pipelined and (one.name.endswith("backward") or name == "head"):
+        if not reduces_once and (one.name.endswith("backward") or name == "head"):
             held = shards[name]
             if copies > 1:
                 received["replicate"], calls["replicate"] = 2 * held.bytes * (copies - 1) / copies, 1
@@ -216,17 +216,19 @@ def search(
     ]
     groups: dict[tuple[Any, ...], list[tuple[Candidate, CodeTrainer.Config]]] = {}
     for candidate, changed in valid:
-        key = (candidate.tp, candidate.cp, candidate.pp > 1, candidate.checkpointing)
+        once = reduces_once(changed, topology_of(changed, world_size, nodes_of))
+        key = (candidate.tp, candidate.cp, candidate.pp > 1, candidate.checkpointing, once)
         groups.setdefault(key, []).append((candidate, changed))
     share = CAUSAL if document_share is None else document_share
     samples = [max(members, key=lambda member: (member[0].shard, -member[0].pp))[1] for members in groups.values()]
     meshes = [topology_of(sample, world_size, nodes_of) for sample in samples]
     traces = _trace_all(samples, meshes, Roofline(gpu, config.model.attention), share)
     found = []
-    for members, mesh, (one, two) in zip(groups.values(), meshes, traces, strict=True):
+    for ((*_, once), members), mesh, (one, two) in zip(groups.items(), meshes, traces, strict=True):
         for candidate, changed in members:
             traced = of_rows(one, two, candidate.rows)
-            traced = resharded(traced, mesh, topology_of(changed, world_size, nodes_of))
+            after = topology_of(changed, world_size, nodes_of)
+            traced = resharded(traced, mesh, after, reduces_once=once)
             plan = estimate(changed, world_size, gpu, nodes_of=nodes_of, document_share=document_share, traced=traced)
             if plan.fits:
                 found.append(Found(candidate, changed, plan))

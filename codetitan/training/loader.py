@@ -14,8 +14,8 @@ class Pinned(torch.Tensor):
     """A tensor in page-locked memory whose copy to the GPU nobody waits for.
 
     torchtitan copies each microbatch by a plain `.to(device)` when its turn comes (trainer.py, train_step). That waits
-    until the GPU has done all there is: it then idles while the next microbatch's kernels are launched. The caching
-    allocator keeps pinned memory until the copy is done.
+    until the GPU has done all there is: it then idles while the next microbatch's kernels are launched. One such wait a
+    step is left, for the count of its tokens. The caching allocator keeps pinned memory until the copy is done.
     """
 
     # Every other operation is that of a plain tensor, and gives one.

@@ -1,9 +1,11 @@
 """torchtitan's trainer, with our data, metrics and model; its configuration is the root of every TOML file."""
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 import torch
@@ -27,6 +29,7 @@ from codetitan.titan import (
     CommConfig,
     CrossEntropyLoss,
     DebugConfig,
+    FSDPModule,
     FullAC,
     MemoryBudgetAC,
     ParallelismConfig,
@@ -191,6 +194,11 @@ class CodeTrainer(Trainer):
 
     def __init__(self, config: Config, *, before_first_step: Callable[[], None] = lambda: None, toml: str = "") -> None:
         super().__init__(config)
+        # torchtitan gives it to the group of all ranks. Those of the meshes have torch's ten minutes (DeviceMesh passes
+        # no timeout), in which a pipeline's stages must have compiled, one after the other.
+        if config.comm.mode == "default":
+            for mesh in self.parallel_dims.get_all_one_dimensional_meshes().values():
+                dist.set_timeout(timedelta(seconds=config.comm.init_timeout_seconds), mesh.get_group())
         self.before_first_step = before_first_step
         self._toml = toml
         self.checkpointer.describe = self.describe
@@ -273,12 +281,29 @@ class CodeTrainer(Trainer):
 
     def forward_backward_step(self, **batch: Any) -> torch.Tensor:
         """torchtitan's, which reduces gradients in every microbatch (`training.gradient_sync`)."""
-        if self._syncs_once and self._microbatches_left:
-            self._microbatches_left -= 1
-            for part in self.model_parts:
-                part.set_requires_gradient_sync(self._microbatches_left == 0)
-        loss: torch.Tensor = super().forward_backward_step(**batch)
+        if not (self._syncs_once and self._microbatches_left):
+            loss: torch.Tensor = super().forward_backward_step(**batch)
+            return loss
+        self._microbatches_left -= 1
+        with self.gradient_sync(self._microbatches_left == 0):
+            loss = super().forward_backward_step(**batch)
         return loss
+
+    @contextlib.contextmanager
+    def gradient_sync(self, on: bool) -> Iterator[None]:
+        """Has FSDP reduce the gradients of the microbatches inside, or keep them whole."""
+        for part in self.model_parts:
+            part.set_requires_gradient_sync(on)
+        # torchtitan's chunked loss switches the head's on in its last chunk, whatever it was (loss.py): tied, that is
+        # the reduction of the largest parameter in every microbatch.
+        heads = [] if on else [part.lm_head for part in self.model_parts if isinstance(part.lm_head, FSDPModule)]
+        for head in heads:
+            head.set_requires_gradient_sync = lambda *_, **__: None  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            for head in heads:
+                del head.set_requires_gradient_sync
 
     def pp_forward_backward_step(self, **batch: Any) -> torch.Tensor:
         """torchtitan's, and the gradient of an embedding that both ends of the pipeline use."""

@@ -33,7 +33,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"optimizer.foo": 1}, 1, "optimizer.foo (command line): unknown key; optimizer has param_groups, implementation, "
      "optimizer_factory_kwargs_by_name, name, lr, betas, eps, weight_decay"),
     ({"dataloader.rows": 8}, 1, "dataloader.rows (command line): unknown key; dataloader has sources, seed, "
-     "packing, block, metadata, fim, workers, prefetch"),
+     "packing, block, metadata, fim, workers, prefetch, pin_memory"),
     # types
     ({"training.steps": "many"}, 1, "training.steps = many (command line) must be a whole number"),
     ({"training.steps": "1e3"}, 1, "training.steps = 1e3 (command line) must be a whole number; write 1000"),
@@ -97,6 +97,24 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"model.n_heads": 3}, 1, "model.dim = 128 must be an even multiple of model.n_heads = 3: heads of even width"),
     ({"model.n_kv_heads": 3}, 1, "model.n_kv_heads = 3 must divide model.n_heads = 4; fitting: 1, 2, 4"),
     ({"model.vocab_size": 1000}, 1, "model.vocab_size = 1000 must hold the 32768 ids of the tokenizer code-32k; set it to 32768"),
+    ({"model.flex_options": "{ USE_TNA = true }"}, 1,
+     'model.flex_options.USE_TNA: unknown key; did you mean "USE_TMA"?'),
+    ({"model.flex_options": "{ USE_TMA = 1 }"}, 1, "model.flex_options.USE_TMA = 1 must be true or false"),
+    ({"model.flex_options": "{ bwd_BLOCK_M1 = -3 }"}, 1,
+     "model.flex_options.bwd_BLOCK_M1 = -3 must be a whole number of at least 1"),
+    ({"model.flex_options": "{ USE_TMA = true }", "model.attention": "sdpa"}, 1,
+     'model.flex_options has no effect where model.attention = "sdpa"; remove it'),
+    ({"training.gradient_sync": "last-microbatch", "parallelism.pipeline_parallel_degree": 2}, 2,
+     'training.gradient_sync = "last-microbatch" has no effect with parallelism.pipeline_parallel_degree = 2, which '
+     "reduces once a step; remove it"),
+    ({"training.gradient_sync": "last-microbatch", "training.disable_cuda_graphs": "false"}, 1,
+     'training.gradient_sync = "last-microbatch" does not work with training.disable_cuda_graphs = false: one graph '
+     "stands for every microbatch; set one of them to its default"),
+    ({"checkpoint.async_mode": "async_with_pinned_mem"}, 1,
+     'checkpoint.async_mode = "async_with_pinned_mem" needs a GPU, and there is none'),
+    ({"model.fused_ffn": "true", "float8.recipe": "rowwise", "float8.emulate": "true",
+      "float8.skip_small_layers": "false"}, 1,
+     'model.fused_ffn = true has no effect where float8.recipe = "rowwise" converts w1 and w3; remove it'),
     ({"model.attention": "flash"}, 1,
      "model.attention = flash (command line) must be one of flex, flex_flash, varlen, sdpa; did you mean "
      '"flex_flash"?'),

@@ -1,7 +1,6 @@
 """What a run on a GPU asks of the machine; the GPU is pretended."""
 
 import sysconfig
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +24,11 @@ def hopper(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def config(attention: str) -> Any:
     """What `check_attention` reads."""
-    return SimpleNamespace(model=ModelConfig(attention=attention), training=replace(CodeTrainer.Config().training))
+    return SimpleNamespace(
+        model=ModelConfig(attention=attention),
+        training=CodeTrainer.Config().training,
+        compile=CodeTrainer.Config().compile,
+    )
 
 
 def packages(monkeypatch: pytest.MonkeyPatch, *there: str) -> None:
@@ -63,20 +66,33 @@ def test_the_kernels_that_are_there_may_be_used(hopper: None, monkeypatch: pytes
     machine.check_attention(config("varlen"))
 
 
+def test_a_package_of_another_torch_is_no_kernel(hopper: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_spec(name: str) -> object:
+        raise ImportError("flash_attn_2_cuda.so: undefined symbol: _ZN3c105ErrorC2E")
+
+    monkeypatch.setattr(machine, "find_spec", find_spec)
+    with pytest.raises(ConfigError, match=r"needs the module flash_attn\.cute on this GPU"):
+        machine.check_attention(config("flex_flash"))
+
+
 def test_triton_needs_headers_and_a_compiler(hopper: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
     with pytest.raises(
         ConfigError, match=r"Python\.h: no such file; Triton needs Python's headers.*: install python3-dev"
     ):
-        machine.check_compiler()
+        machine.check_compiler(config("flex"))
     (tmp_path / "Python.h").touch()
-    machine.check_compiler()
+    machine.check_compiler(config("flex"))
+    monkeypatch.setenv("CC", "/gone/cc")  # Triton asks for nothing else then
+    with pytest.raises(ConfigError, match=r"^CC = /gone/cc: no such program; Triton needs a C compiler"):
+        machine.check_compiler(config("flex"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CC", raising=False)
-    with pytest.raises(ConfigError, match="CC: no C compiler"):
-        machine.check_compiler()
+    monkeypatch.delenv("CC")
+    with pytest.raises(ConfigError, match=r"^there is no gcc or clang; Triton needs a C compiler"):
+        machine.check_compiler(config("flex"))
+    machine.check_compiler(config("sdpa"))  # without compile nothing of it is Triton's
 
 
 def test_a_cpu_needs_neither(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
-    machine.check_compiler()
+    machine.check_compiler(config("flex"))

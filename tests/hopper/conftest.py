@@ -49,6 +49,7 @@ def simulate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulate]:
         key = json.dumps(case)
         if key not in reports:
             out, log = folder / f"{len(reports)}.json", folder / f"{len(reports)}.log"
+            log.touch()
             print(json.dumps(case | {"out": str(out), "log": str(log)}), file=server.stdin, flush=True)
             status = server.stdout.readline().strip() or "of a server that has ended"
             if status != "0":

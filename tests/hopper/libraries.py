@@ -4,8 +4,9 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import sysconfig
 from pathlib import Path
+
+from codetitan import device
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
@@ -46,7 +47,7 @@ def missing() -> str | None:
     """What this machine lacks for a simulation, as a reason to skip; None: nothing."""
     if shutil.which("gcc") is None:
         return "no gcc, which builds the libraries that show a GPU"
-    if not (Path(sysconfig.get_paths()["include"]) / "Python.h").is_file():
+    if not device.python_header().is_file():
         return "no Python.h, which Triton's driver is built with"
     if (triton := _folder("triton", "backends", "nvidia", "bin")) is None or not (triton / "ptxas").is_file():
         return "no ptxas of Triton, which compiles for Hopper"

@@ -53,3 +53,13 @@ def test_tensorwise_kernels_are_safe(simulate: Simulate) -> None:
 @pytest.mark.parametrize("recipe", ["rowwise", "rowwise_with_gw_hp"])
 def test_rowwise_kernels_are_safe(simulate: Simulate, recipe: str) -> None:
     assert unsafe_beside_float8(simulate("code_1_3b_8gpu_fp8", "--float8.recipe", recipe, world_size=8)) == []
+
+
+def test_what_torch_does_without_the_mends(simulate: Simulate) -> None:
+    """When this fails, torch has mended it, and codetitan/patches.py can lose a function."""
+    memory_budget = ("--activation_checkpoint.name", "memory-budget")
+    assert (
+        simulate("code_350m", *memory_budget, spoilt="knows_no_attention").count("flex_attention", backward=True) == 1
+    )
+    rowwise = ("--float8.recipe", "rowwise")
+    assert unsafe_beside_float8(simulate("code_1_3b_8gpu_fp8", *rowwise, world_size=8, spoilt="has_max_nan")) != []

@@ -34,11 +34,6 @@ def test_checkpointing(simulate: Simulate, policy: str) -> None:
     assert report.count("flex_attention", backward=True) == (policy == "full")
 
 
-def test_memory_budget(simulate: Simulate) -> None:
-    report = simulate("code_350m", "--activation_checkpoint.name", "memory-budget")
-    assert report.complaints() == []
-
-
 @pytest.mark.parametrize(
     "overrides",
     [

@@ -4,6 +4,7 @@ All blocks are alike, so a model of any depth, and any pipeline stage, is put to
 a middle and the last block, and the head with the loss (codetitan.plan.estimate).
 """
 
+import contextlib
 import copy
 import gc
 from collections.abc import Callable
@@ -209,15 +210,17 @@ def trace(
             ledger.see(tensor)
 
         def microbatch(*, reduces: bool = not once) -> list[Segment]:
-            part.set_is_last_backward(reduces)
-            part.set_reshard_after_backward(reduces or not pipelined)  # a pipeline stage gives them back once a step
-            part.set_requires_gradient_sync(reduces)
+            if pipelined:  # as a stage does: weights are given back, and gradients reduced, once a step
+                part.set_is_last_backward(reduces)
+                part.set_reshard_after_backward(reduces)
+                part.set_requires_gradient_sync(reduces)
             inputs = torch.zeros(rows, seq_len, dtype=torch.int64)
-            trainer.forward_backward_step(
-                input_dict={"input": inputs, "positions": torch.zeros_like(inputs)},
-                labels=torch.zeros_like(inputs),
-                global_valid_tokens=torch.tensor(float(rows * seq_len)),
-            )
+            with contextlib.nullcontext() if pipelined else trainer.gradient_sync(reduces):
+                trainer.forward_backward_step(
+                    input_dict={"input": inputs, "positions": torch.zeros_like(inputs)},
+                    labels=torch.zeros_like(inputs),
+                    global_valid_tokens=torch.tensor(float(rows * seq_len)),
+                )
             ledger.close_segment("embedding backward")
             return ledger.take_segments()
 
