@@ -148,7 +148,7 @@ CASES = [
     Case("PP2·CP2·TP2", 8, PP2CP2TP2),
     # When gradients are reduced, and how many matmuls there are
     Case("gradients reduced in each microbatch, one process", 1, {"training.gradient_sync": "each-microbatch"}),
-    Case("gradients reduced in the last, FSDP2, tied, chunked loss", 2, mesh(fsdp=2) | LAST | CHUNKED, TIED, quick=True),
+    Case("gradients reduced in the last, FSDP2, tied, chunks", 2, mesh(fsdp=2) | LAST | CHUNKED, TIED, quick=True),
     Case("gradients reduced in the last, FSDP2", 2, mesh(fsdp=2) | LAST),
     Case(
         "gradients reduced in the last, FSDP2, FP8 tensorwise",

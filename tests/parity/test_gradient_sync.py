@@ -41,7 +41,7 @@ def test_auto_is_for_ranks_that_hold_all_weights(settings: Settings, shards: int
 
 
 def reductions(arguments: list[str]) -> int:
-    """A rank that trains, and writes for each microbatch whether the first block's and the head's gradients were reduced.
+    """A rank that trains, and writes for each microbatch whether the first block's and the head's gradients are reduced.
 
     Of the head it is the last word of a chunked loss, before whose backward the switch is set.
     """
