@@ -82,7 +82,7 @@ def _run(config_file: Path, overrides: list[str]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Trains; returns the exit code. `arguments` are the configuration file and the overrides."""
-    # A signal ends the process at once, inside a collective too, where a Python handler would never run. Nothing is
+    # SIGINT, as SIGTERM by default, ends the process at once, inside a collective too, where a Python handler would never run. Nothing is
     # saved: ranks stop at different places, and the last checkpoint is at most one interval old.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Python asks a thread for the lock after 5 ms, and the loader's thread computes without pause: 3,000 launches of a

@@ -86,6 +86,7 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
     shape = config.model.shape()
     seed = config.debug.seed
     assert seed is not None, "checked by codetitan.config.rules"
+    # Under TP with the backend spmd_types each rank has a part of the logits, and the loss must know of how many.
     cross_entropy = CrossEntropyLoss.Config(global_vocab_size=shape.vocab_size)
     loss = (
         dataclasses.replace(config.loss, loss_fn=cross_entropy)

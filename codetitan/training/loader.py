@@ -34,6 +34,8 @@ def pinned(tensor: torch.Tensor) -> Pinned:
 class TrainerDataLoader(CodeDataLoader, BaseDataLoader):
     """`CodeDataLoader` with torchtitan's interface.
 
+    Every entry of a batch but "input" becomes an argument of the model, which takes positions and masks, and no other.
+
     Args:
         config: what to serve, and G.
         dp_world_size: R, the data-parallel degree.

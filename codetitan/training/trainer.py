@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 import torch.distributed as dist
@@ -17,12 +17,9 @@ from codetitan.config.schema import HIDDEN
 from codetitan.data.rows.loader import Served
 from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
-from codetitan.models.code.flavors import FLAVORS, Flavor
 from codetitan.models.code.float8 import Float8Config
 from codetitan.models.code.float8_linear import precompute_scales
-from codetitan.models.code.kernels import Kernels
 from codetitan.models.code.pipeline import TiedAcrossStages, is_v_shaped
-from codetitan.models.code.rope import RopeConfig
 from codetitan.titan import (
     BaseLoss,
     ChunkedLossWrapper,
@@ -32,10 +29,8 @@ from codetitan.titan import (
     FSDPModule,
     FullAC,
     MemoryBudgetAC,
-    ParallelismConfig,
     SelectiveAC,
     Trainer,
-    TrainingConfig,
     logger,
 )
 from codetitan.tokenizer.encoding import absolute
@@ -45,93 +40,8 @@ from codetitan.training.description import Description
 from codetitan.training.loader import TrainerDataLoader
 from codetitan.training.metrics import CodeMetrics
 from codetitan.training.optimizer import CodeLRSchedulers, CodeOptimizers
+from codetitan.training.sections import CodeTrainingConfig, ModelConfig
 from codetitan.training.tokenizer import TrainerTokenizer
-
-
-@dataclass(kw_only=True, slots=True)
-class ModelConfig:
-    """The model: a flavor, and what to change of it."""
-
-    flavor: str = "debug"
-    """A named size: debug, 20m, 70m, 200m, 350m, 700m, 1_3b, 3b, 7b or 15b; or a name of your own, where dim to
-    tie_embeddings are all set."""
-
-    attention: Literal["flex", "flex_flash", "varlen", "sdpa"] = "flex"
-    """Kernel: flex (Triton), flex_flash (Hopper and newer) or varlen, with document masks; or sdpa (cuDNN), without."""
-
-    dim: int | None = None
-    """Width D; None: the flavor's. The same holds for the keys below."""
-
-    n_layers: int | None = None
-    """Number of blocks."""
-
-    n_heads: int | None = None
-    """Query heads."""
-
-    n_kv_heads: int | None = None
-    """Key/value heads: as many as query heads, fewer (grouped-query attention) or 1 (multi-query)."""
-
-    ffn_dim: int | None = None
-    """Inner width of SwiGLU."""
-
-    vocab_size: int | None = None
-    """Rows of the embedding; at least the tokenizer's ids."""
-
-    tie_embeddings: bool | None = None
-    """Whether the head shares the embedding's weight."""
-
-    norm_eps: float | None = None
-    """What RMSNorm adds to the mean square."""
-
-    rope: RopeConfig = field(default_factory=RopeConfig)
-
-    fused_qkv: bool = True
-    """Whether q, k and v are one matmul: faster; without checkpointing it keeps their concatenated weight."""
-
-    fused_ffn: bool = False
-    """Whether SwiGLU's two projections of the input are one matmul."""
-
-    flex_options: dict[str, Any] = field(default_factory=dict)
-    """Options of flex's kernels, such as { USE_TMA = true }: torch.nn.attention.flex_attention.FlexKernelOptions."""
-
-    def kernels(self) -> Kernels:
-        """Returns how it is computed."""
-        return Kernels(
-            attention=self.attention,
-            flex_options=self.flex_options,
-            fused_qkv=self.fused_qkv,
-            fused_ffn=self.fused_ffn,
-        )
-
-    def changes(self) -> dict[str, Any]:
-        """Returns what is set of the shape: field of `Flavor` → value."""
-        values = {f.name: getattr(self, f.name, None) for f in dataclasses.fields(Flavor)}
-        values["rope_theta"] = self.rope.theta
-        return {name: value for name, value in values.items() if value is not None}
-
-    def shape(self) -> Flavor:
-        """Returns the flavor with the changes; of a flavor that is not one of ours, the changes are all there is."""
-        if self.flavor in FLAVORS:
-            return dataclasses.replace(FLAVORS[self.flavor], **self.changes())
-        return Flavor(**self.changes())
-
-
-@dataclass(kw_only=True, slots=True)
-class CodeTrainingConfig(TrainingConfig):
-    """torchtitan's section, with what is reduced when."""
-
-    gradient_sync: Literal["auto", "each-microbatch", "last-microbatch"] = "auto"
-    """When FSDP reduces gradients, where a step has several microbatches. last-microbatch keeps them whole until then:
-    less traffic, more memory. auto: last-microbatch where each rank holds all of the weights anyway."""
-
-    def syncs_once(self, shards: int) -> bool:
-        """Returns whether gradients are reduced in the last microbatch only, where FSDP has `shards` shards.
-
-        A CUDA graph stands for every microbatch, and offloading is for want of memory: auto is each-microbatch then.
-        """
-        if self.gradient_sync != "auto":
-            return self.gradient_sync == "last-microbatch"
-        return bool(shards == 1 and self.disable_cuda_graphs and not self.enable_cpu_offload)
 
 
 class CodeTrainer(Trainer):
@@ -338,27 +248,3 @@ class CodeTrainer(Trainer):
 
 
 HIDDEN[CodeTrainer.Config] = frozenset({"model_spec", "override", "validator"})
-HIDDEN[TrainerDataLoader.Config] = frozenset({"dataset", "dataset_path", "rows"})
-HIDDEN[CodeCheckpoints.Config] = frozenset({"create_seed_checkpoint"})  # initial values need none: init.py
-HIDDEN[CodeMetrics.Config] = frozenset(
-    {"disable_color_printing", "save_for_all_ranks"}
-)  # of a console and a log that are not ours
-HIDDEN[ParallelismConfig] = frozenset(
-    {
-        "expert_parallel_degree",  # no experts
-        "context_parallel_ptrr_mask_key",  # one mask
-        "pipeline_parallel_schedule_csv",  # of schedules that have no name
-        # stages are placed by cost: models/code/stages.py
-        "pipeline_parallel_first_stage_less_layers",
-        "pipeline_parallel_last_stage_less_layers",
-    }
-)
-HIDDEN[DebugConfig] = frozenset(
-    {
-        "spmd_typechecking",  # for whoever writes modules; it can't follow the masks
-        "moe_force_load_balance",
-        "batch_invariant",
-    }
-)
-HIDDEN[CrossEntropyLoss.Config] = frozenset({"global_vocab_size"})
-HIDDEN[ChunkedLossWrapper.Config] = frozenset({"loss_fn"})

@@ -11,7 +11,8 @@ import torch
 from codetitan import device
 from codetitan.config import machine
 from codetitan.errors import ConfigError
-from codetitan.training.trainer import CodeTrainer, ModelConfig
+from codetitan.training.sections import ModelConfig
+from codetitan.training.trainer import CodeTrainer
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex
 
 from codetitan.models.code.attention import DenseMaskAttention, inner_attention_config
 from codetitan.models.code.flavors import FLAVORS, Flavor
-from codetitan.models.code.init import initial_std
+from codetitan.models.code.initial_values import initial_std
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.spec import model_config
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from codetitan.titan import FSDPModule
-from codetitan.training.trainer import CodeTrainer, CodeTrainingConfig
+from codetitan.training.sections import CodeTrainingConfig
+from codetitan.training.trainer import CodeTrainer
 from tests.parity.compare import Bench, as_overrides
 from tests.parity.mesh import start
 from tests.parity.meshes import CHUNKED, Settings, pipeline
@@ -41,10 +42,7 @@ def test_auto_is_for_ranks_that_hold_all_weights(settings: Settings, shards: int
 
 
 def reductions(arguments: list[str]) -> int:
-    """A rank that trains, and writes for each microbatch whether the first block's and the head's gradients are reduced.
-
-    Of the head it is the last word of a chunked loss, before whose backward the switch is set.
-    """
+    """A rank that trains, and writes whether each microbatch reduced the first block's gradients, and the head's."""
     from codetitan.train import main
 
     seen: list[str] = []

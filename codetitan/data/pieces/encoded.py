@@ -1,4 +1,4 @@
-"""A text and its ids: from them, the ids of any part without encoding it all again.
+"""A text and its ids: where it is cut into parts that fit, and the ids of any part without encoding it all again.
 
 A hole's parts are texts of their own, so each must be encoded by itself; but the ids of a part and those of the whole
 text are the same except near its ends. Before a single space between two visible characters every pre-tokenizer breaks

@@ -148,7 +148,10 @@ class CodeQKV(QKVLinear):
 
 
 class CodeAttention(GQAttention):
-    """torchtitan's attention, with the softmax scale that YaRN needs."""
+    """torchtitan's attention, with the softmax scale that YaRN needs.
+
+    torchtitan 0.3.0 interpolates the frequencies and leaves the scale out; Hugging Face has it in cos and sin.
+    """
 
     @dataclass(kw_only=True, slots=True)
     class Config(GQAttention.Config):

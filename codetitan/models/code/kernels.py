@@ -20,6 +20,3 @@ class Kernels:
     flex_options: Mapping[str, Any] = field(default_factory=dict)
     fused_qkv: bool = True
     fused_ffn: bool = False
-
-
-KERNELS = Kernels()

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from codetitan.models.code.attention import DenseMaskAttention
-from codetitan.models.code.init import init_parameters
+from codetitan.models.code.initial_values import init_parameters
 from codetitan.titan import Llama3Model, and_masks, create_block_mask
 
 

@@ -7,7 +7,7 @@ from codetitan.models.code.feed_forward import CodeFeedForward
 from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.float8 import Float8Config
 from codetitan.models.code.float8_linear import convert, precompute_scales_after_steps
-from codetitan.models.code.kernels import KERNELS, Kernels
+from codetitan.models.code.kernels import Kernels
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.parallelize import parallelize_code
 from codetitan.models.code.pipeline import pipeline_code
@@ -22,7 +22,7 @@ from codetitan.titan import (
     skip_param_init,
 )
 
-# The names decide (init.py); torchtitan wants an entry for every parameter.
+# The names decide (initial_values.py); torchtitan wants an entry for every parameter.
 _INIT = {"weight": skip_param_init}
 # Only an upper bound: torchtitan sizes the cache to training.seq_len.
 _MAX_SEQ_LEN = 1 << 20
@@ -86,9 +86,10 @@ def _attention(flavor: Flavor, kernels: Kernels, rope: RopeConfig) -> CodeAttent
 
 
 def model_config(
-    flavor: Flavor, *, seed: int, kernels: Kernels = KERNELS, rope: RopeConfig | None = None
+    flavor: Flavor, *, seed: int, kernels: Kernels | None = None, rope: RopeConfig | None = None
 ) -> CodeModel.Config:
     """Builds the config tree of a flavor."""
+    kernels = kernels or Kernels()
     layers = [
         Llama3TransformerBlock.Config(
             attention_norm=_norm(flavor),
