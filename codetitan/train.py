@@ -82,8 +82,8 @@ def _run(config_file: Path, overrides: list[str]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Trains; returns the exit code. `arguments` are the configuration file and the overrides."""
-    # SIGINT, as SIGTERM by default, ends the process at once, inside a collective too, where a Python handler would never run. Nothing is
-    # saved: ranks stop at different places, and the last checkpoint is at most one interval old.
+    # SIGINT ends the process at once, as SIGTERM does by default, inside a collective too, where a Python handler would
+    # never run. Nothing is saved: ranks stop at different places, and the last checkpoint is at most one interval old.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Python asks a thread for the lock after 5 ms, and the loader's thread computes without pause: 3,000 launches of a
     # kernel take 9 to 16 ms beside it instead of 7, and 8 to 13 with this interval (two Xeon cores).
