@@ -95,8 +95,10 @@ def rank_memory(
     left = sum(kept(stage.forward(traced.first) + stage.backward(traced.first)) for stage in held_stages)
     gathered = max(0, left - optimized.bytes)
     if len(stages) == 1:
-        first, following = (above(stages[0].forward(s) + stages[0].backward(s)) for s in (traced.first, traced.next))
-        activations = max(first, left + following if len(passes) > 2 else 0) - optimized.bytes - gathered
+        first, following, last = (
+            above(stages[0].forward(s) + stages[0].backward(s)) for s in (traced.first, traced.next, traced.last)
+        )
+        activations = max(first, left + max(following, last) if len(passes) > 2 else 0) - optimized.bytes - gathered
         buffers = 0
     else:
         activations = _activations(held_stages, passes, traced, stages)

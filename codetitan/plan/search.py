@@ -149,6 +149,7 @@ def of_rows(one: Trace, two: Trace, rows: int) -> Trace:
     return Trace(
         segments(one.first, two.first),
         segments(one.next, two.next),
+        segments(one.last, two.last),
         one.parameters,
         round(_line(one.hidden, two.hidden, rows)),
     )
@@ -183,6 +184,7 @@ def resharded(traced: Trace, before: Topology, after: Topology, *, reduces_once:
         traced,
         first=[segment(one, first=True) for one in traced.first],
         next=[segment(one, first=False) for one in traced.next],
+        last=[segment(one, first=False) for one in traced.last],
         parameters=shards,
     )
 

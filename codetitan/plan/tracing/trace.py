@@ -114,12 +114,14 @@ class Trace:
     Attributes:
         first: the segments of a step's first microbatch, in order of time; its gradients are new.
         next: those of every other one.
+        last: those of the last one, where gradients are reduced in it alone; else `next`.
         parameters: this rank's shards, the largest, of "embedding", "block", "norm" and "head"; tied ones are alike.
         hidden: bytes of the hidden state between two blocks.
     """
 
     first: list[Segment]
     next: list[Segment]
+    last: list[Segment]
     parameters: dict[str, Shards]
     hidden: int
 
@@ -150,8 +152,10 @@ def without_stages(config: CodeTrainer.Config, blocks: int) -> CodeTrainer.Confi
 
 
 def reduces_once(config: CodeTrainer.Config, topology: Topology) -> bool:
-    """Returns whether gradients are reduced once a step, and not in every microbatch."""
-    return config.parallelism.pipeline_parallel_degree > 1 or config.training.syncs_once(topology.size("fsdp"))
+    """Returns whether gradients are reduced once a step, and not in every one of its microbatches."""
+    training = config.training
+    several = training.global_batch_size > training.local_batch_size * topology.data_parallel
+    return config.parallelism.pipeline_parallel_degree > 1 or (several and training.syncs_once(topology.size("fsdp")))
 
 
 def _degree_of(part: Any, topology: Topology) -> Callable[[Any], str]:
@@ -231,4 +235,5 @@ def trace(
             ledger.close_segment("reset")
             ledger.take_segments()
             first, following = microbatch(), microbatch()
-    return Trace(first, following, parameters, hidden=ledger.boundary)
+            last = microbatch(reduces=True) if once and not pipelined else following
+    return Trace(first, following, last, parameters, hidden=ledger.boundary)
