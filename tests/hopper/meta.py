@@ -6,6 +6,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+from torch._dynamo._trace_wrapped_higher_order_op import TransformGetItemToIndex
 from torch._subclasses import fake_impls
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.distributed.pipelining._utils import _StageMeta, _TensorMeta
@@ -42,6 +43,23 @@ def offloads() -> Iterator[None]:
             return torch.empty_like(tensor)
 
     with mock.patch.dict(fake_impls.op_implementations_dict, {torch.ops.aten._pin_memory.default: pinned}):
+        yield
+
+
+@contextlib.contextmanager
+def indexes() -> Iterator[None]:
+    """Within it an index written into a mask is computed in its graph, where torch makes a constant on the GPU.
+
+    Context parallelism's masks have one. A fake constant has no value for inductor, and can't be copied with its graph.
+    """
+    whole = TransformGetItemToIndex.__torch_function__
+
+    def computed(mode: Any, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is torch.Tensor.__getitem__ and isinstance(args[1], int):
+            args = (args[0], torch.full((), args[1], dtype=torch.int64, device=args[0].device))
+        return whole(mode, function, types, args, kwargs)
+
+    with mock.patch.object(TransformGetItemToIndex, "__torch_function__", computed):
         yield
 
 

@@ -14,7 +14,7 @@ from codetitan.models.code.pipeline import is_copy
 from codetitan.plan.tracing.dry_run import build
 from codetitan.titan import FakeTensorMode, dynamo_counters
 from tests.hopper.inductor import up_to_the_gpu
-from tests.hopper.meta import counts_documents, describe_stages, offloads
+from tests.hopper.meta import counts_documents, describe_stages, indexes, offloads
 from tests.hopper.report import Report
 
 LAYERS = 2  # all blocks are alike, and compiled once; the first and the last differ for FSDP
@@ -53,6 +53,7 @@ def simulate(file: Path, overrides: list[str], *, world_size: int, rank: int) ->
     unique_graphs = []
     with (
         offloads(),
+        indexes(),
         up_to_the_gpu() as graphs,
         build(resolved.config, rank=rank, world_size=world_size, mode=mode) as trainer,
     ):
