@@ -7,12 +7,16 @@ of a traceback from each rank. Then torchrun runs in this process; it starts `co
 import logging
 import os
 import re
+import signal
 import sys
+import tempfile
+import time
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codetitan import stop
 from codetitan.errors import EXIT_USER_ERROR, ConfigError, did_you_mean, fail
 
 USAGE = """usage: ./run_train.sh --config FILE [--section.key VALUE …]
@@ -24,7 +28,14 @@ environment:
   NGPU                   processes on this node; default: all visible GPUs, else 1 on the CPU
   CUDA_VISIBLE_DEVICES   empty: train on the CPU although there are GPUs
   PET_NNODES, PET_NODE_RANK, PET_MASTER_ADDR, PET_MASTER_PORT, …   several nodes, as torchrun reads them
-  SLURM_*                inside an allocation, `srun ./run_train.sh …` with one task a node needs nothing else"""
+  SLURM_*                inside an allocation, `srun ./run_train.sh …` with one task a node needs nothing else
+
+exit codes:
+  0    trained to the last step
+  2    something to be put right, in one line
+  75   asked to stop (SIGTERM, SIGUSR1, training.max_time), and saved: the same command goes on
+  130  Ctrl-C
+  else a process failed: its exit code, or 128 + the signal that ended it"""
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,7 @@ def find_nodes(environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]]:
     SLURM job step of several nodes the allocation says the rest. Otherwise there is one node.
 
     Raises:
-        ConfigError: an elastic range of nodes, or more than one task a node.
+        ConfigError: an elastic range of nodes, more than one task a node, or several nodes without srun.
     """
     if "PET_NNODES" in environment:
         text = environment["PET_NNODES"]
@@ -113,7 +124,14 @@ def find_nodes(environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]]:
                 f"PET_NNODES = {text!r} must be one whole number: the mesh is fixed, so a run can't grow or shrink"
             )
         return int(low), ()
-    nodes = int(environment.get("SLURM_STEP_NUM_NODES", "1")) if "SLURM_PROCID" in environment else 1
+    in_step = "SLURM_STEP_NUM_NODES" in environment and "SLURM_PROCID" in environment
+    allocated = environment.get("SLURM_JOB_NUM_NODES") or environment.get("SLURM_NNODES", "1")
+    if not in_step and int(allocated) > 1:
+        raise ConfigError(
+            f"the SLURM allocation has {allocated} nodes, and this process is on one of them: start it with srun "
+            "--ntasks-per-node=1 ./run_train.sh …; or set PET_NNODES=1 to train on this node alone"
+        )
+    nodes = int(environment["SLURM_STEP_NUM_NODES"]) if in_step else 1
     tasks = int(environment.get("SLURM_STEP_NUM_TASKS", "1"))
     if "SLURM_PROCID" in environment and tasks > nodes:
         raise ConfigError(
@@ -163,18 +181,38 @@ def _report(rank: int, failure: Any) -> int:
     return code
 
 
+def pass_on(request: signal.Signals, sender: int) -> None:
+    """What the launcher does about a request to stop: its ranks shall save and end, and it ends with them."""
+    del sender
+    ranks = stop.children()
+    for rank in ranks:
+        stop.pass_on(request, rank)
+    if not ranks:
+        print(f"codetitan: stopped by {request.name} before the first step", file=sys.stderr, flush=True)
+        os._exit(stop.EXIT_STOPPED)
+
+
 def torchrun(launch: Launch, config: Path, overrides: Sequence[str]) -> int:
-    """Runs torchrun in this process; returns the exit code of the first process that failed, or 128 + signal."""
+    """Runs torchrun in this process; returns the exit code of the first process that failed, or 128 + signal.
+
+    EXIT_STOPPED where the run was stopped and has saved.
+    """
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import parse_args, run
 
     # The agent narrates its work and prints a banner for a failed rank; the rank itself has said what was wrong.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    # The others are requests, which pass_on gets.
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGINT,SIGHUP,SIGQUIT"
     options = [f"--nnodes={launch.nnodes}", *launch.rendezvous, f"--nproc-per-node={launch.nproc}"]
     try:
-        arguments = [*options, "-m", "codetitan.train", str(config), *overrides]
-        run(parse_args(arguments))  # type: ignore[no-untyped-call]
+        with tempfile.TemporaryDirectory(prefix="codetitan-") as folder:
+            status = Path(folder) / "status"
+            os.environ[stop.STATUS] = str(status)
+            arguments = [*options, "-m", "codetitan.train", str(config), *overrides]
+            run(parse_args(arguments))  # type: ignore[no-untyped-call]
+            stopped = status.exists()
     except ChildFailedError as error:
         # A rank that knows what the user can do about it speaks before those that only saw their peers go.
         rank, failure = min(
@@ -187,7 +225,7 @@ def torchrun(launch: Launch, config: Path, overrides: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 128 + int(error.sigval)
-    return 0
+    return stop.EXIT_STOPPED if stopped else 0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -195,6 +233,8 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments or "--help" in arguments or "-h" in arguments:
         print(USAGE)
         return 0 if arguments else 2
+    os.environ[stop.STARTED] = str(time.time())
+    stop.listen(pass_on)
     try:
         config, overrides = parse(arguments)
         nnodes, rendezvous = find_nodes(os.environ)

@@ -1,5 +1,6 @@
 """One run from start to end: what is printed and saved before, and the orderly way out."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import torch
 import torch.distributed as dist
 
 import codetitan
-from codetitan import device
+from codetitan import device, stop
 from codetitan.config.render import render
 from codetitan.config.resolve import Resolved
 from codetitan.data.rows.loader import Served
@@ -104,4 +105,8 @@ def run(resolved: Resolved) -> None:
     dist.barrier()
     dist.destroy_process_group()
     trainer.checkpointer.wait_for_exports()
+    if trainer.stopped:
+        logger.info("stopped by %s after step %d; the same command goes on", trainer.stopped, trainer.step)
+        if (status := os.environ.get(stop.STATUS)) and os.environ.get("LOCAL_RANK") == "0":
+            Path(status).write_text(trainer.stopped, encoding="utf-8")
     sys.stdout.flush()

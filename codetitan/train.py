@@ -8,7 +8,9 @@ from pathlib import Path
 
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
+from codetitan import stop
 from codetitan.errors import EXIT_USER_ERROR, ConfigError
+from codetitan.training.stopping import obey
 
 # Lines of torchtitan that are no news to a user: (part of the message). All of them are in the log file.
 _NOT_FOR_THE_CONSOLE = (
@@ -82,9 +84,11 @@ def _run(config_file: Path, overrides: list[str]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Trains; returns the exit code. `arguments` are the configuration file and the overrides."""
-    # SIGINT ends the process at once, as SIGTERM does by default, inside a collective too, where a Python handler would
-    # never run. Nothing is saved: ranks stop at different places, and the last checkpoint is at most one interval old.
+    # SIGINT ends the process at once, inside a collective too, where a Python handler would never run. Nothing is saved:
+    # ranks stop at different places, and the last checkpoint is at most one interval old.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    stop.end_with(os.getppid())  # the launcher
+    stop.listen(obey)
     # Python asks a thread for the lock after 5 ms, and the loader's thread computes without pause: 3,000 launches of a
     # kernel take 9 to 16 ms beside it instead of 7, and 8 to 13 with this interval (two Xeon cores).
     sys.setswitchinterval(5e-4)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+from codetitan import stop
 from codetitan.launch import set_environment
 
 # What a run imports in any case. A name that is wrong here only makes every run slow: preloading ignores errors.
@@ -86,9 +87,7 @@ def finished(
         process.join(timeout_s)
         late = process.is_alive()
         if late:
-            process.terminate()  # torchrun takes its ranks along
-            process.join(30)
-            process.kill()
+            process.kill()  # its ranks go with it
             process.join()
         # As text=True reads a pipe.
         stdout, stderr = (file.read_text(errors="replace") if file.exists() else "" for file in (out, err))
@@ -121,6 +120,7 @@ def _child(
     if nproc:
         from torch.distributed.elastic.multiprocessing.subprocess_handler import SubprocessHandler
 
+        stop.block()  # as the launcher's own children begin
         ranks = [_Rank() for _ in range(nproc)]
         SubprocessHandler._popen = lambda _, command, environment: ranks.pop().start(command, environment)  # type: ignore
     sys.exit(main(arguments))

@@ -77,6 +77,7 @@ class CodeCheckpoints(CheckpointManager):
     def __init__(self, config: Config, **kwargs: Any) -> None:
         self._exports: Exports | None = None
         self._base: Description | None = None
+        self._last_step = 0  # of the checkpoint that is there; there is nothing to save of step 0
         super().__init__(config, **kwargs)
         if self.enable and not self.load_only and not filesystem.is_remote(self.folder) and dist.get_rank() == 0:
             if config.export_every_k is not None:
@@ -123,9 +124,28 @@ class CodeCheckpoints(CheckpointManager):
 
     def _save(self, curr_step: int, last_step: bool = False) -> bool:
         saved: bool = super()._save(curr_step, last_step)
+        if saved:
+            self._last_step = curr_step
         if saved and self._exports is not None and (last_step or curr_step % self._export_interval == 0):
             self._exports.start(Path(self._create_checkpoint_id(curr_step)), self.save_future)
         return saved
+
+    def _load(self, step: int = -1) -> bool:
+        loaded: bool = super()._load(step)
+        self._last_step = self.states["train_state"].step
+        return loaded
+
+    def save_now(self, step: int) -> bool:
+        """Saves a full checkpoint of `step` and waits for it, unless there is one; returns whether the run saves any."""
+        if not self.enable or self.load_only:
+            return False
+        self.maybe_wait_for_saving()
+        if step != self._last_step:
+            states = self._flattened_model_states_sd()
+            self.dcp_save(states, self._create_checkpoint_id(step), AsyncMode.DISABLED, enable_garbage_collection=True)
+            self._purge_stale_checkpoints()
+            self._last_step = step
+        return True
 
     def wait_for_exports(self) -> None:
         """Waits for the exports under way; call it when no other rank waits for this one."""

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from codetitan import stop
 from codetitan.config.schema import HIDDEN
 from codetitan.models.code.flavors import FLAVORS, Flavor
 from codetitan.models.code.kernels import Kernels
@@ -84,11 +85,28 @@ class ModelConfig:
 
 @dataclass(kw_only=True, slots=True)
 class CodeTrainingConfig(TrainingConfig):
-    """torchtitan's section, with what is reduced when."""
+    """torchtitan's section, with what is reduced when, and when a run ends."""
 
     gradient_sync: Literal["auto", "each-microbatch", "last-microbatch"] = "auto"
     """When FSDP reduces gradients, where a step has several microbatches. last-microbatch keeps them whole until then:
     less traffic, more memory. auto: last-microbatch where each rank holds all of the weights anyway."""
+
+    max_time: str | None = None
+    """Stop after this time, such as "3h50m", counted from the start of the command: save, and exit with 75."""
+
+    def __post_init__(self) -> None:
+        self.max_seconds()
+
+    def max_seconds(self) -> float | None:
+        """Returns `max_time` in seconds.
+
+        Raises:
+            ValueError: it is no time.
+        """
+        try:
+            return None if self.max_time is None else stop.seconds(self.max_time)
+        except ValueError as error:
+            raise ValueError(f"max_time = {error}") from None
 
     def syncs_once(self, shards: int) -> bool:
         """Returns whether gradients are reduced in the last microbatch only, where FSDP has `shards` shards.

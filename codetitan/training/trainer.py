@@ -41,6 +41,7 @@ from codetitan.training.loader import TrainerDataLoader
 from codetitan.training.metrics import CodeMetrics
 from codetitan.training.optimizer import CodeLRSchedulers, CodeOptimizers
 from codetitan.training.sections import CodeTrainingConfig, ModelConfig
+from codetitan.training.stopping import Stopping
 from codetitan.training.tokenizer import TrainerTokenizer
 
 
@@ -115,6 +116,8 @@ class CodeTrainer(Trainer):
         self.dataloader.place(self.parallel_dims.get_optional_mesh("batch"), self.device)
         self.metrics_processor.served = self.served
         self._compilation = Watch()
+        self._stopping = Stopping(config.training.max_seconds())
+        self.stopped = ""  # by what, where the run ends before its last step
         dims = self.parallel_dims
         self._syncs_once = not dims.pp_enabled and config.training.syncs_once(dims.dp_shard * dims.cp)
         self._microbatches_left = 0  # of the step under way
@@ -237,8 +240,13 @@ class CodeTrainer(Trainer):
         return int(left) == 0
 
     def should_continue_training(self) -> bool:
-        """Whether there are steps left."""
+        """Whether there are steps left, and nobody has asked for an end; where somebody has, the state is saved."""
         goes_on = bool(super().should_continue_training())
+        if goes_on and self._stopping.due(self.step):
+            if not self.checkpointer.save_now(self.step):
+                logger.warning("nothing is saved: checkpoint.enable is false, or checkpoint.load_only is true")
+            self.stopped = self._stopping.why
+            return False
         if not goes_on and self.metrics_processor.first_step is None:
             logger.info(
                 "%s has its %d steps: nothing left to do; more with --training.steps N",

@@ -1,0 +1,69 @@
+"""The step after which every rank stops, when one of them has been asked to or its time is up."""
+
+import os
+import signal
+import time
+
+import torch.distributed as dist
+from torch.distributed.distributed_c10d import _get_default_store
+
+from codetitan import stop
+
+_KEY = "codetitan/stop_after"
+
+_asked: list[str] = []  # names of the signals that this process got
+
+
+def obey(request: signal.Signals, sender: int) -> None:
+    """What a rank does about a signal: it remembers it, for the next step.
+
+    torchrun's own SIGTERM, which it sends when another rank has failed, is obeyed at once: there is no next step.
+    """
+    if request == signal.SIGTERM and sender == os.getppid():
+        os._exit(128 + request)
+    _asked.append(request.name)
+
+
+class Stopping:
+    """Asked before every step, by every rank, with the same answers at the same steps; no collective.
+
+    The first rank that knows a reason writes the step into torchrun's store. Not the present step: another rank may have
+    asked for that one already. But none can have asked for the one after the next: it would have to finish the next
+    step first, whose gradients it does not have before this rank has begun that step, later than it wrote.
+
+    Args:
+        max_time: seconds since the launcher started, as `stop.STARTED` says; None: no limit.
+        name: of the limit's key.
+    """
+
+    def __init__(self, max_time: float | None, name: str = "training.max_time") -> None:
+        started = float(os.environ.get(stop.STARTED, time.time()))
+        self._deadline = None if max_time is None else started + max_time
+        self._name = name
+        self._store = _get_default_store() if dist.get_world_size() > 1 else None
+        self._after: int | None = None
+        self.why = ""
+        """The signal or the key that stops the run; "" as long as none does."""
+
+    def due(self, done: int) -> bool:
+        """Returns whether the run stops now, after `done` steps."""
+        if self._after is None:
+            self._decide(done)
+        return self._after is not None and done >= self._after
+
+    def _decide(self, done: int) -> None:
+        reason = _asked[0] if _asked else ""
+        if not reason and self._deadline is not None and time.time() >= self._deadline:
+            reason = self._name
+        if self._store is None:
+            if reason:
+                self._after, self.why = done, reason
+            return
+        if self._store.check([_KEY]):
+            said = self._store.get(_KEY)
+        elif reason:
+            said = self._store.compare_set(_KEY, "", f"{done + 1} {reason}")  # what is there, if another was faster
+        else:
+            return
+        after, _, self.why = said.decode().partition(" ")
+        self._after = int(after)
