@@ -28,6 +28,9 @@ STATUS = "CODETITAN_STATUS"
 STARTED = "CODETITAN_STARTED"
 """Environment variable: when the launcher started, in seconds since 1970."""
 
+PARENT = "CODETITAN_PARENT"
+"""Environment variable of a command that a run starts: the process that it ends with."""
+
 PASSED_ON = -1
 """In place of the sender of a request that the launcher passed on."""
 

@@ -1,6 +1,7 @@
 """`codetitan`: the commands that are not a training run. Heavy imports happen inside the commands."""
 
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 import codetitan
+from codetitan import stop
 from codetitan.cli.config import ConfigCommand, FlavorsCommand
 from codetitan.cli.data import DataDigestCommand, DataInspectCommand, DataStatsCommand
 from codetitan.cli.model import CompleteCommand, ExportCommand, ImportCommand, InfillCommand
@@ -47,6 +49,8 @@ def _check_options(command: Any, rest: Sequence[str]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0, or 2 with one line on stderr where the user is at fault."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if parent := os.environ.get(stop.PARENT):
+        stop.end_with(int(parent))
     if len(words) > 1 and " ".join(words[:2]) in COMMANDS:
         # A group and its command are one name to tyro, whose own groups can't hand back unknown options.
         words = [" ".join(words[:2]), *words[2:]]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
 
+from codetitan import stop
 from codetitan.errors import ConfigError
 
 T = TypeVar("T")
@@ -20,15 +21,18 @@ def _run(i: int) -> Any:
 def _pool(jobs: Sequence[Callable[[], Any]]) -> ProcessPoolExecutor:
     _jobs[:] = jobs
     workers = min(len(jobs), os.cpu_count() or 1, _MOST)
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
+    context = multiprocessing.get_context("fork")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=stop.end_with, initargs=(os.getpid(),))
 
 
 def start(job: Callable[[], T]) -> Callable[[], T]:
     """Runs a job in a process of its own, which ends with this one; the returned function waits for its result."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
+    parent = os.getpid()
 
     def send() -> None:
+        stop.end_with(parent)
         try:
             sender.send((job(), None))
         except Exception as error:

@@ -25,6 +25,7 @@ from codetitan.titan import AsyncMode, CheckpointManager, filesystem, logger
 from codetitan.training.checkpoint_error import os_error_of, reason
 from codetitan.training.description import KEY, Description
 from codetitan.training.exports import Exports
+from codetitan.training.finite import check_saved
 
 
 def half_written(folder: Path) -> list[Path]:
@@ -55,9 +56,13 @@ class CodeCheckpoints(CheckpointManager):
     Attributes:
         describe: called on every rank at each save, with the description of the model that the run began with, if it
             was loaded; what it returns is kept in the checkpoint.
+        before_save: called on every rank before anything is saved; what it raises, it raises instead.
+        loaded: the description of the checkpoint that the run goes on from, None where it begins.
     """
 
     describe: Callable[[Description | None], Description]
+    before_save: Callable[[], None] = staticmethod(lambda: None)
+    loaded: Description | None = None
 
     @dataclass(kw_only=True, slots=True)
     class Config(CheckpointManager.Config):
@@ -100,9 +105,12 @@ class CodeCheckpoints(CheckpointManager):
         """Writes one checkpoint.
 
         Raises:
-            ConfigError: the operating system refuses, e.g. because the disk is full. Earlier checkpoints are intact.
+            ConfigError: a value is not finite, or the operating system refuses, e.g. because the disk is full. Earlier
+                checkpoints are intact.
         """
         start = time.perf_counter()
+        self.before_save()
+        check_saved(state_dict, checkpoint_id)
         state_dict = {**state_dict, KEY: self.describe(self._base).to_json()}
         if async_mode == AsyncMode.ASYNC_WITH_PINNED_MEM:
             # Copied by a thread in a stream of its own, which does not wait for the optimizer's kernels: torch 2.14,
@@ -152,18 +160,21 @@ class CodeCheckpoints(CheckpointManager):
         if self._exports is not None:
             self._exports.close()
 
-    def _base_of(self, checkpoint_id: str, *, began: bool) -> Description | None:
-        """Returns what the run began with: the loaded model where it `began` now, else what that one began with."""
+    def _description_of(self, checkpoint_id: str) -> Description | None:
+        """Returns what a checkpoint says of itself; None: it is another trainer's.
+
+        Raises:
+            ConfigError: it is of a later format.
+        """
         said: dict[str, Any] = {KEY: ""}
         with warnings.catch_warnings(action="ignore"):
             load(said, checkpoint_id=checkpoint_id, no_dist=True, planner=DefaultLoadPlanner(allow_partial_load=True))
-        if not said[KEY]:  # another trainer's
+        if not said[KEY]:
             return None
         try:
-            loaded = Description.from_json(said[KEY])
+            return Description.from_json(said[KEY])
         except ConfigError as error:
             raise ConfigError(f"{checkpoint_id} was {error}") from None
-        return loaded if began else loaded.base
 
     def _make_incomplete(self, checkpoint_id: str) -> None:
         """Unmarks a checkpoint that is about to be overwritten: a kill in the middle must not leave a mix."""
@@ -187,8 +198,12 @@ class CodeCheckpoints(CheckpointManager):
             ConfigError: it is damaged, of another model, or its data can't be continued.
         """
         try:
-            self._base = self._base_of(checkpoint_id, began="dataloader" not in state_dict)
-            if "dataloader" in state_dict:
+            description = self._description_of(checkpoint_id)
+            if "dataloader" not in state_dict:
+                self._base = description
+            else:
+                self.loaded = description
+                self._base = description.base if description is not None else None
                 # Compared before any tensor is loaded: a changed global batch would only show as a wrong size.
                 saved: dict[str, Any] = {"dataloader": {"identity": ""}}
                 with warnings.catch_warnings(action="ignore"):

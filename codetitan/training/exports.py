@@ -9,6 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from codetitan import stop
+
 
 class Exports:
     """Exports checkpoints while the training goes on. One that fails is said, and the training is not stopped by it.
@@ -56,7 +58,7 @@ class Exports:
             *(sys.executable, "-m", "codetitan.cli", "export", "--checkpoint", str(links)),
             *("--output", str(output), "--dtype", self._dtype),
         ]
-        environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+        environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", stop.PARENT: str(os.getpid())}
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -72,8 +73,12 @@ class MetricsFile:
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, record: dict[str, Any]) -> None:
-        """Appends one object."""
-        self._file.write(json.dumps(record) + "\n")
+        """Appends one object; a number that is not finite is null, for JSON has no other word."""
+        finite = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in record.items()
+        }
+        self._file.write(json.dumps(finite, allow_nan=False) + "\n")
         self._file.flush()
 
     def close(self) -> None:
@@ -116,6 +121,7 @@ class CodeMetrics(MetricsProcessor):
         self._tensorboard: SummaryWriter | None = None
         self.first_step: int | None = None  # of this process's life; None before the first
         self.served: Callable[[], Served] | None = None  # a collective over the data-parallel ranks; set by the trainer
+        self.skipped: Callable[[], int] = lambda: 0  # steps whose update was not made; set by the trainer
         self._last_step = 0
 
     def _build_metric_logger(self, **kwargs: Any) -> Any:
@@ -187,6 +193,7 @@ class CodeMetrics(MetricsProcessor):
             "data_share": round(sum(self.data_loading_times) / elapsed_s, 4),
             "graphs": compiled.graphs,
             "graph_breaks": compiled.graph_breaks,
+            "skipped_steps": self.skipped(),
             "padding": served.padding,
             **{f"sources/{name}": tokens for name, tokens in served.sources.items()},
             **{f"languages/{name}": tokens for name, tokens in served.languages.items()},

@@ -1,7 +1,7 @@
 """AdamW as the recipe wants it, and its schedule, over torchtitan's containers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -15,7 +15,13 @@ NO_DECAY = r"(norm\.weight|\.bias)$"
 
 
 class CodeOptimizers(OptimizersContainer):
-    """torchtitan's optimizers, with the two groups of the recipe: norms and biases without weight decay, the rest."""
+    """torchtitan's optimizers, with the two groups of the recipe: norms and biases without weight decay, the rest.
+
+    Attributes:
+        skips: asked before each step; True: it changes nothing.
+    """
+
+    skips: Callable[[], bool] = staticmethod(lambda: False)
 
     @dataclass(kw_only=True, slots=True)
     class Config(OptimizersContainer.Config):
@@ -46,6 +52,10 @@ class CodeOptimizers(OptimizersContainer):
         ]
         complete: Any = replace(config, param_groups=groups)  # type: ignore[call-arg]  # a field of torchtitan's
         super().__init__(complete, model_parts=model_parts)
+
+    def step(self, closure: Any = None) -> Any:
+        """Makes the update, unless it is to be skipped."""
+        return None if self.skips() else super().step(closure)
 
     @staticmethod
     def _build_param_groups(

@@ -85,17 +85,25 @@ class ModelConfig:
 
 @dataclass(kw_only=True, slots=True)
 class CodeTrainingConfig(TrainingConfig):
-    """torchtitan's section, with what is reduced when, and when a run ends."""
+    """torchtitan's section, with what is reduced when, and what ends a run before its last step."""
 
     gradient_sync: Literal["auto", "each-microbatch", "last-microbatch"] = "auto"
     """When FSDP reduces gradients, where a step has several microbatches. last-microbatch keeps them whole until then:
     less traffic, more memory. auto: last-microbatch where each rank holds all of the weights anyway."""
+
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    """A step whose gradients are not finite changes no weight. It stops the run, or is skipped."""
+
+    max_skipped_steps: int = 10
+    """How many steps may be skipped one after the other."""
 
     max_time: str | None = None
     """Stop after this time, such as "3h50m", counted from the start of the command: save, and exit with 75."""
 
     def __post_init__(self) -> None:
         self.max_seconds()
+        if self.max_skipped_steps < 1:
+            raise ValueError(f"max_skipped_steps = {self.max_skipped_steps} must be at least 1")
 
     def max_seconds(self) -> float | None:
         """Returns `max_time` in seconds.

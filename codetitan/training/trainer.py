@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -37,6 +38,7 @@ from codetitan.tokenizer.encoding import absolute
 from codetitan.training.checkpoint import CodeCheckpoints
 from codetitan.training.compilation import Watch
 from codetitan.training.description import Description
+from codetitan.training.finite import FiniteGradients
 from codetitan.training.loader import TrainerDataLoader
 from codetitan.training.metrics import CodeMetrics
 from codetitan.training.optimizer import CodeLRSchedulers, CodeOptimizers
@@ -115,7 +117,17 @@ class CodeTrainer(Trainer):
         self.checkpointer.describe = self.describe
         self.dataloader.place(self.parallel_dims.get_optional_mesh("batch"), self.device)
         self.metrics_processor.served = self.served
+        self.metrics_processor.skipped = lambda: self._finite.skipped
         self._compilation = Watch()
+        on_gpu = self.device.type == "cuda"
+        self._finite = FiniteGradients(
+            self.optimizers.optimizers,
+            config.training.on_nonfinite,
+            most=config.training.max_skipped_steps,
+            on_device=on_gpu and config.optimizer.implementation.startswith("fused"),
+        )
+        self.optimizers.skips = self._finite.skips
+        self.checkpointer.before_save = self._finite.settle
         self._stopping = Stopping(config.training.max_seconds())
         self.stopped = ""  # by what, where the run ends before its last step
         dims = self.parallel_dims
@@ -157,6 +169,7 @@ class CodeTrainer(Trainer):
             fingerprint=tokenizer.fingerprint,
             dialect=tokenizer.sentinels.dialect.name,
             step=self.step,
+            skipped_steps=self._finite.skipped,
             sources=served.sources,
             languages=served.languages,
             licences=self.dataloader.licences(),
@@ -173,6 +186,8 @@ class CodeTrainer(Trainer):
         if self.config.checkpoint.enable:
             # Reads documents. At the first save the others would wait for it in a collective, whose time is limited.
             self.dataloader.licences()
+        if loaded := self.checkpointer.loaded:
+            self._finite.skipped = loaded.skipped_steps
         self.metrics_processor.start(first_step=self.step)
         if self.step > 1:
             logger.info("goes on from step %d of %s", self.step - 1, self.checkpointer.folder)
@@ -228,7 +243,17 @@ class CodeTrainer(Trainer):
     def train_step(self, data_iterator: Iterator[Any]) -> None:
         """torchtitan's: one optimizer step, logged where it is due."""
         self._microbatches_left = self.gradient_accumulation_steps
-        super().train_step(data_iterator)
+        lr = self.lr_schedulers.get_metrics()
+        try:
+            with self._finite.watch(self.step):
+                super().train_step(data_iterator)
+        except RuntimeError as error:
+            if not str(error).startswith("Loss is not finite"):  # torchtitan's check, before it logs the step
+                raise
+            self._finite.settle()
+            if not self._finite.last_was_skipped:
+                raise ConfigError(f"step {self.step}: the loss is not finite, but its gradients are") from None
+            self.metrics_processor.log(self.step, math.nan, math.nan, math.nan, extra_metrics=lr)
         self._compilation.after_step(self.step)
 
     def _data_has_ended(self) -> bool:
