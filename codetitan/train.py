@@ -10,6 +10,7 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from codetitan import stop
 from codetitan.errors import EXIT_USER_ERROR, ConfigError
+from codetitan.lock import Lock
 from codetitan.training.stopping import obey
 
 # Lines of torchtitan that are no news to a user: (part of the message). All of them are in the log file.
@@ -78,8 +79,16 @@ def _run(config_file: Path, overrides: list[str]) -> None:
 
     rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     resolved = resolve(config_file, overrides, world_size=world_size)
-    init_logging(Path(resolved.config.dump_folder), rank)
-    run(resolved)
+    folder = Path(resolved.config.dump_folder)
+    lock = Lock(folder)
+    if rank == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.take()
+    try:
+        init_logging(folder, rank)
+        run(resolved)
+    finally:
+        lock.release()
 
 
 def main(arguments: list[str]) -> int:
