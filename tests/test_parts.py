@@ -38,6 +38,26 @@ def test_norms_are_not_decayed() -> None:
     assert norms["lr"] == rest["lr"] == 0.5 and rest["betas"] == (0.9, 0.95)
 
 
+def test_a_resumed_optimizer_keeps_what_the_configuration_says() -> None:
+    """Moments are loaded; betas, eps and weight decay are this run's, in both groups."""
+    saved, resumed = (
+        optimizers(CodeOptimizers.Config(implementation="foreach", **options))
+        for options in ({}, {"betas": [0.8, 0.99], "eps": 1e-6, "weight_decay": 0.01})
+    )
+    for part in saved.model_parts:
+        for parameter in part.parameters():
+            parameter.grad = torch.ones_like(parameter)
+    saved.step()
+    state = saved.state_dict()
+    resumed.load_state_dict(state)
+    assert [(group["betas"], group["eps"], group["weight_decay"]) for group in groups(resumed)] == [
+        ((0.8, 0.99), 1e-6, 0.0), ((0.8, 0.99), 1e-6, 0.01),
+    ]  # fmt: skip
+    after = resumed.state_dict()
+    moments = [name for name in state if name.endswith("exp_avg")]
+    assert moments and all(torch.equal(after[name], state[name]) and state[name].any() for name in moments)
+
+
 def test_a_group_of_the_users_own_comes_first() -> None:
     own = ParamGroupConfig(pattern="tok_embeddings", optimizer_name="AdamW", optimizer_kwargs={"lr": 0.1})
     first, *_ = groups(optimizers(CodeOptimizers.Config(lr=0.5, param_groups=[own])))

@@ -56,11 +56,14 @@ class CodeCheckpoints(CheckpointManager):
     Attributes:
         describe: called on every rank at each save, with the description of the model that the run began with, if it
             was loaded; what it returns is kept in the checkpoint.
+        check_model: called on every rank with the description of the checkpoint that the run goes on from, and where
+            that lies; raises ConfigError where it is of another model.
         before_save: called on every rank before anything is saved; what it raises, it raises instead.
         loaded: the description of the checkpoint that the run goes on from, None where it begins.
     """
 
     describe: Callable[[Description | None], Description]
+    check_model: Callable[[Description, str], None] = staticmethod(lambda *_: None)
     before_save: Callable[[], None] = staticmethod(lambda: None)
     loaded: Description | None = None
 
@@ -199,11 +202,11 @@ class CodeCheckpoints(CheckpointManager):
         """
         try:
             description = self._description_of(checkpoint_id)
-            if "dataloader" not in state_dict:
+            if Path(checkpoint_id).parent != Path(self.folder):  # checkpoint.initial_load_path
                 self._base = description
-            else:
-                self.loaded = description
-                self._base = description.base if description is not None else None
+            elif description is not None:
+                self.check_model(description, checkpoint_id)
+                self.loaded, self._base = description, description.base
                 # Compared before any tensor is loaded: a changed global batch would only show as a wrong size.
                 saved: dict[str, Any] = {"dataloader": {"identity": ""}}
                 with warnings.catch_warnings(action="ignore"):

@@ -77,6 +77,18 @@ class CodeOptimizers(OptimizersContainer):
             names = {name: canonical for name, canonical in names.items() if name not in taken}
         return OptimizersContainer._build_param_groups(model, used, impl_kwargs)
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Loads the moments. What a configuration says (decay rates, weight decay) stays as this run's says it.
+
+        The learning rate is the schedule's, which is loaded after this and computes it from its own.
+        """
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        configured = [{key: value for key, value in group.items() if key != "params"} for group in groups]
+        super().load_state_dict(state_dict)
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        for group, values in zip(groups, configured, strict=True):
+            group.update(values)
+
     def _validate_params(self, all_params: list[nn.Parameter]) -> None:
         # torchtitan counts the parameters of the model; a copy of a tied embedding is not optimized.
         optimized = {id(parameter) for parameter in all_params}

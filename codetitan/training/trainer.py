@@ -35,6 +35,7 @@ from codetitan.titan import (
     logger,
 )
 from codetitan.tokenizer.encoding import absolute
+from codetitan.training import resume
 from codetitan.training.checkpoint import CodeCheckpoints
 from codetitan.training.compilation import Watch
 from codetitan.training.description import Description
@@ -128,6 +129,9 @@ class CodeTrainer(Trainer):
         )
         self.optimizers.skips = self._finite.skips
         self.checkpointer.before_save = self._finite.settle
+        self.checkpointer.check_model = lambda saved, where: resume.check_model(
+            saved, config.model.shape(), config.model.rope, where
+        )
         self._stopping = Stopping(config.training.max_seconds())
         self.stopped = ""  # by what, where the run ends before its last step
         dims = self.parallel_dims
@@ -191,6 +195,9 @@ class CodeTrainer(Trainer):
         self.metrics_processor.start(first_step=self.step)
         if self.step > 1:
             logger.info("goes on from step %d of %s", self.step - 1, self.checkpointer.folder)
+            if loaded := self.checkpointer.loaded:
+                for line in resume.changes(loaded, self._toml):
+                    logger.info("changed %s", line)
         batches = super().batch_generator(data_iterable)
         for microbatch in itertools.count():
             if self.dataloader.finite and microbatch % self.dataloader.microbatches == 0 and self._data_has_ended():

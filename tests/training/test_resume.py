@@ -1,0 +1,53 @@
+"""What a changed key does to a run that goes on: every key has a row, and the document has the same rows."""
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+import pytest
+from codetitan.config.schema import _all_keys
+from codetitan.errors import ConfigError
+from codetitan.models.code.flavors import FLAVORS
+from codetitan.models.code.rope import RopeConfig
+from codetitan.training.description import Description
+from codetitan.training.resume import EFFECTS, MEANING, changes, check_model, effect_of
+from codetitan.training.trainer import CodeTrainer
+from tests.conftest import REPOSITORY
+
+KEYS = sorted(set(_all_keys(CodeTrainer.Config)))
+
+SAVED = Description(
+    flavor="debug", shape=FLAVORS["debug"], rope=RopeConfig(), seq_len=64, tokenizer="t", fingerprint="f",
+    dialect="starcoder2",
+    config='[optimizer]\nbetas = [0.9, 0.95]\nlr = 0.001\n[debug]\nseed = 1\n[metrics]\nlog_freq = 10\n',
+)  # fmt: skip
+
+
+def test_every_key_has_a_row_and_every_row_a_key() -> None:
+    assert all(effect_of(key) for key in KEYS)
+    for pattern in EFFECTS:
+        assert any(fnmatchcase(key, pattern) for key in KEYS), pattern
+
+
+def test_the_document_has_the_table() -> None:
+    lines = (REPOSITORY / "docs" / "resume.md").read_text(encoding="utf-8").splitlines()
+    for effect, meaning in MEANING.items():
+        keys = ", ".join(f"`{pattern}`" for pattern, effect_ in EFFECTS.items() if effect_ == effect)
+        assert f"| {keys} | {meaning} |" in lines
+
+
+def test_changes_are_said() -> None:
+    now = '[optimizer]\nbetas = [0.9, 0.99]\nlr = 0.001\n[debug]\nseed = 2\n[metrics]\nlog_freq = 1\n'
+    assert changes(SAVED, now) == [
+        "optimizer.betas was [0.9, 0.95], is [0.9, 0.99]",
+        "debug.seed was 1, is 2; too late, the run has begun",
+    ]
+
+
+def test_another_model_is_refused_by_name() -> None:
+    check_model(SAVED, SAVED.shape, SAVED.rope, "step-3")
+    with pytest.raises(ConfigError) as error:
+        check_model(SAVED, replace(SAVED.shape, rope_theta=5e5), RopeConfig(scaling="ntk"), "step-3")
+    assert str(error.value).startswith(
+        "step-3 is of another model: model.rope.theta was 100000.0, is 500000.0; model.rope.scaling was none, is ntk; "
+        "restore it, or set another --dump_folder"
+    )
