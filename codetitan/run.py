@@ -1,7 +1,6 @@
 """One run from start to end: what is printed and saved before, and the orderly way out."""
 
 import os
-import sys
 from pathlib import Path
 
 import torch
@@ -109,4 +108,3 @@ def run(resolved: Resolved) -> None:
         logger.info("stopped by %s after step %d; the same command goes on", trainer.stopped, trainer.step)
         if (status := os.environ.get(stop.STATUS)) and os.environ.get("LOCAL_RANK") == "0":
             Path(status).write_text(trainer.stopped, encoding="utf-8")
-    sys.stdout.flush()

@@ -55,7 +55,12 @@ from torchtitan.components.checkpointer.dcp import AsyncMode
 from torchtitan.components.checkpointer.utils import canonical_fqn  # a parameter's name without wrappers
 from torchtitan.components.dataloader import BaseDataLoader
 from torchtitan.components.loss import IGNORE_INDEX, BaseLoss, ChunkedLossWrapper, CrossEntropyLoss
-from torchtitan.components.metrics import MetricsProcessor, _get_metrics_rank  # the rank that knows the loss
+from torchtitan.components.metrics import (
+    BaseLogger,
+    MetricsProcessor,
+    WandBLogger,
+    _get_metrics_rank,  # the rank that knows the loss
+)
 from torchtitan.components.optimizer import LRSchedulersContainer, OptimizersContainer, ParamGroupConfig
 from torchtitan.components.quantization import Float8Linear as TitanFloat8Linear
 from torchtitan.components.quantization import MXFP8Linear
@@ -107,6 +112,7 @@ __all__ = [
     "IGNORE_INDEX",
     "AsyncMode",
     "BaseDataLoader",
+    "BaseLogger",
     "BaseLoss",
     "BaseTokenizer",
     "BlockMask",
@@ -156,6 +162,7 @@ __all__ = [
     "_Action",
     "_ComputationType",
     "_clear_sharding_prop_cache",
+    "WandBLogger",
     "_get_metrics_rank",
     "_patch_inductor_min_max_codegen",
     "_resolve_process_group",

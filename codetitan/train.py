@@ -1,10 +1,12 @@
 """What torchrun starts on every process: `codetitan.launch` has checked the configuration before."""
 
+import contextlib
 import logging
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
@@ -26,6 +28,25 @@ _NOT_FOR_THE_CONSOLE = (
     "matmul_reduce_scatter fusion",
     "async TP found no matching",
 )
+
+
+class _LogFile(logging.FileHandler):
+    """A rank's log. Where the disk is full, its lines are lost, which the console says once."""
+
+    _said = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Instead of a traceback a line."""
+        if not self._said:
+            self._said = True
+            print(f"{self.baseFilename} can't be written: {sys.exc_info()[1]}; the training goes on", file=sys.stderr)
+
+
+class _Console(logging.StreamHandler[TextIO]):
+    """The console, until somebody closes it, as `| head` does."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Nobody is left who could read an error; the log has all lines."""
 
 
 class _ForPeople(logging.Filter):
@@ -57,7 +78,7 @@ def init_logging(folder: Path, rank: int) -> None:
     root.setLevel(logging.INFO)
     root.handlers.clear()
     logging.captureWarnings(True)
-    console = logging.StreamHandler(sys.stdout)
+    console = _Console(sys.stdout)
     console.setFormatter(logging.Formatter("%(message)s"))
     console.addFilter(_ForPeople(rank))
     root.addHandler(console)
@@ -68,7 +89,7 @@ def init_logging(folder: Path, rank: int) -> None:
         torch_logger.propagate = True
     logs = folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    file = logging.FileHandler(logs / f"rank-{rank}.log", encoding="utf-8")
+    file = _LogFile(logs / f"rank-{rank}.log", encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root.addHandler(file)
 
@@ -113,8 +134,9 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # its reader has gone
+            stream.flush()
     # Everything is closed and every rank has passed the last barrier (codetitan.run). Leaving without interpreter
     # teardown keeps gloo's and NCCL's threads from failing while their peers are already gone.
     os._exit(code)

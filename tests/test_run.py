@@ -98,19 +98,34 @@ def descendants(pid: int) -> list[int]:
     return children + [grandchild for child in children for grandchild in descendants(child)]
 
 
-def kill_everything(process: "subprocess.Popen[str]") -> None:
-    """kill -9 of the launcher and every rank at once, as a lost node looks."""
-    for pid in [process.pid, *descendants(process.pid)]:
-        os.kill(pid, signal.SIGKILL)
-    process.communicate()
+def gone(pids: list[int], within_s: float = 10) -> bool:
+    """Whether none of the processes runs any more; a zombie does not."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if not [pid for pid in pids if Path(f"/proc/{pid}").exists() and not is_zombie(pid)]:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def test_kill_and_restart(tiny: Path, tmp_path: Path, reference: tuple[list[float], Path]) -> None:
-    """kill -9 after a checkpoint; another run on two processes and a third on one finish it, with the same losses."""
+    """kill -9 of the launcher: its rank goes with it; another run on two processes finishes it, with the same losses."""
     run = tmp_path / "run"
     process = start(tiny)
     wait_for(run / "metrics.jsonl", '"step": 5,')
-    kill_everything(process)
+    second = run_train(tiny)  # one folder, two owners
+    assert second.returncode == 2 and f'dump_folder = "{run}" belongs to a run on ' in second.stderr
+    ranks = descendants(process.pid)
+    process.kill()
+    process.communicate()
+    assert ranks and gone(ranks)
     assert (run / "checkpoint" / "step-3" / ".metadata").exists()
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"step": 6, "lo')  # the line under way
@@ -152,7 +167,38 @@ def test_interrupt_ends_every_process(tiny: Path, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "Traceback" not in stderr
     assert "codetitan: stopped by SIGINT; the same command goes on from the last checkpoint" in stderr
-    assert not [pid for pid in ranks if Path(f"/proc/{pid}").exists()]
+    assert gone(ranks, within_s=0.1)
+
+
+def test_a_request_to_stop_saves_after_a_step_of_all_ranks(
+    tiny: Path, tmp_path: Path, reference: tuple[list[float], Path]
+) -> None:
+    """SIGTERM to the launcher, as a scheduler sends it; the same command goes on as if nothing had been."""
+    run = tmp_path / "run"
+    process = start(tiny, "--training.steps", "100000", "--lr_scheduler.total_steps", "8", nproc=2)
+    wait_for(run / "metrics.jsonl", '"step": 4,')
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 75 and stderr == ""
+    done = len(losses(run))
+    assert stdout.endswith(f"stopped by SIGTERM after step {done}; the same command goes on\n")
+    assert (run / "checkpoint" / f"step-{done}" / ".metadata").exists()
+    assert done < 8, "the machine was too slow to tell"
+    result = run_train(tiny)
+    assert result.returncode == 0, result.stderr
+    assert f"goes on from step {done} of" in result.stdout
+    assert "changed training.steps was 100000, is 8" in result.stdout
+    assert close(losses(run), reference[0], 1e-5)
+
+
+def test_gradients_that_are_not_finite_are_one_line(tiny: Path, tmp_path: Path) -> None:
+    """The first step makes weights of 1e30, finite ones; the second step's gradients are not, and nothing is saved."""
+    words = ["--optimizer.lr", "1e30", "--lr_scheduler.warmup_steps", "0", "--training.max_norm", "1e30"]
+    result = run_train(tiny, *words, "--checkpoint.interval", "1")
+    assert result.returncode == 2
+    assert result.stderr.startswith("codetitan: error: step 2: the norm of the gradients is nan, and its update is not ")
+    assert result.stderr.count("\n") == 1
+    assert [path.name for path in (tmp_path / "run" / "checkpoint").iterdir()] == ["step-1"]
 
 
 def test_a_corpus_that_can_not_be_decoded_is_one_line(tiny: Path, tmp_path: Path) -> None:
@@ -194,18 +240,26 @@ def test_a_checkpoint_of_another_model_is_refused(
     shutil.copytree(reference[1], tmp_path / "run")
     result = run_train(tiny, "--model.ffn_dim", "256", "--training.steps", "9")
     assert result.returncode == 2
-    assert result.stderr.startswith(f"codetitan: error: {tmp_path}/run/checkpoint/step-8 can't be loaded: ")
+    assert result.stderr.startswith(
+        f"codetitan: error: {tmp_path}/run/checkpoint/step-8 is of another model: model.ffn_dim was 512, is 256; "
+    )
     assert "set another --dump_folder" in result.stderr and "Traceback" not in result.stderr + result.stdout
 
 
 def test_a_damaged_checkpoint_is_refused(tiny: Path, tmp_path: Path, reference: tuple[list[float], Path]) -> None:
     shutil.copytree(reference[1], tmp_path / "run")
-    for file in (tmp_path / "run" / "checkpoint" / "step-8").glob("*.distcp"):
-        file.write_bytes(file.read_bytes()[:1000])
-    result = run_train(tiny, "--training.steps", "9")
-    assert result.returncode == 2 and "if it is damaged, remove it" in result.stderr
-    shutil.rmtree(tmp_path / "run" / "checkpoint" / "step-8")
-    assert run_train(tiny).returncode == 0
+    shard = tmp_path / "run" / "checkpoint" / "step-8" / "__0_0.distcp"
+    with shard.open("r+b") as file:
+        file.seek(20_000_000)
+        file.write(bytes(4096))
+    result = run_train(tiny)
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"codetitan: error: {shard.parent} is damaged: __0_0.distcp has changed between bytes 16,777,216 and "
+        "33,554,432; step-6 is whole: go on from it with --checkpoint.load_step latest-good\n"
+    )
+    result = run_train(tiny, "--checkpoint.load_step", "latest-good")
+    assert result.returncode == 0 and "goes on from step 6 of" in result.stdout
     assert losses(tmp_path / "run") == reference[0]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from codetitan import device
 from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
+from codetitan.training.checkpoint import LATEST_GOOD
 from codetitan.training.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
@@ -117,13 +118,14 @@ def check_checkpoint(config: Config) -> None:
     """What is to be loaded is there, and what is to be saved can be saved."""
     checkpoint = config.checkpoint
     folder = Path(config.dump_folder) / checkpoint.folder
-    if checkpoint.enable and checkpoint.load_step != -1:
+    if checkpoint.enable and checkpoint.load_step not in (-1, LATEST_GOOD):
         steps = complete_steps(config)
         if checkpoint.load_step not in steps:
             there = ", ".join(map(str, steps)) or "none"
             raise ConfigError(
                 f"checkpoint.load_step = {checkpoint.load_step}: no complete checkpoint of that step in {folder}; "
-                f"there are: {there}; -1 takes the last"
+                f"there are: {there}; -1 takes the last, "
+                f"{LATEST_GOOD} the last that is not damaged"
             )
     path = checkpoint.initial_load_path
     if checkpoint.enable and path and "://" not in path and not (Path(path) / ".metadata").is_file():

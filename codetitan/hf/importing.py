@@ -21,6 +21,7 @@ from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.rope import RopeConfig
 from codetitan.tokenizer.encoding import open_encoding
 from codetitan.training.checkpoint_error import os_error_of, raise_what_is_no_fault_of_files
+from codetitan.training.checksums import ChecksumWriter
 from codetitan.training.description import KEY, Description
 
 INDEX = "model.safetensors.index.json"
@@ -97,7 +98,7 @@ def _extended(rows: torch.Tensor, n: int) -> torch.Tensor:
 def _save(state: dict[str, Any], folder: Path) -> None:
     try:
         with warnings.catch_warnings(action="ignore"):  # of a process group that is not there
-            save(state, checkpoint_id=folder, no_dist=True)
+            save(state, storage_writer=ChecksumWriter(folder), checkpoint_id=folder, no_dist=True)
     except (Exception, CheckpointException) as error:  # the latter is no Exception
         raise_what_is_no_fault_of_files(error)
         raise os_error_of(error) or error from error

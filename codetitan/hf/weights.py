@@ -23,6 +23,7 @@ from tqdm import tqdm
 from codetitan.errors import ConfigError
 from codetitan.hf.folder import check_local
 from codetitan.hf.layout import EMBEDDING, names, sizes
+from codetitan.training import checksums
 from codetitan.training.checkpoint_error import raise_what_is_no_fault_of_files, reason
 from codetitan.training.description import KEY, Description
 
@@ -98,6 +99,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        checksums.check(folder)
         self._reader = _Reader(folder)
         try:
             metadata = self._reader.read_metadata()

@@ -11,21 +11,25 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
 from torch.distributed.checkpoint.state_dict_loader import load
-from torch.distributed.checkpoint.state_dict_saver import save
+from torch.distributed.checkpoint.state_dict_saver import AsyncCheckpointerType, async_save, save
 
 from codetitan.errors import ConfigError
 from codetitan.titan import AsyncMode, CheckpointManager, filesystem, logger
+from codetitan.training import checksums
 from codetitan.training.checkpoint_error import os_error_of, reason
 from codetitan.training.description import KEY, Description
 from codetitan.training.exports import Exports
 from codetitan.training.finite import check_saved
+
+
+LATEST_GOOD = "latest-good"
 
 
 def half_written(folder: Path) -> list[Path]:
@@ -35,7 +39,7 @@ def half_written(folder: Path) -> list[Path]:
         for path in sorted(folder.glob("step-*"))
         if re.fullmatch(r"step-\d+", path.name)
         and not (path / ".metadata").is_file()
-        and all(file.suffix == ".distcp" or file.name == ".metadata.tmp" for file in path.iterdir())
+        and all(file.suffix in (".distcp", checksums.SUFFIX) or file.name == ".metadata.tmp" for file in path.iterdir())
     ]
 
 
@@ -75,6 +79,12 @@ class CodeCheckpoints(CheckpointManager):
         export_every_k: int | None = None
         """Export every k-th checkpoint and the last, in export_dtype, to dump_folder/export; None: none."""
 
+        load_step: int | Literal["latest-good"] = -1
+        """The step to go on from; -1: the last; latest-good: the last that is not damaged."""
+
+        verify: bool = True
+        """Whether a checkpoint's files are compared with their checksums before it is loaded."""
+
         def __post_init__(self) -> None:
             # torchtitan wants an absolute path; relative ones are seen from where the command runs, as dump_folder is.
             path: str | None = self.initial_load_path  # type: ignore[has-type]  # a field of torchtitan's
@@ -85,6 +95,7 @@ class CodeCheckpoints(CheckpointManager):
     def __init__(self, config: Config, **kwargs: Any) -> None:
         self._exports: Exports | None = None
         self._base: Description | None = None
+        self._verify = config.verify
         self._last_step = 0  # of the checkpoint that is there; there is nothing to save of step 0
         super().__init__(config, **kwargs)
         if self.enable and not self.load_only and not filesystem.is_remote(self.folder) and dist.get_rank() == 0:
@@ -121,17 +132,28 @@ class CodeCheckpoints(CheckpointManager):
             torch.accelerator.synchronize()
         try:
             self._make_incomplete(checkpoint_id)
-            if dist.get_world_size() == 1 and async_mode == AsyncMode.DISABLED and not to_hf:
-                # Collectives with oneself cost more than they look: gloo's threads run OpenMP, and with more OpenMP
-                # threads than cores the training is 17 % slower from the first checkpoint on (benchmarks/cpu.py).
-                result: Any = save(state_dict, checkpoint_id=checkpoint_id, no_dist=True)
+            if to_hf or filesystem.is_remote(checkpoint_id):
+                result: Any = super().dcp_save(state_dict, checkpoint_id, async_mode, enable_garbage_collection, to_hf)
             else:
-                result = super().dcp_save(state_dict, checkpoint_id, async_mode, enable_garbage_collection, to_hf)
+                result = self._write(state_dict, checkpoint_id, async_mode)
         except (Exception, CheckpointException) as error:  # the latter is no Exception
             raise _not_written(checkpoint_id, error) from error
         word = "saved " if async_mode == AsyncMode.DISABLED else "saving in the background:"
         logger.info("%s %s in %.1f s", word, checkpoint_id, time.perf_counter() - start)
         return result
+
+    def _write(self, state_dict: dict[str, Any], checkpoint_id: str, async_mode: AsyncMode) -> Any:
+        """What torchtitan's dcp_save does, with a writer that leaves checksums."""
+        writer = checksums.ChecksumWriter(checkpoint_id)
+        if async_mode == AsyncMode.DISABLED:
+            # Collectives with oneself cost more than they look: gloo's threads run OpenMP, and with more OpenMP
+            # threads than cores the training is 17 % slower from the first checkpoint on (benchmarks/cpu.py).
+            alone = dist.get_world_size() == 1
+            return save(state_dict, storage_writer=writer, checkpoint_id=checkpoint_id, no_dist=alone)
+        how: dict[str, Any] = {"process_group": self.pg}
+        if async_mode == AsyncMode.ASYNC_WITH_PINNED_MEM:
+            how |= {"async_checkpointer_type": AsyncCheckpointerType.PROCESS, "async_stager": self.stager}
+        return async_save(state_dict, storage_writer=writer, checkpoint_id=checkpoint_id, **how)
 
     def _save(self, curr_step: int, last_step: bool = False) -> bool:
         saved: bool = super()._save(curr_step, last_step)
@@ -141,10 +163,43 @@ class CodeCheckpoints(CheckpointManager):
             self._exports.start(Path(self._create_checkpoint_id(curr_step)), self.save_future)
         return saved
 
-    def _load(self, step: int = -1) -> bool:
+    def _load(self, step: int | str = -1) -> bool:
+        if step == LATEST_GOOD:
+            steps = self._steps()
+            good = next((step for step in steps if self._damage(step) is None), None)
+            if steps and good is None:
+                raise ConfigError(
+                    f'checkpoint.load_step = "{LATEST_GOOD}": each checkpoint of {self.folder} is damaged: '
+                    f"{', '.join(f'step-{step}' for step in steps)}"
+                )
+            if steps and good != steps[0]:
+                logger.warning("step-%d is damaged (%s)", steps[0], self._damage(steps[0]))
+            step = -1 if good is None else good
+        elif self._verify and not filesystem.is_remote(self.folder):
+            self._check_files(self._find_load_step() if step == -1 else int(step))
         loaded: bool = super()._load(step)
         self._last_step = self.states["train_state"].step
         return loaded
+
+    def _steps(self) -> list[int]:
+        """Returns the steps of the complete checkpoints, the last first."""
+        return sorted((int(path.parent.name[5:]) for path in Path(self.folder).glob("step-*/.metadata")), reverse=True)
+
+    def _damage(self, step: int) -> str | None:
+        return checksums.damage_seen_by_any(Path(self._create_checkpoint_id(step)))
+
+    def _check_files(self, step: int) -> None:
+        """Raises ConfigError where the files of what is to be loaded are damaged, and offers what is not."""
+        if step == -1:
+            path = self.initial_load_path
+            if path and not filesystem.is_remote(path) and (found := checksums.damage_seen_by_any(Path(path))):
+                raise ConfigError(f'checkpoint.initial_load_path = "{path}" is damaged: {found}')
+        elif found := self._damage(step):
+            good = next((other for other in self._steps() if other < step and self._damage(other) is None), None)
+            offer = "no earlier one is whole"
+            if good is not None:
+                offer = f'step-{good} is whole: go on from it with --checkpoint.load_step {LATEST_GOOD}'
+            raise ConfigError(f"{self._create_checkpoint_id(step)} is damaged: {found}; {offer}")
 
     def save_now(self, step: int) -> bool:
         """Saves a full checkpoint of `step` and waits for it, unless there is one; returns whether the run saves any."""

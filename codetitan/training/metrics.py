@@ -1,8 +1,7 @@
 """What a run shows and leaves: a console line, TensorBoard, and `metrics.jsonl` with one object a logged step."""
 
-import json
 import logging
-import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,13 +9,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch.distributed as dist
-from torch.utils.tensorboard import SummaryWriter
 
 from codetitan import device
 from codetitan.data.rows.loader import Served
+from codetitan.errors import ConfigError
 from codetitan.models.code.pipeline import is_v_shaped
-from codetitan.titan import MetricsProcessor, _get_metrics_rank, get_peak_flops
+from codetitan.titan import BaseLogger, MetricsProcessor, WandBLogger, _get_metrics_rank, get_peak_flops
 from codetitan.training import compilation
+from codetitan.training.logs import MetricsFile, TensorBoardFile
+
+logger = logging.getLogger("codetitan.training.metrics")  # heard from any rank: codetitan/train.py
 
 _A100_BF16 = 312e12  # what torchtitan assumes of a device that it does not know
 # Part of a device's name → its dense FP8 peak in FLOP/s, the first that fits. Source: NVIDIA's data sheets of the H100,
@@ -54,38 +56,6 @@ def duration(seconds: float) -> str:
     return f"{h}h {m:02d}m" if h else f"{m}m {s:02d}s" if m else f"{s}s"
 
 
-class MetricsFile:
-    """`metrics.jsonl`: a line a logged step, written at once, so that a kill loses at most the line under way."""
-
-    def __init__(self, path: Path, *, first_step: int) -> None:
-        kept = []
-        if path.exists():
-            # A run that goes on from a checkpoint repeats the steps after it: their lines, and a torn last one, go.
-            for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-                try:
-                    if line.endswith("\n") and json.loads(line)["step"] < first_step:
-                        kept.append(line)
-                except (json.JSONDecodeError, KeyError, TypeError):
-                    continue
-            rewritten = path.with_suffix(".tmp")
-            rewritten.write_text("".join(kept), encoding="utf-8")
-            rewritten.replace(path)
-        self._file = path.open("a", encoding="utf-8")
-
-    def write(self, record: dict[str, Any]) -> None:
-        """Appends one object; a number that is not finite is null, for JSON has no other word."""
-        finite = {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in record.items()
-        }
-        self._file.write(json.dumps(finite, allow_nan=False) + "\n")
-        self._file.flush()
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
-
-
 class CodeMetrics(MetricsProcessor):
     """torchtitan's metrics with a console for people; times are wall-clock seconds since the last logged step.
 
@@ -118,28 +88,62 @@ class CodeMetrics(MetricsProcessor):
         name = self.device_memory_monitor.device_name
         self.peak_flops = None if on_cpu else known_peak_flops(name, self.precision)
         self._file: MetricsFile | None = None
-        self._tensorboard: SummaryWriter | None = None
+        self._tensorboard: TensorBoardFile | None = None
+        self._failing: set[str] = set()  # logs that could not be written when that was last tried
         self.first_step: int | None = None  # of this process's life; None before the first
         self.served: Callable[[], Served] | None = None  # a collective over the data-parallel ranks; set by the trainer
         self.skipped: Callable[[], int] = lambda: 0  # steps whose update was not made; set by the trainer
         self._last_step = 0
 
     def _build_metric_logger(self, **kwargs: Any) -> Any:
-        # torchtitan's TensorBoard log goes to a new folder at each start, so that a resumed run is two curves; ours
-        # goes on in one (start). Weights & Biases stays torchtitan's.
-        kwargs["config"] = replace(kwargs["config"], enable_tensorboard=False)
-        return super()._build_metric_logger(**kwargs)
+        """Starts Weights & Biases where it is wanted. TensorBoard is ours: torchtitan's begins a new curve at each start.
+
+        Raises:
+            ConfigError: it can't be started; torchtitan would train on without it.
+        """
+        config, dims = kwargs["config"], kwargs["parallel_dims"]
+        if not config.enable_wandb or dist.get_rank() != _get_metrics_rank(
+            parallel_dims=dims, pp_schedule=kwargs["pp_schedule"]
+        ):
+            return BaseLogger()
+        os.environ.setdefault("WANDB_PROJECT", "codetitan")
+        try:
+            folder = str(Path(kwargs["dump_folder"]))  # it makes a folder wandb in it
+            return WandBLogger(folder, config_dict=kwargs["config_dict"], tag=kwargs.get("tag"))
+        except Exception as error:  # of a library with many
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise ConfigError(
+                f"metrics.enable_wandb = true: Weights & Biases can't be started: {why}; run `wandb login` (pip install "
+                "wandb), set WANDB_MODE=offline, or set it to false"
+            ) from error
+
+    def _try(self, log: str, write: Callable[[], None]) -> None:
+        """Writes to a log. A failure is one warning, until it has succeeded again: a helper must not end a run."""
+        try:
+            write()
+            self._failing.discard(log)
+        except Exception as error:  # also of a library that talks to a server
+            if log not in self._failing:
+                logger.warning("%s can't be written: %s; the training goes on", log, error)
+            self._failing.add(log)
 
     def start(self, first_step: int) -> None:
         """Opens the files and starts the clock; called when the checkpoint is loaded, before `first_step`."""
         self.first_step = first_step
         self._last_step = first_step - 1
         if self._writes:
-            self._file = MetricsFile(self._folder / "metrics.jsonl", first_step=first_step)
+            self._try("metrics.jsonl", self._open_file)
             if self.config.enable_tensorboard:
-                folder = self._folder / self.config.save_tb_folder
-                self._tensorboard = SummaryWriter(str(folder), purge_step=first_step, flush_secs=10)
+                self._try("TensorBoard", self._open_tensorboard)
         self._reset_clock()
+
+    def _open_file(self) -> None:
+        assert self.first_step is not None
+        self._file = MetricsFile(self._folder / "metrics.jsonl", first_step=self.first_step)
+
+    def _open_tensorboard(self) -> None:
+        assert self.first_step is not None
+        self._tensorboard = TensorBoardFile(self._folder / self.config.save_tb_folder, first_step=self.first_step)
 
     def _reset_clock(self) -> None:
         self.ntokens_since_last_log = 0
@@ -198,17 +202,18 @@ class CodeMetrics(MetricsProcessor):
             **{f"sources/{name}": tokens for name, tokens in served.sources.items()},
             **{f"languages/{name}": tokens for name, tokens in served.languages.items()},
         }
-        assert self._file is not None, "start() comes before the first step"
-        self._file.write(record)
+        if self._file is not None:
+            file = self._file
+            self._try("metrics.jsonl", lambda: file.write(record))
         numbers = {
             name: value for name, value in record.items() if name not in ("step", "mfu_peak") and value is not None
         }
         if self._tensorboard is not None:
-            for name, value in numbers.items():
-                self._tensorboard.add_scalar(name, value, step)
-        self.logger.log(numbers, step)
+            tensorboard = self._tensorboard
+            self._try("TensorBoard", lambda: tensorboard.write(numbers, step))
+        self._try("Weights & Biases", lambda: self.logger.log(numbers, step))
         world = self.parallel_dims.world_size
-        logging.getLogger("codetitan.training.metrics").info(
+        logger.info(
             "step %*d/%d  loss %.4f  grad norm %.3f  lr %.2e  %s tok/s%s  %.2f TFLOP/s%s  mem %.2f GiB  left %s",
             len(str(self._steps)),
             step,
@@ -227,7 +232,7 @@ class CodeMetrics(MetricsProcessor):
 
     def close(self) -> None:
         """Closes every file."""
-        super().close()
+        self._try("Weights & Biases", super().close)
         if self._file is not None:
             self._file.close()
         if self._tensorboard is not None:

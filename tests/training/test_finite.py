@@ -1,8 +1,6 @@
 """Gradients that are not finite: no weight changes, on a CPU or where the device decides; nothing of them is saved."""
 
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +9,6 @@ import torch
 from codetitan.errors import ConfigError
 from codetitan.training import finite
 from codetitan.training.finite import FiniteGradients, check_saved
-from codetitan.training.metrics import MetricsFile
 
 
 def optimizer(**options: Any) -> tuple[torch.nn.Parameter, torch.optim.AdamW]:
@@ -78,15 +75,3 @@ def test_what_is_not_finite_is_not_saved(alone: None, dtype: torch.dtype, bad: f
     tensor[1, 2] = bad
     with pytest.raises(ConfigError, match=r"^step-4 is not saved: b\.weight is not finite; lower optimizer\.lr"):
         check_saved(state, "step-4")
-
-
-def test_json_stays_json(tmp_path: Path) -> None:
-    file = MetricsFile(tmp_path / "metrics.jsonl", first_step=1)
-    file.write({"step": 1, "loss": math.nan, "max_loss": -math.inf, "lr": 0.5, "mfu": None})
-    file.close()
-
-    def fail(word: str) -> float:
-        raise AssertionError(word)
-
-    record = json.loads((tmp_path / "metrics.jsonl").read_text(), parse_constant=fail)
-    assert record == {"step": 1, "loss": None, "max_loss": None, "lr": 0.5, "mfu": None}
