@@ -96,18 +96,20 @@ class Lock:
         owner = self._owner()
         host = str(owner.get("host", "another process")).split()[0]
         return ConfigError(
-            f'dump_folder = "{self._path.parent}" belongs to a run on {host}, process {owner.get("pid", "unknown")}, since '
-            f"{owner.get('since', 'a moment ago')}; wait for it, end it, or choose another with --dump_folder DIR"
+            f'dump_folder = "{self._path.parent}" belongs to a run on {host}, process {owner.get("pid", "unknown")}, '
+            f"since {owner.get('since', 'a moment ago')}; wait for it, end it, or choose another with --dump_folder DIR"
         )
 
     def _watch(self, host: str) -> None:
         """Raises where the owner on another host gives a sign of life; returns where it gives none."""
         before, deadline = os.fstat(self._fd).st_mtime_ns, time.monotonic() + WATCH_S
-        self._say(f"waits {WATCH_S:.0f} s to see whether the run on {host.split()[0]}, which had {self._path}, is alive")
+        self._say(
+            f"waits {WATCH_S:.0f} s to see whether the run on {host.split()[0]}, which had {self._path}, is alive"
+        )
         while time.monotonic() < deadline:
             time.sleep(min(1.0, WATCH_S / 4))
             # By its name: a network file system asks its server for that.
-            if os.stat(self._path).st_mtime_ns != before:
+            if self._path.stat().st_mtime_ns != before:
                 raise self._refusal()
 
     def _beat(self) -> None:

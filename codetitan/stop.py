@@ -1,8 +1,8 @@
 """Being asked to stop: a scheduler's signals, on their way through the launcher to every rank; and no orphans.
 
-SLURM signals every process of a job step, or the launcher alone (`scancel --batch`, a person's `kill`), on one node or on
-all of them. The launcher passes on what it gets; what the ranks do about it is training/stopping.py. Ctrl-C is not among
-the requests: it ends everything at once.
+SLURM signals every process of a job step; a person's `kill` the launcher alone; on one node or on all of them. The
+launcher passes on what it gets; what the ranks do about it is training/stopping.py. Ctrl-C is not among the requests:
+it ends everything at once.
 """
 
 import ctypes

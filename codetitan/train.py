@@ -35,7 +35,7 @@ class _LogFile(logging.FileHandler):
 
     _said = False
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+    def handleError(self, record: logging.LogRecord) -> None:
         """Instead of a traceback a line."""
         if not self._said:
             self._said = True
@@ -45,7 +45,7 @@ class _LogFile(logging.FileHandler):
 class _Console(logging.StreamHandler[TextIO]):
     """The console, until somebody closes it, as `| head` does."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+    def handleError(self, record: logging.LogRecord) -> None:
         """Nobody is left who could read an error; the log has all lines."""
 
 
@@ -114,8 +114,8 @@ def _run(config_file: Path, overrides: list[str]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Trains; returns the exit code. `arguments` are the configuration file and the overrides."""
-    # SIGINT ends the process at once, inside a collective too, where a Python handler would never run. Nothing is saved:
-    # ranks stop at different places, and the last checkpoint is at most one interval old.
+    # SIGINT ends the process at once, inside a collective too, where a Python handler would never run. Nothing is
+    # saved: ranks stop at different places, and the last checkpoint is at most one interval old.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     stop.end_with(os.getppid())  # the launcher
     stop.listen(obey)
@@ -126,7 +126,8 @@ def main(arguments: list[str]) -> int:
         _run(Path(arguments[0]), arguments[1:])
     except Exception as error:
         # Every rank fails when one does: each log has its traceback, and the launcher shows what the first one said.
-        logging.getLogger("codetitan").critical("failed", exc_info=True, extra={"for_log": True})
+        if logging.getLogger().handlers:
+            logging.getLogger("codetitan").critical("failed", exc_info=True, extra={"for_log": True})
         get_error_handler().record_exception(error)
         return EXIT_USER_ERROR if isinstance(error, ConfigError) else 1
     return 0

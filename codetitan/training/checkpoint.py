@@ -28,7 +28,6 @@ from codetitan.training.description import KEY, Description
 from codetitan.training.exports import Exports
 from codetitan.training.finite import check_saved
 
-
 LATEST_GOOD = "latest-good"
 
 
@@ -185,6 +184,10 @@ class CodeCheckpoints(CheckpointManager):
         """Returns the steps of the complete checkpoints, the last first."""
         return sorted((int(path.parent.name[5:]) for path in Path(self.folder).glob("step-*/.metadata")), reverse=True)
 
+    def _is_own(self, checkpoint_id: str) -> bool:
+        """Whether it is one of this run, and not what the run begins with."""
+        return Path(checkpoint_id).parent == Path(self.folder)
+
     def _damage(self, step: int) -> str | None:
         return checksums.damage_seen_by_any(Path(self._create_checkpoint_id(step)))
 
@@ -198,11 +201,11 @@ class CodeCheckpoints(CheckpointManager):
             good = next((other for other in self._steps() if other < step and self._damage(other) is None), None)
             offer = "no earlier one is whole"
             if good is not None:
-                offer = f'step-{good} is whole: go on from it with --checkpoint.load_step {LATEST_GOOD}'
+                offer = f"step-{good} is whole: go on from it with --checkpoint.load_step {LATEST_GOOD}"
             raise ConfigError(f"{self._create_checkpoint_id(step)} is damaged: {found}; {offer}")
 
     def save_now(self, step: int) -> bool:
-        """Saves a full checkpoint of `step` and waits for it, unless there is one; returns whether the run saves any."""
+        """Saves a full checkpoint of `step`, unless there is one; returns whether the run saves any."""
         if not self.enable or self.load_only:
             return False
         self.maybe_wait_for_saving()
@@ -257,7 +260,7 @@ class CodeCheckpoints(CheckpointManager):
         """
         try:
             description = self._description_of(checkpoint_id)
-            if Path(checkpoint_id).parent != Path(self.folder):  # checkpoint.initial_load_path
+            if not self._is_own(checkpoint_id):
                 self._base = description
             elif description is not None:
                 self.check_model(description, checkpoint_id)
@@ -276,7 +279,9 @@ class CodeCheckpoints(CheckpointManager):
             raise
         except (Exception, CheckpointException) as error:
             logger.warning("loading failed", exc_info=True, extra={"for_log": True})
-            raise ConfigError(
-                f"{checkpoint_id} can't be loaded: {reason(error)}; if it is of another model, set another "
-                "--dump_folder; if it is damaged, remove it, and the run goes on from the one before"
-            ) from error
+            advice = (
+                "if it is damaged, remove it, and the run goes on from the one before"
+                if self._is_own(checkpoint_id)
+                else "checkpoint.initial_load_path must be of the model that this configuration describes"
+            )
+            raise ConfigError(f"{checkpoint_id} can't be loaded: {reason(error)}; {advice}") from error

@@ -1,8 +1,8 @@
 """Checksums beside a checkpoint's shards, so that a block that was overwritten or lost is not loaded without a word.
 
-Each rank writes `__R_N.crc32` beside its shards: CRC-32 of every 16 MiB. CRC-32 finds every damaged run of up to 32 bits,
-and any other but one in four thousand million; it is no defence against somebody who means it. It is computed from the
-file when that is written, mostly from the page cache, by as many threads as there are cores (at most eight).
+Each rank writes `__R_N.crc32` beside its shards: CRC-32 of every 16 MiB. That finds every damaged run of up to 32
+bits, and any other but one in four thousand million; it is no defence against somebody who means it. It is computed
+from the file when that is written, mostly from the page cache, by as many threads as there are cores, at most eight.
 """
 
 import json
@@ -54,7 +54,7 @@ def write(folder: Path, name: str, files: list[str]) -> None:
 
 
 class ChecksumWriter(FileSystemWriter):
-    """torch's writer of shards, which leaves the checksums of what it has written. The metadata is the last, as ever."""
+    """torch's writer of shards, which leaves checksums of what it has written. The metadata is the last, as ever."""
 
     def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[list[WriteResult]]:
         """Writes this rank's shards and their checksums."""

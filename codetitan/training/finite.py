@@ -1,11 +1,11 @@
 """Nothing that is not finite gets into the weights, or onto the disk.
 
-The norm of all gradients, which is computed for clipping, tells at every step whether one of them is not finite, and the
-same to every rank. On a CPU it is read before the optimizer's step. On a GPU reading it would wait for the whole step,
-so the fused optimizer gets it as a tensor, the `found_inf` of torch's GradScaler: its kernels then change nothing. The
-host reads a copy one step later, when it has waited for the GPU anyway (for the next step's count of tokens, torchtitan,
-trainer.py), and before a step is logged or saved. The other implementations of the optimizer have no such argument, so
-with them a step waits.
+The norm of all gradients, which is computed for clipping, tells at every step whether one of them is not finite, and
+the same to every rank. On a CPU it is read before the optimizer's step. On a GPU reading it would wait for the whole
+step, so the fused optimizer gets it as a tensor, the `found_inf` of torch's GradScaler: its kernels then change
+nothing. The host reads a copy one step later, when it has waited for the GPU anyway (for the next step's count of tokens,
+torchtitan's trainer.py), and before a step is logged or saved. The other implementations of the optimizer have no such
+argument, so with them a step waits.
 """
 
 import contextlib
@@ -114,8 +114,8 @@ class FiniteGradients:
         what = f"step {step}: the norm of the gradients is {norm}"
         if self._policy == "stop":
             raise ConfigError(
-                f'{what}, and its update is not made; lower optimizer.lr or training.max_norm, look at the data of that '
-                'step (codetitan data inspect), or set training.on_nonfinite = "skip"'
+                f"{what}, and its update is not made; lower optimizer.lr or training.max_norm, look at that step's data "
+                '(codetitan data inspect), or set training.on_nonfinite = "skip"'
             )
         if self._in_a_row > self._most:
             raise ConfigError(
@@ -138,8 +138,8 @@ class FiniteGradients:
 def check_saved(state_dict: Mapping[str, Any], where: str) -> None:
     """Makes sure that what is about to be saved is finite, on every rank; a collective where there are several.
 
-    Weights that a finite gradient has made infinite, or moments that overflowed, are caught here; two numbers a tensor are
-    computed where it lies, and read at once.
+    Weights that a finite gradient has made infinite, or moments that overflowed, are caught here; two numbers a tensor
+    are computed where it lies, and read at once.
 
     Raises:
         ConfigError: something is not; the same on every rank.
@@ -167,4 +167,3 @@ def check_saved(state_dict: Mapping[str, Any], where: str) -> None:
             f"{where} is not saved: {first} is not finite; lower optimizer.lr or training.max_norm, and start the same "
             "command again, it goes on from the checkpoint before"
         )
-

@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,7 +96,7 @@ class CodeMetrics(MetricsProcessor):
         self._last_step = 0
 
     def _build_metric_logger(self, **kwargs: Any) -> Any:
-        """Starts Weights & Biases where it is wanted. TensorBoard is ours: torchtitan's begins a new curve at each start.
+        """Starts Weights & Biases where it is wanted. TensorBoard is ours: torchtitan's is a new curve at each start.
 
         Raises:
             ConfigError: it can't be started; torchtitan would train on without it.
@@ -113,8 +113,8 @@ class CodeMetrics(MetricsProcessor):
         except Exception as error:  # of a library with many
             why = " ".join(str(error).split()) or type(error).__name__
             raise ConfigError(
-                f"metrics.enable_wandb = true: Weights & Biases can't be started: {why}; run `wandb login` (pip install "
-                "wandb), set WANDB_MODE=offline, or set it to false"
+                f"metrics.enable_wandb = true: Weights & Biases can't be started: {why}; run `wandb login`, set "
+                "WANDB_MODE=offline, or set it to false"
             ) from error
 
     def _try(self, log: str, write: Callable[[], None]) -> None:

@@ -80,10 +80,10 @@ class CodeOptimizers(OptimizersContainer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Loads the moments. What a configuration says (decay rates, weight decay) stays as this run's says it.
 
-        The learning rate is the schedule's, which is loaded after this and computes it from its own.
+        The learning rate is the schedule's: `CodeTrainer.batch_generator` sets it when both are loaded.
         """
         groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
-        configured = [{key: value for key, value in group.items() if key != "params"} for group in groups]
+        configured = [{key: value for key, value in group.items() if key not in ("params", "lr")} for group in groups]
         super().load_state_dict(state_dict)
         groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         for group, values in zip(groups, configured, strict=True):

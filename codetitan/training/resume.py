@@ -22,7 +22,7 @@ MEANING: dict[Effect, str] = {
     "free": "may change: no loss depends on it, but for rounding",
 }
 
-# Pattern of keys → what a change does; the first that fits holds, and every key fits one (tests/training/test_resume.py).
+# Pattern of keys → what a change does; the first that fits holds (every key fits one: tests/training/test_resume.py).
 EFFECTS: dict[str, Effect] = {
     # The kernels, not the model.
     "model.attention": "applied",  # sdpa has no document masks
@@ -89,8 +89,8 @@ def check_model(saved: Description, shape: Flavor, rope: RopeConfig, where: str)
     ]
     if changed:
         raise ConfigError(
-            f"{where} is of another model: {'; '.join(changed)}; restore it, or set another --dump_folder, and to begin "
-            f"with these weights --checkpoint.initial_load_path {where}"
+            f"{where} is of another model: {'; '.join(changed)}; restore it, or set another --dump_folder, and to "
+            f"begin with these weights --checkpoint.initial_load_path {where}"
         )
 
 

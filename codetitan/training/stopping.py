@@ -27,9 +27,9 @@ def obey(request: signal.Signals, sender: int) -> None:
 class Stopping:
     """Asked before every step, by every rank, with the same answers at the same steps; no collective.
 
-    The first rank that knows a reason writes the step into torchrun's store. Not the present step: another rank may have
-    asked for that one already. But none can have asked for the one after the next: it would have to finish the next
-    step first, whose gradients it does not have before this rank has begun that step, later than it wrote.
+    The first rank that knows a reason writes the step into torchrun's store. Not the present step: another rank may
+    have asked for that one already. But none can have asked for the one after the next: it would have to finish the
+    next step first, whose gradients it does not have before this rank has begun that step, later than it wrote.
 
     Args:
         max_time: seconds since the launcher started, as `stop.STARTED` says; None: no limit.

@@ -187,6 +187,11 @@ class CodeTrainer(Trainer):
             self._tied.copy_weight()  # both ends may come from a checkpoint in which they differ
         self.before_first_step()
         precompute_scales(self.model_parts)
+        # The optimizer's state brings the learning rate of the run that saved it, and torchtitan's schedule, which
+        # knows this run's, does not set it when it is loaded: the first step would be made with the other.
+        for scheduler in self.lr_schedulers.schedulers:
+            for group, lr in zip(scheduler.optimizer.param_groups, scheduler.get_last_lr(), strict=True):
+                group["lr"] = lr
         if self.config.checkpoint.enable:
             # Reads documents. At the first save the others would wait for it in a collective, whose time is limited.
             self.dataloader.licences()

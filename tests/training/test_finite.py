@@ -47,7 +47,7 @@ def test_a_skipped_step_leaves_weights_and_moments(on_device: bool, bad: float) 
 def test_stop_names_the_step(on_device: bool) -> None:
     weight, adam = optimizer(fused=True)
     guard = FiniteGradients([adam], "stop", most=1, on_device=on_device)
-    with pytest.raises(ConfigError, match="^step 2: the norm of the gradients is nan, and its update is not made; lower"):
+    with pytest.raises(ConfigError, match=r"^step 2: the norm of the gradients is nan, and its update is not made; "):
         steps(weight, guard, adam, [1.0, math.nan, 1.0])
     assert bool(torch.isfinite(weight).all())
 
@@ -57,7 +57,7 @@ def test_too_many_in_a_row(on_device: bool) -> None:
     weight, adam = optimizer(fused=True)
     guard = FiniteGradients([adam], "skip", most=2, on_device=on_device)
     steps(weight, guard, adam, [math.nan, math.nan, 1.0, math.nan, math.nan])  # never three
-    with pytest.raises(ConfigError, match="^step 1: .* is nan, as in the 2 steps before, none of whose updates is made"):
+    with pytest.raises(ConfigError, match=r"^step 1: .* is nan, as in the 2 steps before, none of whose updates "):
         steps(weight, guard, adam, [math.nan])
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import pytest
+
 from codetitan.config.schema import _all_keys
 from codetitan.errors import ConfigError
 from codetitan.models.code.flavors import FLAVORS
@@ -36,7 +37,7 @@ def test_the_document_has_the_table() -> None:
 
 
 def test_changes_are_said() -> None:
-    now = '[optimizer]\nbetas = [0.9, 0.99]\nlr = 0.001\n[debug]\nseed = 2\n[metrics]\nlog_freq = 1\n'
+    now = "[optimizer]\nbetas = [0.9, 0.99]\nlr = 0.001\n[debug]\nseed = 2\n[metrics]\nlog_freq = 1\n"
     assert changes(SAVED, now) == [
         "optimizer.betas was [0.9, 0.95], is [0.9, 0.99]",
         "debug.seed was 1, is 2; too late, the run has begun",
