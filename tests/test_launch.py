@@ -58,6 +58,10 @@ def test_nodes() -> None:
         4,
         ("--node-rank=3", "--rdzv-backend=c10d", "--rdzv-id=123456.2", "--rdzv-endpoint=gpu007:23456"),
     )
+    assert find_nodes({"PET_NNODES": "1", "SLURM_JOB_NUM_NODES": "2"}) == (1, ())
+    # A step on one of several nodes.
+    one = SLURM | {"SLURM_STEP_NUM_NODES": "1", "SLURM_STEP_NUM_TASKS": "1", "SLURM_JOB_NUM_NODES": "4"}
+    assert find_nodes(one) == (1, ("--standalone",))
     # The body of an sbatch script: one process, whatever the number of tasks of the job.
     assert find_nodes({"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_JOB_ID": "1"}) == (1, ("--standalone",))
     # `salloc` without srun: the shell runs on one node, outside any step.
@@ -69,6 +73,13 @@ def test_nodes() -> None:
     [
         ({"PET_NNODES": "1:4"}, "PET_NNODES = '1:4' must be one whole number"),
         (SLURM | {"SLURM_STEP_NUM_TASKS": "32"}, "SLURM started 32 tasks on 4 nodes; start one a node"),
+        # The body of an sbatch script, and a shell of salloc.
+        (
+            {"SLURM_PROCID": "0", "SLURM_JOB_ID": "1", "SLURM_JOB_NUM_NODES": "2"},
+            r"the SLURM allocation has 2 nodes, and this process is on one of them: start it with srun --ntasks-per-node=1 "
+            r"\./run_train\.sh …; or set PET_NNODES=1 to train on this node alone",
+        ),
+        ({"SLURM_JOB_ID": "1", "SLURM_NNODES": "4"}, "the SLURM allocation has 4 nodes"),
     ],
 )
 def test_nodes_wrong(env: Mapping[str, str], text: str) -> None:

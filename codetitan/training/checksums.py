@@ -31,16 +31,13 @@ def _blocks(path: Path) -> list[int]:
     """Returns the CRC-32 of each block of a file."""
 
     def block(start: int) -> int:
+        crc, buffer = 0, memoryview(bytearray(1 << 20))  # fits into a cache: twice as fast as the whole block at once
         with path.open("rb", buffering=0) as file:
             file.seek(start)
-            data = bytearray(min(_BLOCK, size - start))
-            n = file.readinto(data)
-            while 0 < n < len(data):
-                more = file.readinto(memoryview(data)[n:])
-                if not more:
-                    break
-                n += more
-        return zlib.crc32(memoryview(data)[:n])
+            left = min(_BLOCK, size - start)
+            while left and (n := file.readinto(buffer[:left])):
+                crc, left = zlib.crc32(buffer[:n], crc), left - n
+        return crc
 
     size = path.stat().st_size
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:

@@ -3,9 +3,9 @@
 The norm of all gradients, which is computed for clipping, tells at every step whether one of them is not finite, and
 the same to every rank. On a CPU it is read before the optimizer's step. On a GPU reading it would wait for the whole
 step, so the fused optimizer gets it as a tensor, the `found_inf` of torch's GradScaler: its kernels then change
-nothing. The host reads a copy one step later, when it has waited for the GPU anyway (for the next step's count of tokens,
-torchtitan's trainer.py), and before a step is logged or saved. The other implementations of the optimizer have no such
-argument, so with them a step waits.
+nothing. The host reads a copy one step later, when it has waited for the GPU anyway (for the next step's count of
+tokens, torchtitan's trainer.py), and before a step is logged or saved. The other implementations of the optimizer have
+no such argument, so with them a step waits.
 """
 
 import contextlib
@@ -114,7 +114,7 @@ class FiniteGradients:
         what = f"step {step}: the norm of the gradients is {norm}"
         if self._policy == "stop":
             raise ConfigError(
-                f"{what}, and its update is not made; lower optimizer.lr or training.max_norm, look at that step's data "
+                f"{what}, and its update is not made; lower optimizer.lr or training.max_norm, look at its data "
                 '(codetitan data inspect), or set training.on_nonfinite = "skip"'
             )
         if self._in_a_row > self._most:

@@ -111,10 +111,10 @@ class CodeMetrics(MetricsProcessor):
             folder = str(Path(kwargs["dump_folder"]))  # it makes a folder wandb in it
             return WandBLogger(folder, config_dict=kwargs["config_dict"], tag=kwargs.get("tag"))
         except Exception as error:  # of a library with many
-            why = " ".join(str(error).split()) or type(error).__name__
+            why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             raise ConfigError(
-                f"metrics.enable_wandb = true: Weights & Biases can't be started: {why}; run `wandb login`, set "
-                "WANDB_MODE=offline, or set it to false"
+                f"metrics.enable_wandb = true: Weights & Biases can't be started: {why}; or set WANDB_MODE=offline, or "
+                "the key to false"
             ) from error
 
     def _try(self, log: str, write: Callable[[], None]) -> None:
