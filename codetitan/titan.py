@@ -174,6 +174,7 @@ __all__ = [
     "create_mask",
     "dense_activation_placement",
     "dense_param_placement",
+    "dist_utils",
     "dynamo_counters",
     "filesystem",
     "get_aten_target",

@@ -76,8 +76,8 @@ def test_nodes() -> None:
         # The body of an sbatch script, and a shell of salloc.
         (
             {"SLURM_PROCID": "0", "SLURM_JOB_ID": "1", "SLURM_JOB_NUM_NODES": "2"},
-            r"the SLURM allocation has 2 nodes, and this process is on one of them: start it with srun --ntasks-per-node=1 "
-            r"\./run_train\.sh …; or set PET_NNODES=1 to train on this node alone",
+            r"the SLURM allocation has 2 nodes, and this process is on one of them: start it with srun "
+            r"--ntasks-per-node=1 \./run_train\.sh …; or set PET_NNODES=1 to train on this node alone",
         ),
         ({"SLURM_JOB_ID": "1", "SLURM_NNODES": "4"}, "the SLURM allocation has 4 nodes"),
     ],

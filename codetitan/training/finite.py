@@ -86,7 +86,7 @@ class FiniteGradients:
         copy.copy_(norm.detach(), non_blocking=True)
         event = None
         if norm.is_cuda:
-            event = torch.cuda.Event()
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             event.record()
         self._unread = (step, copy, event)
 

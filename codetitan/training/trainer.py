@@ -118,7 +118,6 @@ class CodeTrainer(Trainer):
         self.checkpointer.describe = self.describe
         self.dataloader.place(self.parallel_dims.get_optional_mesh("batch"), self.device)
         self.metrics_processor.served = self.served
-        self.metrics_processor.skipped = lambda: self._finite.skipped
         self._compilation = Watch()
         on_gpu = self.device.type == "cuda"
         self._finite = FiniteGradients(
@@ -128,6 +127,7 @@ class CodeTrainer(Trainer):
             on_device=on_gpu and config.optimizer.implementation.startswith("fused"),
         )
         self.optimizers.skips = self._finite.skips
+        self.metrics_processor.skipped = lambda: self._finite.skipped
         self.checkpointer.before_save = self._finite.settle
         self.checkpointer.check_model = lambda saved, where: resume.check_model(
             saved, config.model.shape(), config.model.rope, where
