@@ -282,7 +282,7 @@ def test_empty_and_compressed_files(tmp_path: Path) -> None:
     assert message(Jsonl(path=str(path))) == f'dataloader.sources: jsonl "{path}" is empty: a record a line is needed'
     path.write_text("[]\nhello\n")
     assert message(Jsonl(path=str(path))) == (
-        f'dataloader.sources: jsonl "{path}": the first lines are no JSON objects; a record a line is needed'
+        f'dataloader.sources: jsonl "{path}": no line is a JSON object; a record a line is needed'
     )
     path.unlink()
     for suffix in ("gz", "zst", "bz2", "xz"):
@@ -392,11 +392,6 @@ def test_damaged_parquet(tmp_path: Path) -> None:
     error = message(Parquet(path=str(tmp_path)))
     assert error.startswith(f'dataloader.sources: parquet "{tmp_path}": "{bad}" is no whole Parquet file: ')
     assert error.endswith("; fetch it again") and "\n" not in error
-    pq.write_table(pa.table({"code": ["x"]}), bad)
-    assert message(Parquet(path=str(tmp_path))) == (
-        f'dataloader.sources: parquet "{tmp_path}": "{bad}" lacks text, which "{good}" has; make their columns the '
-        "same, or give each its own source"
-    )
     data = bytearray(good.read_bytes())
     data[4:200] = b"\xff" * 196  # the footer is whole, a page is not
     good.write_bytes(data)
