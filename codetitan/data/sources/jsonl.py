@@ -15,8 +15,9 @@ from tqdm import tqdm
 from codetitan.data.document import Document, Dropped
 from codetitan.data.language import INDEX, LANGUAGES, OTHER
 from codetitan.data.sources.lines import cached, line_bounds
+from codetitan.data.sources.packed import PACKED, unpacked
 from codetitan.data.sources.records import Columns, by_record, check_fields, columns_of, find_columns, to_document
-from codetitan.data.sources.shards import ShardReader, find_shards, fingerprint
+from codetitan.data.sources.shards import Shard, ShardReader, find_shards, fingerprint
 from codetitan.errors import ConfigError
 
 _SAMPLE_LINES = 1000  # of the first, the middle and the last file that has lines: what columns there are
@@ -34,7 +35,7 @@ class JsonlSource:
 
     Attributes:
         name: for people and for counts.
-        n_bytes: bytes on disk.
+        n_bytes: bytes on disk, decompressed.
         dropped: what was left out of the listing; what else can't be served is found while reading.
         fingerprint: what of the data the tokens depend on, hashed.
         streamed: False: every document can be read at any time.
@@ -51,7 +52,8 @@ class JsonlSource:
         self.name = f"jsonl:{path}"
         self._max_bytes = max_bytes
         self._label = f'dataloader.sources: jsonl "{path}"'
-        self._shards, self.dropped = find_shards("jsonl", path, ".jsonl")
+        listed, self.dropped = find_shards("jsonl", path, ".jsonl", packed=PACKED)
+        self._shards = self._unpacked(listed)
         self._reader = ShardReader(self._shards)
         self.n_bytes = sum(shard.n_bytes for shard in self._shards)
         with ThreadPoolExecutor(_THREADS) as threads:
@@ -62,6 +64,15 @@ class JsonlSource:
         self._columns_of = by_record(fields)
         self._columns = self._find_columns(fields)
         self.fingerprint = fingerprint(self._shards, self._reader, "jsonl", str(max_bytes), self._columns)
+
+    def _unpacked(self, listed: list[Shard]) -> list[Shard]:
+        n_bytes = sum(shard.n_bytes for shard in listed if shard.path.suffix in PACKED)
+        title = f"{self.name}: decompressing"
+        with (
+            tqdm(total=n_bytes, desc=title, unit="B", unit_scale=True, delay=PROGRESS_AFTER_S, leave=False) as bar,
+            ThreadPoolExecutor(_THREADS) as threads,
+        ):
+            return list(threads.map(lambda shard: unpacked(shard, self._label, bar.update), listed))
 
     def __len__(self) -> int:
         return self._ends[-1]

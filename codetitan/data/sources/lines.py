@@ -1,7 +1,8 @@
 """Where the lines of a file begin: found once, kept in the user's cache, and shared by all ranks.
 
 The index of a file is `KEY-SIZE-MTIME.npy` in the cache's folder `lines` (codetitan/places.py), KEY a hash of its
-absolute path. It is opened memory mapped. A file has one index: writing it removes the older ones.
+absolute path, or of the file's that it was decompressed from. It is opened memory mapped. A file has one index: writing
+it removes the older ones.
 """
 
 import hashlib
@@ -46,7 +47,7 @@ def cached(
 
     A cache that can't be written is no error: the array stays in memory.
     """
-    key = hashlib.sha256(os.fsencode(shard.path)).hexdigest()[:32]
+    key = hashlib.sha256(os.fsencode(shard.origin or shard.path)).hexdigest()[:32]
     state = f"{key}-{shard.n_bytes}-{shard.mtime_ns}"
     try:
         folder = cache_folder("lines")

@@ -91,10 +91,10 @@ class RecordOptions(SourceOptions):
 
 @dataclass(kw_only=True, slots=True)
 class Jsonl(RecordOptions):
-    """`type = "jsonl"`: JSON Lines, uncompressed."""
+    """`type = "jsonl"`: JSON Lines, plain or compressed with gzip, zstd or bzip2."""
 
     path: str
-    """A file, a folder (every *.jsonl below), or a glob pattern."""
+    """A file, a folder (every *.jsonl, *.jsonl.gz, *.jsonl.zst and *.jsonl.bz2 below), or a glob pattern."""
 
 
 @dataclass(kw_only=True, slots=True)

@@ -29,12 +29,14 @@ class Shard:
         name: below the folder that all shards have in common, with forward slashes.
         n_bytes: its size when it was listed.
         mtime_ns: when it was written last.
+        origin: the file that it was decompressed from; None: it is itself.
     """
 
     path: Path
     name: str
     n_bytes: int
     mtime_ns: int
+    origin: Path | None = None
 
 
 def find_shards(kind: str, text: str, suffix: str, *, packed: Sequence[str] = ()) -> tuple[list[Shard], Counter[str]]:
@@ -44,7 +46,7 @@ def find_shards(kind: str, text: str, suffix: str, *, packed: Sequence[str] = ()
         kind: type of the source, for an error.
         text: a file, a folder (every `*suffix` below it, through links too), or a pattern; what exists is no pattern.
         suffix: of the files.
-        packed: what may stand behind the suffix; such a file beside one without is a copy, and left out.
+        packed: what may stand behind the suffix, and is no part of a shard's name; a second file of a name is left out.
 
     Raises:
         ConfigError: there is none, one is compressed otherwise, or one can't be read.
@@ -55,8 +57,11 @@ def find_shards(kind: str, text: str, suffix: str, *, packed: Sequence[str] = ()
         root, paths = given.parent, [given]
     elif given.is_dir():
         root = given
-        paths = _below(given, (suffix, *(suffix + end for end in packed)), dropped)
-        paths = paths or _below(given, tuple(suffix + end for end in _COMPRESSED), Counter())
+        paths = _below(given, (suffix, *(suffix + end for end in _COMPRESSED)), dropped)
+        readable = [path for path in paths if path.suffix not in _COMPRESSED or path.suffix in packed]
+        if readable:
+            dropped["compressed otherwise"] += len(paths) - len(readable)
+            paths = readable
         if not paths:
             seen = f" ({_counts(dropped)})" if dropped else ""
             raise ConfigError(
@@ -76,24 +81,25 @@ def find_shards(kind: str, text: str, suffix: str, *, packed: Sequence[str] = ()
             raise ConfigError(f"{label}: no file matches the pattern; see `ls {text}`, and quote it on a command line")
     else:
         raise ConfigError(f"{label} does not exist; name a file, a folder with *{suffix} files in it, or a pattern")
-    names = {str(path) for path in paths}
-    copies = {path for path in paths if path.suffix in packed and str(path.with_suffix("")) in names}
-    dropped["a compressed copy of another file"] += len(copies)
-    paths = [path for path in paths if path not in copies]
-    for path in paths:
+    by_name: dict[str, Path] = {}  # without what is packed: a corpus is the same, however it is stored
+    for path in sorted(paths, key=lambda path: (path.suffix in packed, path)):
+        name = (path.with_suffix("") if path.suffix in packed else path).relative_to(root).as_posix()
+        if by_name.setdefault(name, path) != path:
+            dropped["compressed copy"] += 1
+    for path in by_name.values():
         if path.suffix in _COMPRESSED and path.suffix not in packed:
             raise ConfigError(
                 f'{label}: "{path}" is compressed, and its records can\'t be read at random: decompress it, or convert '
                 "it to Parquet and name it parquet:PATH"
             )
     shards = []
-    for path in paths:
+    for name, path in by_name.items():
         try:
             with path.open("rb") as file:
                 stat = os.fstat(file.fileno())
         except OSError as error:
             raise ConfigError(f'{label}: "{path}" can\'t be read: {error.strerror}; see its permissions') from error
-        shards.append(Shard(path.absolute(), path.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns))
+        shards.append(Shard(path.absolute(), name, stat.st_size, stat.st_mtime_ns))
     return sorted(shards, key=lambda shard: shard.name), +dropped
 
 
