@@ -7,7 +7,6 @@ import os
 import pwd
 import stat
 import sys
-import tempfile
 from pathlib import Path
 
 from codetitan.errors import ConfigError
@@ -139,6 +138,8 @@ def _can_be_written(folder: Path) -> bool:
 
 def _temporary() -> Path:
     """Returns this user's folder among the temporary ones: the same for all of a run's processes, and no one else's."""
+    import tempfile  # half of the time of `import codetitan`, and seldom needed
+
     folder = Path(tempfile.gettempdir()) / f"codetitan-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()

@@ -4,6 +4,7 @@ It keeps an Arrow form in its cache (`$HF_HOME`), made once for all ranks and ru
 """
 
 import contextlib
+import errno
 import hashlib
 import logging
 import sys
@@ -18,6 +19,8 @@ from codetitan.data.sources.records import find_columns
 from codetitan.data.sources.stream import StreamSource
 from codetitan.errors import ConfigError, one_line
 from codetitan.places import expand
+
+_NOT_WRITTEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENOTDIR)
 
 
 @contextlib.contextmanager
@@ -115,9 +118,34 @@ def load(label: str, fix: str, path: str, **options: Any) -> Any:
             return datasets.load_dataset(str(folder) if folder.exists() else path, **options)
     except Exception as error:  # the library raises its own, the hub's, Arrow's and Python's
         text = one_line(error)
-        if "cast" in text:  # of the types of one file to those of the first
+        variable = _cache_of(error)
+        if variable is not None:
+            fix = f"the cache can't be written; set {variable} to a folder with room that can"
+        elif "cast" in text:  # of the types of one file to those of the first
             fix = (
                 "datasets wants the same columns and types in every file; name a local copy as parquet:PATH or "
                 "jsonl:PATH, where each file has its own"
             )
         raise ConfigError(f"{label}: {text}; {fix}") from None
+
+
+def _cache_of(error: BaseException | None) -> str | None:
+    """Returns the variable that moves the cache that an error, or what caused it, is about; None: about none."""
+    import datasets
+    import huggingface_hub
+
+    caches = {
+        "HF_DATASETS_CACHE": datasets.config.HF_DATASETS_CACHE,
+        "HF_HUB_CACHE": huggingface_hub.constants.HF_HUB_CACHE,
+        "HF_HOME": huggingface_hub.constants.HF_HOME,
+    }
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NOT_WRITTEN:
+            for variable, folder in caches.items():
+                # of a part of it, or of a folder above it
+                if str(error.filename).startswith(str(folder)) or str(folder).startswith(str(error.filename)):
+                    return variable
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return "HF_DATASETS_CACHE"
+        error = error.__cause__ or error.__context__
+    return None

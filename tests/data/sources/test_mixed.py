@@ -196,3 +196,11 @@ def test_what_datasets_refuses_comes_with_a_way_out(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": TEXTS, "license": ["MIT", "ISC"]}), tmp_path / "b.parquet")
     with pytest.raises(ConfigError, match=r"name a local copy as parquet:PATH or jsonl:PATH, where each file has its"):
         open_source(HuggingFace(name=str(tmp_path)))
+
+
+def test_a_cache_of_datasets_that_can_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is no fault of the data, and said to be none."""
+    pq.write_table(pa.table({"text": TEXTS}), tmp_path / "a.parquet")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", "/proc/nowhere/datasets")
+    with pytest.raises(ConfigError, match=r"the cache can't be written; set HF_DATASETS_CACHE to a folder with room"):
+        open_source(HuggingFace(name=str(tmp_path)))

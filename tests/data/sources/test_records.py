@@ -346,6 +346,8 @@ def test_the_index_is_kept(tmp_path: Path, caches: Path) -> None:
 def test_no_cache_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = jsonl(tmp_path / "a.jsonl", [{"text": "x"}, {"text": "y"}])
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    monkeypatch.setenv("CODETITAN_CACHE", "")
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
     source = open_source(Jsonl(path=str(path)))
     assert len(source) == 2 and source.languages().tolist() == [0, 0]
 
