@@ -80,7 +80,7 @@ def open_hub(
             present = list(dataset.column_names or next(iter(dataset), {}))
             n_bytes = int(dataset.info.splits[split].num_bytes or 0) if split in (dataset.info.splits or {}) else 0
     except Exception as error:
-        raise ConfigError(f"{label}: {one_line(error)}; {fix}") from None
+        raise _said(label, error, fix) from None
     return StreamSource(
         title,
         label,
@@ -117,16 +117,21 @@ def load(label: str, fix: str, path: str, **options: Any) -> Any:
                 return saved.to_iterable_dataset() if options.get("streaming") else saved
             return datasets.load_dataset(str(folder) if folder.exists() else path, **options)
     except Exception as error:  # the library raises its own, the hub's, Arrow's and Python's
-        text = one_line(error)
-        variable = _cache_of(error)
-        if variable is not None:
-            fix = f"the cache can't be written; set {variable} to a folder with room that can"
-        elif "cast" in text:  # of the types of one file to those of the first
-            fix = (
-                "datasets wants the same columns and types in every file; name a local copy as parquet:PATH or "
-                "jsonl:PATH, where each file has its own"
-            )
-        raise ConfigError(f"{label}: {text}; {fix}") from None
+        raise _said(label, error, fix) from None
+
+
+def _said(label: str, error: Exception, fix: str) -> ConfigError:
+    """Returns the error of a person: of a cache, of files that are not alike, else with the fix that is given."""
+    text = one_line(error)
+    variable = _cache_of(error)
+    if variable is not None:
+        fix = f"the cache can't be written; set {variable} to a folder with room that can"
+    elif "cast" in text:  # of the types of one file to those of the first
+        fix = (
+            "datasets wants the same columns and types in every file; name a local copy as parquet:PATH or jsonl:PATH, "
+            "where each file has its own"
+        )
+    return ConfigError(f"{label}: {text}; {fix}")
 
 
 def _cache_of(error: BaseException | None) -> str | None:

@@ -196,6 +196,12 @@ def test_what_datasets_refuses_comes_with_a_way_out(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": TEXTS, "license": ["MIT", "ISC"]}), tmp_path / "b.parquet")
     with pytest.raises(ConfigError, match=r"name a local copy as parquet:PATH or jsonl:PATH, where each file has its"):
         open_source(HuggingFace(name=str(tmp_path)))
+    write(tmp_path / "a.jsonl", [{"id": 1}] * 20)
+    write(tmp_path / "b.jsonl", [{"id": 1, "text": "x"}])
+    for file in ("a.parquet", "b.parquet"):
+        (tmp_path / file).unlink()
+    with pytest.raises(ConfigError, match="datasets wants the same columns and types in every file"):
+        open_source(HuggingFace(name=str(tmp_path)))
 
 
 def test_a_cache_of_datasets_that_can_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
