@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from codetitan.data.sources.arrow import ArrowSource, Part
+from codetitan.data.sources.disk import kind_of
 from codetitan.data.sources.literal import plain, plain_folder
 from codetitan.data.sources.records import find_columns
 from codetitan.data.sources.stream import StreamSource
@@ -62,7 +63,8 @@ def open_hub(
         ConfigError: it can't be reached, does not exist, or has no such configuration, split or column of text.
     """
     label = f'dataloader.sources: huggingface "{name}"'
-    if name.startswith(("/", "./", "../", "~")) and not expand(name, "dataloader.sources: huggingface").exists():
+    local = expand(name, "dataloader.sources: huggingface")
+    if name.startswith(("/", "./", "../", "~")) and kind_of(local, label) in ("nothing", "broken link"):
         raise ConfigError(f"{label} does not exist; name a folder, or a dataset of the hub as OWNER/NAME")
     options = {"name": config, "split": split, "data_dir": data_dir, "revision": revision}
     fix = (
