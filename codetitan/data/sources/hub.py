@@ -157,8 +157,8 @@ def _parquet_files(label: str, path: str, options: dict[str, Any]) -> list[Shard
             here = [Path(file) for file in fetch.download(list(files))]
             stats = [file.stat() for file in here]
             return [
-                Shard(file, file.name, found.st_size, found.st_mtime_ns)
-                for file, found in zip(here, stats, strict=True)
+                Shard(file, str(given).rpartition("/")[2], found.st_size, found.st_mtime_ns)
+                for given, file, found in zip(files, here, stats, strict=True)
             ]
     return None
 
