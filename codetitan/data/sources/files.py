@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from codetitan.data.document import Document, Dropped
 from codetitan.data.language import HEAD_BYTES, INDEX, language_by_name, language_of
-from codetitan.data.sources.disk import read_file
+from codetitan.data.sources.disk import kind_of, read_file
 from codetitan.data.sources.listing import Listed, Origin, list_files
+from codetitan.data.sources.walk import Links
 from codetitan.errors import ConfigError
+from codetitan.places import expand
 
 _BOM_BYTES = 3
 _SAMPLED = 64  # files whose beginning is part of the fingerprint
@@ -40,8 +42,8 @@ class FileSource:
         if not files:
             seen = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items())) or "no file at all"
             raise ConfigError(
-                f'dataloader.sources: "{name}" has no document ({seen}); see the keys "include", "exclude" and '
-                '"max_file_bytes" of the source'
+                f'dataloader.sources: "{name}" has no document ({seen}); see the keys "include", "exclude", '
+                '"links" and "max_file_bytes" of the source'
             )
         self.name = name
         self.dropped = dropped
@@ -105,16 +107,24 @@ def open_stdlib(max_file_bytes: int) -> FileSource:
 
 
 def open_directory(
-    path: str, *, include: list[str], exclude: list[str], max_file_bytes: int, repo_depth: int, gitignore: bool
+    path: str,
+    *,
+    include: list[str],
+    exclude: list[str],
+    max_file_bytes: int,
+    repo_depth: int,
+    gitignore: bool,
+    links: Links,
 ) -> FileSource:
     """Opens a folder; the arguments are those of `list_files`.
 
     Raises:
         ConfigError: it does not exist, or holds no file to serve.
     """
-    root, dropped = Path(path).expanduser(), Counter[str]()
-    if not root.is_dir():
-        what = "is a file, not a folder" if root.exists() else "does not exist"
+    root, dropped = expand(path, "dataloader.sources: directory"), Counter[str]()
+    kind = kind_of(root, f'dataloader.sources: directory "{path}"')
+    if kind != "folder":
+        what = {"nothing": "does not exist", "broken link": "is a broken link"}.get(kind, "is a file, not a folder")
         raise ConfigError(
             f'dataloader.sources: directory "{path}" {what}; create it, or train on the Python standard library with '
             "--dataloader.sources python-stdlib"
@@ -127,5 +137,6 @@ def open_directory(
         dropped=dropped,
         repo_depth=repo_depth,
         gitignore=gitignore,
+        links=links,
     )
     return FileSource(f"directory:{path}", root, files, dropped)

@@ -1,22 +1,30 @@
-"""Opens what the library datasets reads: Parquet files, datasets of the Hugging Face hub, folders in their form.
+"""Opens what the library datasets reads: datasets of the Hugging Face hub, and folders in their form.
 
 It keeps an Arrow form in its cache (`$HF_HOME`), made once for all ranks and runs, of the columns that are needed.
 """
 
 import contextlib
+import errno
 import hashlib
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from codetitan.data.sources.arrow import ArrowSource
+from codetitan.data.sources.arrow import ArrowSource, Part
+from codetitan.data.sources.disk import kind_of
+from codetitan.data.sources.literal import plain, plain_folder
+from codetitan.data.sources.parquet import open_files
 from codetitan.data.sources.records import find_columns
-from codetitan.data.sources.shards import find_shards
+from codetitan.data.sources.shards import Shard
 from codetitan.data.sources.stream import StreamSource
-from codetitan.errors import ConfigError
+from codetitan.errors import ConfigError, one_line
+from codetitan.places import expand
+
+_NOT_WRITTEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENOTDIR)
 
 
 @contextlib.contextmanager
@@ -41,42 +49,6 @@ def quiet() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def open_parquet(path: str, *, fields: Mapping[str, str], max_bytes: int) -> ArrowSource:
-    """Opens Parquet files: a file, a folder with *.parquet below, or a pattern.
-
-    Raises:
-        ConfigError: there is none, one is damaged, they have no column of text, or their columns differ.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    label = f'dataloader.sources: parquet "{path}"'
-    shards = find_shards("parquet", path, ".parquet")
-    present: list[str] = []
-    files: list[str] = []
-    for shard in shards:
-        try:
-            footer = pq.read_metadata(shard.path)
-            names = footer.schema.to_arrow_schema().names
-        except (OSError, pa.ArrowException) as error:
-            raise ConfigError(
-                f'{label}: "{shard.path}" is no whole Parquet file: {one_line(error)}; fetch it again'
-            ) from None
-        present = present or names
-        if not set(present) <= set(names):
-            raise ConfigError(
-                f'{label}: "{shard.path}" lacks {", ".join(sorted(set(present) - set(names)))}, which '
-                f'"{shards[0].path}" has; make their columns the same, or give each its own source'
-            )
-        if footer.num_rows:  # datasets stumbles over a file without rows
-            files.append(str(shard.path))
-    if not files:
-        raise ConfigError(f"{label} has no row")
-    columns = find_columns(label, present, fields)
-    dataset = load(label, "see the file", "parquet", data_files=files, columns=columns.names(), split="train")
-    return ArrowSource(f"parquet:{path}", label, _table(dataset), fields=fields, max_bytes=max_bytes)
-
-
 def open_hub(
     name: str,
     *,
@@ -94,7 +66,8 @@ def open_hub(
         ConfigError: it can't be reached, does not exist, or has no such configuration, split or column of text.
     """
     label = f'dataloader.sources: huggingface "{name}"'
-    if name.startswith(("/", "./", "../", "~")) and not Path(name).expanduser().exists():
+    local = expand(name, "dataloader.sources: huggingface")
+    if name.startswith(("/", "./", "../", "~")) and kind_of(local, label) in ("nothing", "broken link"):
         raise ConfigError(f"{label} does not exist; name a folder, or a dataset of the hub as OWNER/NAME")
     options = {"name": config, "split": split, "data_dir": data_dir, "revision": revision}
     fix = (
@@ -102,15 +75,23 @@ def open_hub(
         'with a local copy use "parquet" or "jsonl"'
     )
     title = f"huggingface:{name}"
-    dataset = load(label, fix, name, **options, streaming=streaming)
+    try:
+        dataset = load(label, fix, name, **options, streaming=streaming)
+    except NotAlike:
+        shards = None if streaming else _parquet_files(label, name, options)
+        if shards is None:
+            raise
+        return open_files(title, label, shards, Counter(), fields=fields, max_bytes=max_bytes)
     if not streaming:
-        return ArrowSource(title, label, _table(dataset), fields=fields, max_bytes=max_bytes)
+        table = _table(dataset)
+        parts = [Part(table, find_columns(label, list(table.column_names), fields))]
+        return ArrowSource(title, label, parts, dropped=Counter(), max_bytes=max_bytes)
     try:
         with quiet():
             present = list(dataset.column_names or next(iter(dataset), {}))
             n_bytes = int(dataset.info.splits[split].num_bytes or 0) if split in (dataset.info.splits or {}) else 0
     except Exception as error:
-        raise ConfigError(f"{label}: {one_line(error)}; {fix}") from None
+        raise _said(label, error, fix) from None
     return StreamSource(
         title,
         label,
@@ -135,8 +116,8 @@ def load(label: str, fix: str, path: str, **options: Any) -> Any:
     """
     import datasets
 
-    folder = Path(path).expanduser()
     try:
+        folder = _plain(label, path, options)
         with quiet():
             if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
                 saved = datasets.load_from_disk(str(folder))
@@ -144,11 +125,76 @@ def load(label: str, fix: str, path: str, **options: Any) -> Any:
                 return saved.to_iterable_dataset() if options.get("streaming") else saved
             return datasets.load_dataset(str(folder) if folder.exists() else path, **options)
     except Exception as error:  # the library raises its own, the hub's, Arrow's and Python's
-        raise ConfigError(f"{label}: {one_line(error)}; {fix}") from None
+        raise _said(label, error, fix) from None
 
 
-def one_line(error: BaseException) -> str:
-    """Returns an error and what caused it in one line of at most 300 characters."""
-    cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
-    text = " ".join(f"{error}{cause}".split()) or type(error).__name__
-    return text.rstrip(".") if len(text) <= 300 else text[:299] + "…"
+class NotAlike(ConfigError):
+    """The files of a dataset have columns or types of their own, which datasets does not take."""
+
+
+def _plain(label: str, path: str, options: dict[str, Any]) -> Path:
+    """Returns a folder under a name that datasets takes literally, and sets "data_dir" so; else `path`, as it is."""
+    given = expand(path, label).absolute()
+    folder = plain_folder(given) if given.is_dir() else given
+    if folder != given and options.get("data_dir"):
+        options["data_dir"] = plain(options["data_dir"])
+    return folder
+
+
+def _parquet_files(label: str, path: str, options: dict[str, Any]) -> list[Shard] | None:
+    """Returns the files of a split, fetched where they are not here, if they are Parquet; else None."""
+    import datasets
+    from datasets.packaged_modules.parquet.parquet import Parquet
+
+    with contextlib.suppress(Exception), quiet():  # then what datasets said of them holds
+        options = dict(options)
+        split = options.pop("split")
+        folder = _plain(label, path, options)
+        builder = datasets.load_dataset_builder(str(folder) if folder.exists() else path, **options)
+        files = (builder.config.data_files or {}).get(split)
+        if isinstance(builder, Parquet) and files:
+            fetch = datasets.DownloadManager(download_config=datasets.DownloadConfig(token=builder.token))
+            here = [Path(file) for file in fetch.download(list(files))]
+            stats = [file.stat() for file in here]
+            return [
+                Shard(file, str(given).rpartition("/")[2], found.st_size, found.st_mtime_ns)
+                for given, file, found in zip(files, here, stats, strict=True)
+            ]
+    return None
+
+
+def _said(label: str, error: Exception, fix: str) -> ConfigError:
+    """Returns the error of a person: of a cache, of files that are not alike, else with the fix that is given."""
+    text = one_line(error)
+    variable = _cache_of(error)
+    if variable is not None:
+        fix = f"the cache can't be written; set {variable} to a folder with room that can"
+    elif "cast" in text:  # of the types of one file to those of the first
+        fix = (
+            "datasets wants the same columns and types in every file; name a local copy as parquet:PATH or jsonl:PATH, "
+            "where each file has its own"
+        )
+        return NotAlike(f"{label}: {text}; {fix}")
+    return ConfigError(f"{label}: {text}; {fix}")
+
+
+def _cache_of(error: BaseException | None) -> str | None:
+    """Returns the variable that moves the cache that an error, or what caused it, is about; None: about none."""
+    import datasets
+    import huggingface_hub
+
+    caches = {
+        "HF_DATASETS_CACHE": datasets.config.HF_DATASETS_CACHE,
+        "HF_HUB_CACHE": huggingface_hub.constants.HF_HUB_CACHE,
+        "HF_HOME": huggingface_hub.constants.HF_HOME,
+    }
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NOT_WRITTEN:
+            for variable, folder in caches.items():
+                # of a part of it, or of a folder above it
+                if str(error.filename).startswith(str(folder)) or str(folder).startswith(str(error.filename)):
+                    return variable
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return "HF_DATASETS_CACHE"
+        error = error.__cause__ or error.__context__
+    return None
