@@ -11,22 +11,32 @@ from codetitan import device, stop
 from codetitan.config.render import render
 from codetitan.config.resolve import Resolved
 from codetitan.data.rows.loader import Served
+from codetitan.errors import ConfigError
 from codetitan.models.code.float8_linear import gathers_float8, linear_layers
 from codetitan.titan import logger, structured_logger
 from codetitan.training.trainer import CodeTrainer
 
 
 def save_config(resolved: Resolved) -> Path:
-    """Writes the resolved configuration to `dump_folder`/config.toml; one that differed is kept as config.N.toml."""
+    """Writes the resolved configuration to `dump_folder`/config.toml; one that differed is kept as config.N.toml.
+
+    Raises:
+        ConfigError: it can't be written.
+    """
     path = Path(resolved.config.dump_folder) / "config.toml"
     text = (
         f"# codetitan {codetitan.__version__}, torch {torch.__version__}, {resolved.world_size} processes\n"
         + render(resolved)
     )
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        number = 1 + sum(1 for _ in path.parent.glob("config.*.toml"))
-        path.rename(path.with_name(f"config.{number}.toml"))
-    path.write_text(text, encoding="utf-8")
+    try:
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            number = 1 + sum(1 for _ in path.parent.glob("config.*.toml"))
+            path.rename(path.with_name(f"config.{number}.toml"))
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path} can't be written: {error.strerror}; make room, or choose another --dump_folder"
+        ) from error
     return path
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TextIO
 
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
@@ -30,23 +29,22 @@ _NOT_FOR_THE_CONSOLE = (
 )
 
 
-class _LogFile(logging.FileHandler):
-    """A rank's log. Where the disk is full, its lines are lost, which the console says once."""
-
-    _said = False
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Instead of a traceback a line."""
-        if not self._said:
-            self._said = True
-            print(f"{self.baseFilename} can't be written: {sys.exc_info()[1]}; the training goes on", file=sys.stderr)
+_say_what_failed = logging.Handler.handleError
 
 
-class _Console(logging.StreamHandler[TextIO]):
-    """The console, until somebody closes it, as `| head` does."""
+def _not_written(handler: logging.Handler, record: logging.LogRecord) -> None:
+    """What a logging handler does about its own error: a full disk or a closed console costs lines, and one says so.
 
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Nobody is left who could read an error; the log has all lines."""
+    Python prints a traceback for every line; torchtitan's structured log, for one, has several a step.
+    """
+    error = sys.exc_info()[1]
+    if not isinstance(error, OSError):  # a mistake in a log call
+        _say_what_failed(handler, record)
+    elif not hasattr(handler, "failed_before"):
+        handler.failed_before = True  # type: ignore[attr-defined]
+        if isinstance(handler, logging.FileHandler):
+            with contextlib.suppress(OSError):
+                print(f"{handler.baseFilename} can't be written: {error}; the training goes on", file=sys.stderr)
 
 
 class _ForPeople(logging.Filter):
@@ -78,7 +76,8 @@ def init_logging(folder: Path, rank: int) -> None:
     root.setLevel(logging.INFO)
     root.handlers.clear()
     logging.captureWarnings(True)
-    console = _Console(sys.stdout)
+    logging.Handler.handleError = _not_written  # type: ignore[method-assign]
+    console = logging.StreamHandler(sys.stdout)
     console.setFormatter(logging.Formatter("%(message)s"))
     console.addFilter(_ForPeople(rank))
     root.addHandler(console)
@@ -89,7 +88,7 @@ def init_logging(folder: Path, rank: int) -> None:
         torch_logger.propagate = True
     logs = folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    file = _LogFile(logs / f"rank-{rank}.log", encoding="utf-8")
+    file = logging.FileHandler(logs / f"rank-{rank}.log", encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root.addHandler(file)
 
