@@ -1,4 +1,4 @@
-"""The simulator: what it finds wrong, and one case in the plain run."""
+"""The simulator: what it finds wrong."""
 
 from dataclasses import replace
 
@@ -32,8 +32,9 @@ def test_complaints_name_what_is_wrong() -> None:
         assert report.complaints() == [complaint]
 
 
+@pytest.mark.hopper
 def test_flex_compiles_for_hopper(simulate: Simulate) -> None:
-    """The short case: flex and its masks alone, for `debug` does not compile its blocks."""
+    """The short case, 25 s: flex and its masks alone, for `debug` does not compile its blocks."""
     report = simulate("debug", "--model.n_layers", "1")
     assert report.complaints() == []
     assert [graph.backward for graph in report.graphs] == [False, False, True]
