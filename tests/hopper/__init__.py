@@ -5,7 +5,8 @@
 takes the configurations of `train_configs/` (two of their blocks, the flavor's widths) and every attention,
 checkpointing, FP8 recipe and mesh, traces two microbatches, an optimizer step and a third microbatch on fake tensors
 and fake process groups, and asserts that no graph breaks, that nothing is compiled again, that every parameter gets a
-gradient, and that every kernel compiles and fits into an H100's 227 KB of shared memory. All skip where gcc, Python.h, the CUDA headers of torch's wheels or Triton's ptxas are missing.
+gradient, and that every kernel compiles and fits into an H100's 227 KB of shared memory. All skip where gcc, Python.h,
+the CUDA headers of torch's wheels or Triton's ptxas are missing.
 
 `libraries` builds two C files that show torch and Triton eight H100, and nothing else is told about them: `torch.cuda`,
 Triton's driver and torchtitan are the real ones. `inductor` compiles each kernel instead of launching it, `step` runs a
