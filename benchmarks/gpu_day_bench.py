@@ -37,8 +37,8 @@ class Run:
 
     @property
     def losses(self) -> list[float]:
-        """The losses, one a step."""
-        return [record["loss"] for record in self.metrics]
+        """The losses, one a step; NaN where metrics.jsonl has null."""
+        return [math.nan if record["loss"] is None else record["loss"] for record in self.metrics]
 
 
 @dataclass(frozen=True)

@@ -228,6 +228,25 @@ def asynchronous(bench: Bench) -> str:
     return f"{mode}, exports of {' and '.join(exports)}; {said}"
 
 
+def not_finite(bench: Bench) -> str:
+    """After a first step that makes weights of 1e30 no gradient is finite: the device skips every update."""
+    words = ("--optimizer.lr", "1e30", "--lr_scheduler.warmup_steps", "0", "--training.max_norm", "1e30")
+    skip = ("--training.on_nonfinite", "skip", "--training.max_skipped_steps", "100")
+    steps = bench.steps(_DEBUG_STEPS)
+    run = bench.train("skip", "debug", steps, (*words, *skip))
+    # On a GPU a step is counted when the next one is, and the last when the run ends.
+    skipped = run.metrics[-1]["skipped_steps"]
+    if len(run.metrics) != steps or skipped < steps - 2:
+        raise Failed(f"{skipped} of {steps - 1} updates were skipped, in {len(run.metrics)} steps")
+    try:
+        bench.train("stop", "debug", steps, words)
+    except Failed as failed:
+        if "the norm of the gradients is" in str(failed):
+            return f"{skipped} updates skipped; or stopped: {str(failed).removeprefix('stop: ')}"
+        raise
+    raise Failed('training.on_nonfinite = "stop" did not stop')
+
+
 def driver_gate(bench: Bench) -> str:
     """A driver without a usable GPU: the launcher must refuse, not train on the CPU of a GPU node."""
     # An index that no machine has hides every GPU, as a driver that is too old does; empty would ask for the CPU.
@@ -261,5 +280,6 @@ CHECKS = (
     Check("PP 4", "Those of a pipeline?", pp, 60, gpus=4),
     Check("HSDP 2 × 2", "Those of replicated shards?", hsdp, 60, gpus=4),
     Check("saving in the background", "Is a pinned asynchronous save whole, with exports?", asynchronous, 120),
+    Check("not finite", "Do gradients that are not finite change no weight?", not_finite, 60),
     Check("driver gate", "Is a GPU node without a usable GPU refused?", driver_gate, 15, only_gpu=True),
 )
