@@ -239,9 +239,13 @@ def test_a_changed_global_batch_is_refused_by_name(
 
 def test_a_changed_corpus_is_refused(tiny: Path, tmp_path: Path, reference: tuple[list[float], Path]) -> None:
     shutil.copytree(reference[1], tmp_path / "run")
-    result = run_train(tiny, "--dataloader.seed", "7", "--training.steps", "9")
+    words = ["--dataloader.seed", "7", "--training.steps", "9"]
+    result = run_train(tiny, *words)
     assert result.returncode == 2
     assert "codetitan: error: the checkpoint's data can't be continued: dataloader.seed was 42, is 7" in result.stderr
+    result = run_train(tiny, *words, "--checkpoint.exclude_from_loading", "dataloader")  # as it says
+    assert result.returncode == 0, result.stderr
+    assert len(losses(tmp_path / "run")) == 9
 
 
 def test_a_checkpoint_of_another_model_is_refused(

@@ -242,7 +242,8 @@ class CodeCheckpoints(CheckpointManager):
         if filesystem.is_remote(checkpoint_id):
             return
         if dist.get_rank() == 0:
-            (Path(checkpoint_id) / ".metadata").unlink(missing_ok=True)
+            for name in (".metadata", f".metadata{checksums.SUFFIX}"):
+                (Path(checkpoint_id) / name).unlink(missing_ok=True)
         if dist.get_world_size() > 1:
             dist.barrier()
 
@@ -265,6 +266,7 @@ class CodeCheckpoints(CheckpointManager):
             elif description is not None:
                 self.check_model(description, checkpoint_id)
                 self.loaded, self._base = description, description.base
+            if "dataloader" in state_dict:
                 # Compared before any tensor is loaded: a changed global batch would only show as a wrong size.
                 saved: dict[str, Any] = {"dataloader": {"identity": ""}}
                 with warnings.catch_warnings(action="ignore"):
