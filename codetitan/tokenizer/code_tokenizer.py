@@ -41,8 +41,9 @@ class CodeTokenizer:
                 f'tokenizer.dialect = "{config.dialect}" must be one of {", ".join(DIALECTS)}'
                 f"{did_you_mean(config.dialect, DIALECTS)}"
             )
-        if self.encoding.note is not None:
-            logger.warning(self.encoding.note)
+        for said in (self.encoding.without, self.encoding.note):
+            if said is not None:
+                logger.warning(said)
         dialect = dialect_of(self.encoding) if config.dialect is None else DIALECTS[config.dialect]
         self.sentinels = resolve(dialect, self.encoding)
         self.eos_id = self.sentinels.end
