@@ -225,9 +225,7 @@ def test_a_hole_stands_between_characters(coder: Coder) -> None:
     with pytest.raises(ConfigError, match=r"^--cursor 2:3 stands inside a character of several .* begins at column 2$"):
         cursor("x\nae\u0301x", 2, 3)
     for prefix, suffix in (("x = 1\r", "\ny"), ("e", "\u0301"), ("👩\u200d", "👧")):
-        with pytest.raises(
-            ConfigError, match=r"^the hole stands inside a character of several"
-        ):
+        with pytest.raises(ConfigError, match=r"^the hole stands inside a character of several"):
             coder.infill_prompt(prefix, suffix, "psm", 8)
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # Rises when the same configuration and corpus give other tokens than before (tests/data/rows/test_loader.py pins them).
 VERSION = 2
 
+_KEPT = "kept"  # beside what is compared
+
 
 def describe(
     config: "CodeDataLoader.Config",
@@ -67,7 +69,7 @@ def check(saved: str, here: str) -> None:
     Raises:
         ConfigError: something has changed that would change the tokens; names it.
     """
-    before, now = json.loads(saved), json.loads(here)
+    before, now = _compared(saved), _compared(here)
     changed = [
         f"{name} was {before.get(name)}, is {now.get(name)}"
         for name in {**before, **now}
@@ -78,6 +80,21 @@ def check(saved: str, here: str) -> None:
             f"the checkpoint's data can't be continued: {'; '.join(changed)}; restore it, set another dump_folder, "
             "or start the data from its beginning, this once, with --checkpoint.exclude_from_loading dataloader"
         )
+
+
+def with_kept(here: str, kept: dict[str, Any]) -> str:
+    """Returns what `describe` returned, with what is kept beside it and not compared."""
+    return json.dumps(json.loads(here) | {_KEPT: kept})
+
+
+def kept(saved: str) -> dict[str, Any]:
+    """Returns what was kept beside an identity."""
+    found: dict[str, Any] = json.loads(saved)[_KEPT]
+    return found
+
+
+def _compared(text: str) -> dict[str, Any]:
+    return {name: value for name, value in json.loads(text).items() if name != _KEPT}
 
 
 def _flat(prefix: str, table: dict[str, Any]) -> dict[str, Any]:

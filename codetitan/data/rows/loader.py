@@ -6,6 +6,7 @@ saves it may shard it by row like a parameter. It travels with the batch that it
 background changes nothing.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -22,28 +23,16 @@ from codetitan.data.pieces.maker import PieceMaker
 from codetitan.data.pieces.metadata import MetadataConfig
 from codetitan.data.rows import identity
 from codetitan.data.rows.background import in_background
-from codetitan.data.rows.mixture import Mixture, open_components
+from codetitan.data.rows.mixture import Mixture
 from codetitan.data.rows.packing import Arrays, Int64s, Sample, render
 from codetitan.data.rows.row import Packing, Row, RowState
-from codetitan.data.sources.open import SOURCE_TYPES, Source, SourceConfig, licences_of, source_from_text
+from codetitan.data.rows.selection import licences_of, open_selections
+from codetitan.data.rows.served import Served as Served
+from codetitan.data.sources.open import SOURCE_TYPES, Source, SourceConfig, source_from_text
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
-
-@dataclass(frozen=True)
-class Served:
-    """Tokens served so far.
-
-    Attributes:
-        sources: source (with the language where it is one of several) → tokens.
-        languages: language → tokens, without those that had none.
-        padding: positions without a token.
-    """
-
-    sources: dict[str, int]
-    languages: dict[str, int]
-    padding: int
-
+logger = logging.getLogger("codetitan")  # what a person sees of a run: codetitan/train.py
 
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
 
@@ -53,7 +42,7 @@ class State(TypedDict):
 
     Attributes:
         rows: int64 (rows, n), a RowState a line.
-        identity: what it belongs to (`identity.describe`).
+        identity: what it belongs to (`identity.describe`), and what is kept for all rows.
     """
 
     rows: torch.Tensor
@@ -75,6 +64,7 @@ class CodeDataLoader:
 
     Attributes:
         pin_for: the GPU that batches are for, where they are to be pinned (`config.pin_memory`); None: none.
+        positions_before: what the run had served when its data was started from its beginning; kept with the state.
 
     Raises:
         ConfigError: there is no corpus, or none of it can be used.
@@ -120,6 +110,10 @@ class CodeDataLoader:
         local_batch_size: int,
         rows: int | None = None,
     ) -> None:
+        if dp_rank == 0:  # one of all says it
+            for said in (tokenizer.encoding.without, tokenizer.encoding.note):
+                if said is not None:
+                    logger.warning("data: %s", said)
         self.config = config
         self.tokenizer = tokenizer
         self.rows = local_batch_size * dp_world_size if rows is None else rows
@@ -130,7 +124,8 @@ class CodeDataLoader:
         self._seq_len = seq_len
         self._pad = tokenizer.sentinels.pad
         together = config.metadata.files_per_repository if config.metadata.repository_level else 1
-        components = open_components(config.sources, together=together)
+        self.selections = open_selections(config.sources, together=together)
+        components = [component for selection in self.selections for component in selection.components]
         self.mixture = Mixture(
             components,
             PieceMaker(
@@ -141,6 +136,7 @@ class CodeDataLoader:
             repository_level=config.metadata.repository_level,
         )
         self.pin_for: torch.device | None = None
+        self.positions_before = 0
         self._identity = identity.describe(config, components, tokenizer, rows=self.rows, seq_len=seq_len)
         self._licences: dict[str, dict[str, int]] | None = None
         self._states = [RowState.start(len(components))] * (self.rows // dp_world_size)
@@ -148,12 +144,14 @@ class CodeDataLoader:
     @property
     def sources(self) -> list[Source]:
         """The opened sources, in the order of the configuration."""
-        return list({id(component.source): component.source for component in self.mixture.components}.values())
+        return [selection.source for selection in self.selections]
 
     def licences(self) -> dict[str, dict[str, int]]:
-        """Returns source → licence → documents, of up to 256 documents of each source, evenly spread; read once."""
+        """Returns source, as `Served` names it, → licence → documents, of up to 256 of each that are evenly spread
+        over those that are served; read once."""
         if self._licences is None:
-            self._licences = {source.name: dict(licences_of(source, at_most=256)) for source in self.sources}
+            components = self.mixture.components
+            self._licences = {component.name: dict(licences_of(component, at_most=256)) for component in components}
         return self._licences
 
     def __iter__(self) -> Iterator[Batch]:
@@ -245,15 +243,19 @@ class CodeDataLoader:
         numbers = counts.tolist()
         names = [component.name for component in self.mixture.components]
         languages = zip(LANGUAGES, numbers[len(names) : -1], strict=True)
-        sources: dict[str, int] = {}
-        for name, tokens in zip(names, numbers, strict=False):
-            sources[name] = sources.get(name, 0) + tokens
-        return Served(sources, {language: tokens for language, tokens in languages if tokens}, numbers[-1])
+        sources = dict(zip(names, numbers, strict=False))
+        return Served(
+            sources,
+            {language: tokens for language, tokens in languages if tokens},
+            numbers[-1],
+            before=self.positions_before,
+        )
 
     def state_dict(self) -> State:
         """Returns where this rank's rows stand; `join` makes the state of all ranks of those of each."""
         table = torch.tensor([state.to_list() for state in self._states], dtype=torch.int64)
-        return {"rows": table, "identity": self._identity}
+        kept = {"positions_before": self.positions_before}
+        return {"rows": table, "identity": identity.with_kept(self._identity, kept)}
 
     def check_identity(self, saved: str) -> None:
         """Compares what a state was saved for with what there is now.
@@ -278,16 +280,13 @@ class CodeDataLoader:
             raise ConfigError(
                 f"the state has {len(table)} rows, this rank serves {n} of {self.rows}; join the states of all ranks"
             )
+        self.positions_before = identity.kept(state_dict["identity"])["positions_before"]
         components = len(self.mixture.components)
         self._states = [RowState.from_list(line, components) for line in table.tolist()]
 
     def summary(self) -> str:
         """Returns e.g. `python-stdlib: 704 documents, 11.2 MB (left out: 3 empty)`, sources joined with `; `."""
-        return "; ".join(
-            f"{source.name}: {'a stream' if source.streamed else f'{len(source):,} documents'}, "
-            f"{source.n_bytes / 1e6:.1f} MB{_left_out(source.dropped)}"
-            for source in self.sources
-        )
+        return "; ".join(selection.summary() for selection in self.selections)
 
 
 def join(states: Sequence[State]) -> State:
@@ -302,9 +301,3 @@ def join(states: Sequence[State]) -> State:
     if len({state["identity"] for state in states}) != 1:
         raise ValueError("the states are not of one run: their identities differ")
     return {"rows": torch.cat([state["rows"] for state in states]), "identity": states[0]["identity"]}
-
-
-def _left_out(dropped: dict[str, int]) -> str:
-    # Files of other types are no documents: counting them here would only alarm.
-    counted = [f"{count} {reason}" for reason, count in sorted(dropped.items()) if reason != "other file type"]
-    return f" (left out: {', '.join(counted)})" if counted else ""

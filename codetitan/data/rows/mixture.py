@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from codetitan.data.document import Document, Dropped, EndOfStream
-from codetitan.data.language import LANGUAGES
 from codetitan.data.order import key, permute, uniform
 from codetitan.data.pieces.maker import Piece, PieceMaker
-from codetitan.data.sources.open import Source, SourceConfig, check_usable, open_source
+from codetitan.data.sources.open import Source
 from codetitan.errors import ConfigError
 
 logger = logging.getLogger("codetitan")  # what a person sees of a run: codetitan/train.py
@@ -197,38 +196,3 @@ class Mixture:
                 logger.warning('data: skipped "%s": %s (more of these are counted)', document.path, document.reason)
             self.dropped[document.reason] += 1
         return None
-
-
-def open_components(configs: Sequence[SourceConfig], *, together: int) -> list[Component]:
-    """Opens the sources of a configuration and splits them by language where shares are set.
-
-    Raises:
-        ConfigError: a source has no document, or none that can be used, or lacks a language that has a share.
-    """
-    sources = [open_source(config) for config in configs]
-    check_usable(sources)
-    components: list[Component] = []
-    for i, (config, source) in enumerate(zip(configs, sources, strict=True)):
-        # Without weights, a source's share is its size: all of them end an epoch at about the same time.
-        weight = float(max(1, source.n_bytes)) if config.weight is None else config.weight
-        n = None if source.streamed else min(len(source), config.max_documents or len(source))
-        parts: list[tuple[str, npt.NDArray[np.int64] | None, float]] = [(source.name, None, weight)]
-        if config.languages:
-            numbers = source.languages()[:n]
-            total = sum(config.languages.values())
-            parts = []
-            for language, share in config.languages.items():
-                indices: npt.NDArray[np.int64] | None = np.flatnonzero(numbers == LANGUAGES.index(language)).astype(
-                    np.int64
-                )
-                if indices is None or not len(indices):
-                    there = ", ".join(LANGUAGES[number] for number in np.unique(numbers))
-                    raise ConfigError(
-                        f"dataloader.sources.{i}.languages.{language}: {source.name} has no such document; it has "
-                        f"{there}"
-                    )
-                parts.append((f"{source.name}/{language}", indices, weight * share / total))
-        for name, indices, share in parts:
-            count = n if indices is None else len(indices)
-            components.append(Component(name, len(components), source, indices, count, share, config.epochs, together))
-    return components
