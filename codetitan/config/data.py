@@ -11,7 +11,7 @@ from typing import Protocol
 
 from codetitan.data.language import LANGUAGES
 from codetitan.data.rows.loader import CodeDataLoader
-from codetitan.data.rows.selection import open_selections, parts_of
+from codetitan.data.rows.selection import open_sources, parts_of, select
 from codetitan.data.sources.open import HuggingFace
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
@@ -211,7 +211,8 @@ def require_sources(config: HasData) -> None:
 def check_sources(config: HasData) -> None:
     """There is a corpus, and all of it that has a share can be opened and used."""
     require_sources(config)
-    open_selections(config.dataloader.sources, together=1)
+    sources = config.dataloader.sources
+    select(sources, open_sources(sources), together=1)
 
 
 def check(config: HasData, vocab_size: int | None = None) -> CodeTokenizer:

@@ -7,11 +7,11 @@ background changes nothing.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -23,11 +23,14 @@ from codetitan.data.pieces.maker import PieceMaker
 from codetitan.data.pieces.metadata import MetadataConfig
 from codetitan.data.rows import identity
 from codetitan.data.rows.background import in_background
+from codetitan.data.rows.corpus import Corpus, OnGrowth
 from codetitan.data.rows.mixture import Mixture
 from codetitan.data.rows.packing import Arrays, Int64s, Sample, render
 from codetitan.data.rows.row import Packing, Row, RowState
-from codetitan.data.rows.selection import licences_of, open_selections
+from codetitan.data.rows.selection import Selection, licences_of
 from codetitan.data.rows.served import Served as Served
+from codetitan.data.rows.state import State as State
+from codetitan.data.rows.state import join as join
 from codetitan.data.sources.open import SOURCE_TYPES, Source, SourceConfig, source_from_text
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
@@ -35,18 +38,6 @@ from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 logger = logging.getLogger("codetitan")  # what a person sees of a run: codetitan/train.py
 
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
-
-
-class State(TypedDict):
-    """Where a loader stands: after the last batch that was taken, not the last that was prepared.
-
-    Attributes:
-        rows: int64 (rows, n), a RowState a line.
-        identity: what it belongs to (`identity.describe`), and what is kept for all rows.
-    """
-
-    rows: torch.Tensor
-    identity: str
 
 
 class CodeDataLoader:
@@ -64,6 +55,8 @@ class CodeDataLoader:
 
     Attributes:
         pin_for: the GPU that batches are for, where they are to be pinned (`config.pin_memory`); None: none.
+        agree: returns the maximum over the ranks of each number, where each loads its own state and documents may have
+            been added; None: nobody does.
         positions_before: what the run had served when its data was started from its beginning; kept with the state.
 
     Raises:
@@ -77,6 +70,10 @@ class CodeDataLoader:
             default_factory=list
         )
         """The corpus: tables with a `type`, or words such as "python-stdlib" and "directory:PATH"."""
+
+        on_growth: OnGrowth = "refuse"
+        """Where documents were added since the checkpoint: refuse to go on, or extend: serve them from the next epoch
+        on. What was changed or removed is refused in both."""
 
         seed: int = 0
         """Selects the order of the documents in each epoch, and every other draw of the data."""
@@ -124,22 +121,30 @@ class CodeDataLoader:
         self._seq_len = seq_len
         self._pad = tokenizer.sentinels.pad
         together = config.metadata.files_per_repository if config.metadata.repository_level else 1
-        self.selections = open_selections(config.sources, together=together)
-        components = [component for selection in self.selections for component in selection.components]
-        self.mixture = Mixture(
-            components,
-            PieceMaker(
-                tokenizer.encoding, tokenizer.sentinels, config.metadata, config.fim, seq_len=seq_len, seed=config.seed
-            ),
+        self._corpus = Corpus(config.sources, together=together)
+        self.mixture = self._mixture()
+        self.pin_for: torch.device | None = None
+        self.agree: Callable[[list[int]], list[int]] | None = None
+        self.positions_before = 0
+        self._identity = identity.describe(config, self.mixture.components, tokenizer, rows=self.rows, seq_len=seq_len)
+        self._licences: dict[str, dict[str, int]] | None = None
+        self._states = [RowState.start(len(self.mixture.components))] * (self.rows // dp_world_size)
+
+    def _mixture(self) -> Mixture:
+        config = self.config
+        encoding, sentinels = self.tokenizer.encoding, self.tokenizer.sentinels
+        return Mixture(
+            self._corpus.components,
+            PieceMaker(encoding, sentinels, config.metadata, config.fim, seq_len=self._seq_len, seed=config.seed),
             seed=config.seed,
             rows=self.rows,
             repository_level=config.metadata.repository_level,
         )
-        self.pin_for: torch.device | None = None
-        self.positions_before = 0
-        self._identity = identity.describe(config, components, tokenizer, rows=self.rows, seq_len=seq_len)
-        self._licences: dict[str, dict[str, int]] | None = None
-        self._states = [RowState.start(len(components))] * (self.rows // dp_world_size)
+
+    @property
+    def selections(self) -> list[Selection]:
+        """What is served of each source, in the order of the configuration."""
+        return self._corpus.selections
 
     @property
     def sources(self) -> list[Source]:
@@ -254,7 +259,7 @@ class CodeDataLoader:
     def state_dict(self) -> State:
         """Returns where this rank's rows stand; `join` makes the state of all ranks of those of each."""
         table = torch.tensor([state.to_list() for state in self._states], dtype=torch.int64)
-        kept = {"positions_before": self.positions_before}
+        kept = {"positions_before": self.positions_before, **self._corpus.kept()}
         return {"rows": table, "identity": identity.with_kept(self._identity, kept)}
 
     def check_identity(self, saved: str) -> None:
@@ -263,41 +268,36 @@ class CodeDataLoader:
         Raises:
             ConfigError: something has changed that would change the tokens; names it.
         """
-        identity.check(saved, self._identity)
+        kept = identity.kept(saved)
+        identity.check(saved, self._identity, lambda: self._corpus.differs(kept, self.config.on_growth))
 
     def load_state_dict(self, state_dict: State) -> None:
         """Goes on from a saved state: this rank's own, or that of all ranks, of any data-parallel degree.
+
+        Args:
+            state_dict: from `state_dict` or `join`; of all ranks where documents were added, but for the trainer's.
 
         Raises:
             ConfigError: the corpus, the seed, the tokenizer or another part of what makes the tokens is not the saved;
                 or it is the state of a single rank of another degree.
         """
         self.check_identity(state_dict["identity"])
-        table, n = state_dict["rows"], len(self._states)
-        if len(table) == self.rows:
-            table = table[self._first_row : self._first_row + n]
-        if len(table) != n:
+        kept, table, n = identity.kept(state_dict["identity"]), state_dict["rows"], len(self._states)
+        if len(table) not in (n, self.rows):
             raise ConfigError(
                 f"the state has {len(table)} rows, this rank serves {n} of {self.rows}; join the states of all ranks"
             )
-        self.positions_before = identity.kept(state_dict["identity"])["positions_before"]
         components = len(self.mixture.components)
-        self._states = [RowState.from_list(line, components) for line in table.tolist()]
+        states = [RowState.from_list(line, components) for line in table.tolist()]
+        first, whole = self._first_row, len(table) == self.rows
+        if kept["sizes"] != self._corpus.kept()["sizes"] or kept["runs"] != self._corpus.kept()["runs"]:
+            self._corpus.go_on(
+                kept, states, first_row=0 if whole else first, rows=self.rows, agree=None if whole else self.agree
+            )
+            self.mixture, self._licences = self._mixture(), None
+        self.positions_before = kept["positions_before"]
+        self._states = states[first : first + n] if whole else states
 
     def summary(self) -> str:
         """Returns e.g. `python-stdlib: 704 documents, 11.2 MB (left out: 3 empty)`, sources joined with `; `."""
         return "; ".join(selection.summary() for selection in self.selections)
-
-
-def join(states: Sequence[State]) -> State:
-    """Returns the state of all ranks, from which loaders of any data-parallel degree go on.
-
-    Args:
-        states: of every rank, in their order, after the same step.
-
-    Raises:
-        ValueError: they are of different corpora or configurations.
-    """
-    if len({state["identity"] for state in states}) != 1:
-        raise ValueError("the states are not of one run: their identities differ")
-    return {"rows": torch.cat([state["rows"] for state in states]), "identity": states[0]["identity"]}

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,10 @@ def _order_key(seed: int, component: int, epoch: int) -> int:
     return key(seed, "order", component, epoch)
 
 
+Sizes = tuple[tuple[int, int], ...]
+"""(first epoch, documents from then on), the first from epoch 0: a corpus may grow between two epochs."""
+
+
 @dataclass
 class Component:
     """A source, or a part of it, with its share.
@@ -57,6 +62,7 @@ class Component:
         weight: share of the tokens, relative to the other components'.
         epochs: how often each document is served at most; None: for ever.
         together: documents that are drawn together (neighbours, of which one repository's may share a sample).
+        sizes: how many there were in earlier epochs, where there were fewer; (): always `n_documents`.
     """
 
     name: str
@@ -67,23 +73,37 @@ class Component:
     weight: float
     epochs: int | None
     together: int
+    sizes: Sizes = ()
 
-    @property
-    def _n_units(self) -> int:
+    def _place(self, place: int) -> tuple[int, int, int]:
+        """Returns the epoch of an element of the sequence of all epochs, its place in it, and the epoch's documents."""
         assert self.n_documents is not None
-        return -(-self.n_documents // self.together)
+        sizes = self.sizes or ((0, self.n_documents),)
+        for (first, n_documents), (end, _) in pairwise(sizes):
+            n_units = -(-n_documents // self.together)
+            if place < (end - first) * n_units:
+                return first + place // n_units, place % n_units, n_documents
+            place -= (end - first) * n_units
+        first, n_documents = sizes[-1]
+        n_units = -(-n_documents // self.together)
+        return first + place // n_units, place % n_units, n_documents
+
+    def epoch_of(self, place: int) -> int:
+        """Returns the epoch of element `place` of the sequence of all epochs."""
+        return self._place(place)[0]
 
     def has(self, place: int) -> bool:
         """Whether the sequence of all epochs has an element number `place`."""
-        return self.n_documents is None or self.epochs is None or place < self.epochs * self._n_units
+        return self.n_documents is None or self.epochs is None or self.epoch_of(place) < self.epochs
 
     def unit(self, place: int, seed: int) -> tuple[int, list[int]]:
         """Returns the epoch, and the indices in the source of the documents of element `place`."""
         if self.source.streamed:
             return 0, list(range(place * self.together, (place + 1) * self.together))
-        epoch, number = divmod(place, self._n_units)
-        first = permute(number, self._n_units, _order_key(seed, self.number, epoch)) * self.together
-        within = range(first, min(first + self.together, self.n_documents or 0))
+        epoch, number, n_documents = self._place(place)
+        n_units = -(-n_documents // self.together)
+        first = permute(number, n_units, _order_key(seed, self.number, epoch)) * self.together
+        within = range(first, min(first + self.together, n_documents))
         return epoch, list(within) if self.indices is None else self.indices[within].tolist()
 
     def ends_after(self, n_documents: int) -> None:

@@ -78,31 +78,45 @@ def parts_of(name: str, config: SourceConfig) -> set[str]:
     return {name, *(f"{name}/{language}" for language in config.languages)}
 
 
-def open_selections(configs: Sequence[SourceConfig], *, together: int) -> list[Selection]:
-    """Opens the sources of a configuration and splits them by language where shares are set.
-
-    Args:
-        configs: of the sources.
-        together: documents that are drawn together.
+def open_sources(configs: Sequence[SourceConfig]) -> list[Source]:
+    """Opens the sources of a configuration under their names.
 
     Raises:
-        ConfigError: a source has no document, or none that can be used, or lacks a language that has a share.
+        ConfigError: a source does not exist, or has no document that can be used.
     """
     sources = [open_source(config) for config in configs]
     for source, name in zip(sources, names(configs, [source.name for source in sources]), strict=True):
         source.name = name
     check_usable(sources)
+    return sources
+
+
+def select(
+    configs: Sequence[SourceConfig], sources: Sequence[Source], *, together: int, n_bytes: Sequence[int] | None = None
+) -> list[Selection]:
+    """Chooses what is served of opened sources, and splits it by language where shares are set.
+
+    Args:
+        configs: of the sources.
+        sources: opened.
+        together: documents that are drawn together.
+        n_bytes: size of each source for shares where none has a weight; None: as it is.
+
+    Raises:
+        ConfigError: a source lacks a language that has a share.
+    """
     selections: list[Selection] = []
     first = 0
     for i, (config, source) in enumerate(zip(configs, sources, strict=True)):
-        selections.append(_select(f"dataloader.sources.{i}", config, source, first=first, together=together))
+        # Without weights, a source's share is its size: all of them end an epoch at about the same time.
+        size = source.n_bytes if n_bytes is None else n_bytes[i]
+        weight = float(max(1, size)) if config.weight is None else config.weight
+        selections.append(_select(f"dataloader.sources.{i}", config, source, weight, first=first, together=together))
         first += len(selections[-1].components)
     return selections
 
 
-def _select(key: str, config: SourceConfig, source: Source, *, first: int, together: int) -> Selection:
-    # Without weights, a source's share is its size: all of them end an epoch at about the same time.
-    weight = float(max(1, source.n_bytes)) if config.weight is None else config.weight
+def _select(key: str, config: SourceConfig, source: Source, weight: float, *, first: int, together: int) -> Selection:
     n = None if source.streamed else min(len(source), config.max_documents or len(source))
     if not config.languages:
         component = Component(source.name, first, source, None, n, weight, config.epochs, together)

@@ -102,6 +102,14 @@ class ArrowSource:
             found[row] = INDEX[language]
         return found
 
+    def parts(self) -> list[tuple[str, int]]:
+        """Returns one part without a name: the whole table."""
+        return [("", self._n)]
+
+    def mark(self, which: int, first: int, n: int, *, thorough: bool) -> str:
+        """Returns the fingerprint: what of a table that has other rows now was there before is not known."""
+        return self.fingerprint if n == self._n else ""
+
     def _named_languages(self, column: str) -> npt.NDArray[np.uint8]:
         parts = []
         for chunk in self._table.column(column).chunks:

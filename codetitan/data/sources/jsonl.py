@@ -17,7 +17,7 @@ from codetitan.data.document import Document, Dropped
 from codetitan.data.language import INDEX, LANGUAGES, OTHER
 from codetitan.data.sources.lines import cached, line_bounds
 from codetitan.data.sources.records import find_columns, to_document
-from codetitan.data.sources.shards import ShardReader, find_shards, fingerprint
+from codetitan.data.sources.shards import ShardReader, find_shards, fingerprint, sampled
 from codetitan.errors import ConfigError
 
 _SAMPLE_LINES = 1000  # of the first, the middle and the last file: what columns there are
@@ -62,6 +62,7 @@ class JsonlSource:
         if self._ends[-1] == 0:
             raise ConfigError(f"{self._label} is empty: a record a line is needed")
         self._columns = find_columns(self._label, self._present(), fields)
+        self._reading = f"{max_bytes} {self._columns}"
         self.fingerprint = fingerprint(self._shards, self._reader, "jsonl", str(max_bytes), repr(self._columns))
 
     def __len__(self) -> int:
@@ -139,6 +140,15 @@ class JsonlSource:
                 language[line] = INDEX[document.language]
             bar.update()
         return language
+
+    def parts(self) -> list[tuple[str, int]]:
+        """Returns (name, lines) of each file."""
+        return [(shard.name, len(bounds) - 1) for shard, bounds in zip(self._shards, self._bounds, strict=True)]
+
+    def mark(self, which: int, first: int, n: int, *, thorough: bool) -> str:
+        """Returns the size of some lines and a hash of blocks of them, and how all are read."""
+        start, stop = (int(self._bounds[which][line]) for line in (first, first + n))
+        return f"{stop - start} {sampled(self._reader, which, start, stop, self._reading)[:16]}"
 
 
 def _has_length(n: int, array: npt.NDArray[np.uint8]) -> bool:

@@ -171,6 +171,15 @@ class Source(Protocol):
     def languages(self) -> npt.NDArray[np.uint8]:
         """Returns uint8 (n,): each document's index into LANGUAGES. Raises ConfigError where it is streamed."""
 
+    def parts(self) -> list[tuple[str, int]]:
+        """Returns (name, documents) of what it is made of, in the order of its documents; maybe one of all."""
+
+    def mark(self, which: int, first: int, n: int, *, thorough: bool) -> str:
+        """Returns what documents [first, first + n) of part `which` are: a text without NUL that changes when they do.
+
+        Where parts have names and sizes of their own, only a `thorough` mark looks into them.
+        """
+
 
 def open_source(config: SourceConfig) -> Source:
     """Opens a source.

@@ -141,9 +141,9 @@ def corpus_report(corpus: Corpus) -> RenderableType:
     """Returns the tables of one source."""
     c = corpus
     per_token = f", {c.n_bytes / c.tokens:.2f} bytes a token" if c.tokens else ""
-    count = f"{c.documents:,} documents{f' ({c.sample})' if c.sample else ''}"
+    documents = f"{c.documents:,} documents{f' ({c.sample})' if c.sample else ''}"
     head = Text(
-        f"{visible(c.name)}: {count}, {c.tokens:,} tokens, {c.n_bytes / 1e6:.1f} MB{per_token}",
+        f"{visible(c.name)}: {documents}, {c.tokens:,} tokens, {c.n_bytes / 1e6:.1f} MB{per_token}",
         style="bold",
     )
     parts: list[RenderableType] = [head]
