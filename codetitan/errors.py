@@ -25,3 +25,10 @@ def fail(error: ConfigError) -> int:
     """Prints the one line that a person gets, and returns the exit code."""
     print(f"codetitan: error: {error}", file=sys.stderr, flush=True)
     return EXIT_USER_ERROR
+
+
+def one_line(error: BaseException) -> str:
+    """Returns an error and what caused it in one line of at most 300 characters."""
+    cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
+    text = " ".join(f"{error}{cause}".split()) or type(error).__name__
+    return text.rstrip(".") if len(text) <= 300 else text[:299] + "…"

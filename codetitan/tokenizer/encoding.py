@@ -17,6 +17,7 @@ import numpy.typing as npt
 import tiktoken
 
 from codetitan.errors import ConfigError, did_you_mean
+from codetitan.places import expand
 from codetitan.tokenizer import check, rank_file
 from codetitan.tokenizer.convert import NotConvertibleError, Ranks, convert
 from codetitan.tokenizer.engine import Ids, Tiktoken, digest, token_bytes
@@ -111,7 +112,7 @@ class Encoding:
 
 def absolute(path: str) -> str:
     """Returns what `read_definition` takes, so that it means the same in any working directory."""
-    place = Path(path).expanduser()
+    place = expand(path, "hf_assets_path")
     return str(place.absolute()) if place.exists() else path
 
 
@@ -161,7 +162,7 @@ def read_definition(path: str) -> Definition:
     Raises:
         ConfigError: there is none, or it is broken.
     """
-    place = Path(path).expanduser()
+    place = expand(path, "hf_assets_path")
     if place.suffix == ".tiktoken":
         name = place.parent.resolve().name if place.name == rank_file.RANK_FILE else place.stem
         return Definition(name, place, rank_file.from_rank_file(place))

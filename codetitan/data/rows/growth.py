@@ -9,7 +9,7 @@
 4. The added documents of a component are served from its first epoch of which no row has drawn anything: a row's state
    says how far it has drawn (`RowState.reached`). Each component keeps its sizes, (first epoch, documents), so that its
    order is a function of the seed, the epoch and these, on any mesh.
-5. What a stream holds is not known, and a table of Arrow is one part: neither can grow.
+5. What a stream holds is not known, and a dataset of the hub is one part: neither can grow.
 """
 
 import base64

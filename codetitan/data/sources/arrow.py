@@ -3,8 +3,8 @@
 import hashlib
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -15,14 +15,29 @@ from tqdm import tqdm
 from codetitan.data.document import Document, Dropped
 from codetitan.data.language import INDEX, canonical_language, language_by_name
 from codetitan.data.sources.jsonl import PROGRESS_AFTER_S
-from codetitan.data.sources.records import find_columns, to_document, word
+from codetitan.data.sources.records import Columns, to_document, word
 from codetitan.errors import ConfigError
 
 _SAMPLES = 64
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of a source that have the same columns: a shard, or all of it.
+
+    Attributes:
+        table: a pyarrow table, or what datasets wraps around one.
+        columns: which of its columns is what; None where none is the text.
+        name: of the shard; "" for all of it.
+    """
+
+    table: Any
+    columns: Columns | None
+    name: str = ""
+
+
 class ArrowSource:
-    """An opened Arrow table.
+    """Opened Arrow tables.
 
     The fingerprint hashes the columns and their types, the number of rows, the bytes of all texts, and 64 rows spread
     over the table: it changes with the data, but not with where it lies or how it was fetched. Not detected: a change
@@ -31,40 +46,49 @@ class ArrowSource:
     Attributes:
         name: for people and for counts.
         n_bytes: bytes of text, in UTF-8.
-        dropped: always empty: what can't be served is found while reading.
+        dropped: what was left out of the listing; what else can't be served is found while reading.
         fingerprint: what of the data the tokens depend on, hashed.
         streamed: False: every document can be read at any time.
     """
 
     streamed = False
 
-    def __init__(self, name: str, label: str, table: Any, *, fields: Mapping[str, str], max_bytes: int) -> None:
-        """Takes a pyarrow table, or what datasets wraps around one.
+    def __init__(self, name: str, label: str, parts: Sequence[Part], *, dropped: Counter[str], max_bytes: int) -> None:
+        """Takes the tables in the order in which they are served.
 
         Raises:
-            ConfigError: it has no row, or no column of text.
+            ConfigError: they have no row, or a column of text that holds none.
         """
         import pyarrow as pa
         import pyarrow.compute as pc
 
         self.name = name
-        self.dropped: Counter[str] = Counter()
-        self._n, self._max_bytes = int(table.num_rows), max_bytes
+        self.dropped = dropped
+        self._max_bytes = max_bytes
+        self._parts = [_Rows(part) for part in parts]
+        self._ends = list(accumulate(part.n for part in self._parts))
+        self._n = self._ends[-1] if self._ends else 0
         if self._n == 0:
             raise ConfigError(f"{label} has no row")
-        self._columns = find_columns(label, list(table.column_names), fields)
-        text = table.column(self._columns.text)
-        of_text = text.type.value_type if pa.types.is_dictionary(text.type) else text.type
-        if not pa.types.is_string(of_text) and not pa.types.is_large_string(of_text):
-            raise ConfigError(
-                f'{label}: the column "{self._columns.text}" is {of_text}, no text; name another with '
-                'fields = {text = "COLUMN"}'
-            )
-        self._table = table
-        self._chunks = {name: _Chunks(table.column(name)) for name in self._columns.names()}
-        self.n_bytes = sum(int(pc.sum(pc.binary_length(chunk)).as_py() or 0) for chunk in text.chunks)
-        digest = hashlib.sha256(f"{self._n}\0{self.n_bytes}\0{max_bytes}\0{self._columns}".encode())
-        digest.update("\n".join(f"{name}\0{table.column(name).type}" for name in self._chunks).encode())
+        self.n_bytes = 0
+        described: dict[str, None] = {}
+        for part in self._parts:
+            if part.columns is None:
+                continue
+            text = part.table.column(part.columns.text)
+            of_text = text.type.value_type if pa.types.is_dictionary(text.type) else text.type
+            if not is_text(of_text) and not pa.types.is_null(of_text):
+                raise ConfigError(
+                    f'{label}: the column "{part.columns.text}" is {of_text}, no text; name another with '
+                    'fields = {text = "COLUMN"}'
+                )
+            if not pa.types.is_null(of_text):
+                part.text_bytes = sum(int(pc.sum(pc.binary_length(chunk)).as_py() or 0) for chunk in text.chunks)
+            self.n_bytes += part.text_bytes
+            types = "\n".join(f"{name}\0{part.table.column(name).type}" for name in part.chunks)
+            described[f"{part.columns}{types}"] = None
+            part.types = hashlib.sha256(f"{part.columns}{types}".encode()).hexdigest()[:8]
+        digest = hashlib.sha256(f"{self._n}\0{self.n_bytes}\0{max_bytes}\0{''.join(described)}".encode())
         for i in range(_SAMPLES):
             row = (self._n - 1) * i // (_SAMPLES - 1)
             document = replace(self.read(row), source="")  # the name is where the data lies
@@ -75,24 +99,24 @@ class ArrowSource:
         return self._n
 
     def read(self, index: int) -> Document | Dropped:
-        """Reads row `index`."""
+        """Reads row `index`, counted over all tables."""
         place = f"row {index}"
+        which = bisect_right(self._ends, index)
+        part = self._parts[which]
         try:
-            record = {name: chunks.value(index) for name, chunks in self._chunks.items()}
+            record = part.record(index - (self._ends[which - 1] if which else 0))
         except UnicodeDecodeError:
             return Dropped(self.name, place, "not UTF-8")
-        return to_document(self.name, place, record, self._columns, self._max_bytes)
+        return to_document(self.name, place, record, part.columns, self._max_bytes)
 
     def languages(self) -> npt.NDArray[np.uint8]:
         """Returns uint8 (n,): each row's index into LANGUAGES; by column, a text only where nothing else tells."""
-        found = np.zeros(self._n, np.uint8)
-        if self._columns.language is not None:
-            found = self._named_languages(self._columns.language)
+        found = np.concatenate([part.named_languages() for part in self._parts])
         unknown = np.flatnonzero(found == 0)
-        paths = self._chunks.get(self._columns.path or "")
         for row in tqdm(unknown.tolist(), desc=self.name, unit=" rows", delay=PROGRESS_AFTER_S, leave=False):
+            which = bisect_right(self._ends, row)
             try:
-                path = word(paths.value(row)) if paths else None
+                path = self._parts[which].path(row - (self._ends[which - 1] if which else 0))
                 language = language_by_name(path) if path else None
             except UnicodeDecodeError:
                 continue
@@ -103,16 +127,53 @@ class ArrowSource:
         return found
 
     def parts(self) -> list[tuple[str, int]]:
-        """Returns one part without a name: the whole table."""
-        return [("", self._n)]
+        """Returns (name, rows) of each part."""
+        return [(part.name, part.n) for part in self._parts]
 
     def mark(self, which: int, first: int, n: int, *, thorough: bool) -> str:
-        """Returns the fingerprint: what of a table that has other rows now was there before is not known."""
-        return self.fingerprint if n == self._n else ""
+        """Returns rows and bytes of text of a part; thorough, a hash of some of its rows too. Some rows of a part that
+        has others as well have no mark: such a file was written anew."""
+        part = self._parts[which]
+        if (first, n) != (0, part.n):
+            return ""
+        known = f"{n} {part.text_bytes} {self._max_bytes} {part.types}"
+        return f"{known} {self._sampled(which)}" if thorough else known
 
-    def _named_languages(self, column: str) -> npt.NDArray[np.uint8]:
-        parts = []
-        for chunk in self._table.column(column).chunks:
+    def _sampled(self, which: int) -> str:
+        part = self._parts[which]
+        start = self._ends[which] - part.n
+        digest = hashlib.sha256()
+        for row in sorted({start + (part.n - 1) * i // (_SAMPLES - 1) for i in range(_SAMPLES)}):
+            document = self.read(row)
+            # Where the row lies among all is no part of it.
+            path = document.path if isinstance(document, Document) and document.has_path else ""
+            digest.update(repr(replace(document, source="", path=path)).encode("utf-8", "backslashreplace"))
+        return digest.hexdigest()[:16]
+
+
+class _Rows:
+    """A part whose rows are read one by one."""
+
+    def __init__(self, part: Part) -> None:
+        self.table, self.columns, self.name = part.table, part.columns, part.name
+        self.text_bytes, self.types = 0, ""
+        self.n = int(part.table.num_rows)
+        names = [] if part.columns is None else part.columns.names()
+        self.chunks = {name: _Chunks(part.table.column(name)) for name in names}
+
+    def record(self, row: int) -> dict[str, Any]:
+        return {name: chunks.value(row) for name, chunks in self.chunks.items()}
+
+    def path(self, row: int) -> str | None:
+        paths = self.chunks.get(self.columns.path or "") if self.columns else None
+        return word(paths.value(row)) if paths else None
+
+    def named_languages(self) -> npt.NDArray[np.uint8]:
+        """Returns uint8 (n,): what the column of languages says; 0 where it says nothing, or there is none."""
+        if self.columns is None or self.columns.language is None:
+            return np.zeros(self.n, np.uint8)
+        parts = [np.zeros(0, np.uint8)]
+        for chunk in self.table.column(self.columns.language).chunks:
             words = chunk if hasattr(chunk, "dictionary") else chunk.dictionary_encode()
             names = [
                 canonical_language(name) if isinstance(name, str) else "other" for name in words.dictionary.to_pylist()
@@ -120,6 +181,13 @@ class ArrowSource:
             table = np.array([*(INDEX[name] for name in names), INDEX["other"]], np.uint8)
             parts.append(table[words.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)])
         return np.concatenate(parts)
+
+
+def is_text(kind: Any) -> bool:
+    """Whether a pyarrow type is one of its strings."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 class _Chunks:

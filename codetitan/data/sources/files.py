@@ -13,7 +13,9 @@ from codetitan.data.document import Document, Dropped
 from codetitan.data.language import HEAD_BYTES, INDEX, language_by_name, language_of
 from codetitan.data.sources.disk import read_file
 from codetitan.data.sources.listing import Listed, Origin, list_files
+from codetitan.data.sources.walk import Links
 from codetitan.errors import ConfigError
+from codetitan.places import expand
 
 _BOM_BYTES = 3
 _SAMPLED, _SAMPLE_BYTES = 64, 4096  # files whose beginning is part of the fingerprint, and how much of each
@@ -40,8 +42,8 @@ class FileSource:
         if not files:
             seen = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items())) or "no file at all"
             raise ConfigError(
-                f'dataloader.sources: "{name}" has no document ({seen}); see the keys "include", "exclude" and '
-                '"max_file_bytes" of the source'
+                f'dataloader.sources: "{name}" has no document ({seen}); see the keys "include", "exclude", '
+                '"links" and "max_file_bytes" of the source'
             )
         self.name = name
         self.dropped = dropped
@@ -121,14 +123,21 @@ def open_stdlib(max_file_bytes: int) -> FileSource:
 
 
 def open_directory(
-    path: str, *, include: list[str], exclude: list[str], max_file_bytes: int, repo_depth: int, gitignore: bool
+    path: str,
+    *,
+    include: list[str],
+    exclude: list[str],
+    max_file_bytes: int,
+    repo_depth: int,
+    gitignore: bool,
+    links: Links,
 ) -> FileSource:
     """Opens a folder; the arguments are those of `list_files`.
 
     Raises:
         ConfigError: it does not exist, or holds no file to serve.
     """
-    root, dropped = Path(path).expanduser(), Counter[str]()
+    root, dropped = expand(path, "dataloader.sources: directory"), Counter[str]()
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
         raise ConfigError(
@@ -143,5 +152,6 @@ def open_directory(
         dropped=dropped,
         repo_depth=repo_depth,
         gitignore=gitignore,
+        links=links,
     )
     return FileSource(f"directory:{path}", root, files, dropped)

@@ -1,22 +1,26 @@
-"""Opens what the library datasets reads: Parquet files, datasets of the Hugging Face hub, folders in their form.
+"""Opens what the library datasets reads: datasets of the Hugging Face hub, and folders in their form.
 
 It keeps an Arrow form in its cache (`$HF_HOME`), made once for all ranks and runs, of the columns that are needed.
 """
 
 import contextlib
+import errno
 import hashlib
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from codetitan.data.sources.arrow import ArrowSource
+from codetitan.data.sources.arrow import ArrowSource, Part
+from codetitan.data.sources.literal import plain, plain_folder
 from codetitan.data.sources.records import find_columns
-from codetitan.data.sources.shards import find_shards
 from codetitan.data.sources.stream import StreamSource
-from codetitan.errors import ConfigError
+from codetitan.errors import ConfigError, one_line
+from codetitan.places import expand
+
+_NOT_WRITTEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENOTDIR)
 
 
 @contextlib.contextmanager
@@ -41,42 +45,6 @@ def quiet() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def open_parquet(path: str, *, fields: Mapping[str, str], max_bytes: int) -> ArrowSource:
-    """Opens Parquet files: a file, a folder with *.parquet below, or a pattern.
-
-    Raises:
-        ConfigError: there is none, one is damaged, they have no column of text, or their columns differ.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    label = f'dataloader.sources: parquet "{path}"'
-    shards = find_shards("parquet", path, ".parquet")
-    present: list[str] = []
-    files: list[str] = []
-    for shard in shards:
-        try:
-            footer = pq.read_metadata(shard.path)
-            names = footer.schema.to_arrow_schema().names
-        except (OSError, pa.ArrowException) as error:
-            raise ConfigError(
-                f'{label}: "{shard.path}" is no whole Parquet file: {one_line(error)}; fetch it again'
-            ) from None
-        present = present or names
-        if not set(present) <= set(names):
-            raise ConfigError(
-                f'{label}: "{shard.path}" lacks {", ".join(sorted(set(present) - set(names)))}, which '
-                f'"{shards[0].path}" has; make their columns the same, or give each its own source'
-            )
-        if footer.num_rows:  # datasets stumbles over a file without rows
-            files.append(str(shard.path))
-    if not files:
-        raise ConfigError(f"{label} has no row")
-    columns = find_columns(label, present, fields)
-    dataset = load(label, "see the file", "parquet", data_files=files, columns=columns.names(), split="train")
-    return ArrowSource(f"parquet:{path}", label, _table(dataset), fields=fields, max_bytes=max_bytes)
-
-
 def open_hub(
     name: str,
     *,
@@ -94,7 +62,7 @@ def open_hub(
         ConfigError: it can't be reached, does not exist, or has no such configuration, split or column of text.
     """
     label = f'dataloader.sources: huggingface "{name}"'
-    if name.startswith(("/", "./", "../", "~")) and not Path(name).expanduser().exists():
+    if name.startswith(("/", "./", "../", "~")) and not expand(name, "dataloader.sources: huggingface").exists():
         raise ConfigError(f"{label} does not exist; name a folder, or a dataset of the hub as OWNER/NAME")
     options = {"name": config, "split": split, "data_dir": data_dir, "revision": revision}
     fix = (
@@ -104,7 +72,9 @@ def open_hub(
     title = f"huggingface:{name}"
     dataset = load(label, fix, name, **options, streaming=streaming)
     if not streaming:
-        return ArrowSource(title, label, _table(dataset), fields=fields, max_bytes=max_bytes)
+        table = _table(dataset)
+        parts = [Part(table, find_columns(label, list(table.column_names), fields))]
+        return ArrowSource(title, label, parts, dropped=Counter(), max_bytes=max_bytes)
     try:
         with quiet():
             present = list(dataset.column_names or next(iter(dataset), {}))
@@ -135,8 +105,11 @@ def load(label: str, fix: str, path: str, **options: Any) -> Any:
     """
     import datasets
 
-    folder = Path(path).expanduser()
+    given = expand(path, label).absolute()
     try:
+        folder = plain_folder(given) if given.is_dir() else given
+        if folder != given and options.get("data_dir"):
+            options["data_dir"] = plain(options["data_dir"])
         with quiet():
             if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
                 saved = datasets.load_from_disk(str(folder))
@@ -144,11 +117,35 @@ def load(label: str, fix: str, path: str, **options: Any) -> Any:
                 return saved.to_iterable_dataset() if options.get("streaming") else saved
             return datasets.load_dataset(str(folder) if folder.exists() else path, **options)
     except Exception as error:  # the library raises its own, the hub's, Arrow's and Python's
-        raise ConfigError(f"{label}: {one_line(error)}; {fix}") from None
+        text = one_line(error)
+        variable = _cache_of(error)
+        if variable is not None:
+            fix = f"the cache can't be written; set {variable} to a folder with room that can"
+        elif "cast" in text:  # of the types of one file to those of the first
+            fix = (
+                "datasets wants the same columns and types in every file; name a local copy as parquet:PATH or "
+                "jsonl:PATH, where each file has its own"
+            )
+        raise ConfigError(f"{label}: {text}; {fix}") from None
 
 
-def one_line(error: BaseException) -> str:
-    """Returns an error and what caused it in one line of at most 300 characters."""
-    cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
-    text = " ".join(f"{error}{cause}".split()) or type(error).__name__
-    return text.rstrip(".") if len(text) <= 300 else text[:299] + "…"
+def _cache_of(error: BaseException | None) -> str | None:
+    """Returns the variable that moves the cache that an error, or what caused it, is about; None: about none."""
+    import datasets
+    import huggingface_hub
+
+    caches = {
+        "HF_DATASETS_CACHE": datasets.config.HF_DATASETS_CACHE,
+        "HF_HUB_CACHE": huggingface_hub.constants.HF_HUB_CACHE,
+        "HF_HOME": huggingface_hub.constants.HF_HOME,
+    }
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NOT_WRITTEN:
+            for variable, folder in caches.items():
+                # of a part of it, or of a folder above it
+                if str(error.filename).startswith(str(folder)) or str(folder).startswith(str(error.filename)):
+                    return variable
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return "HF_DATASETS_CACHE"
+        error = error.__cause__ or error.__context__
+    return None

@@ -2,8 +2,7 @@
 
 import json
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import accumulate
@@ -16,11 +15,12 @@ from tqdm import tqdm
 from codetitan.data.document import Document, Dropped
 from codetitan.data.language import INDEX, LANGUAGES, OTHER
 from codetitan.data.sources.lines import cached, line_bounds
-from codetitan.data.sources.records import find_columns, to_document
-from codetitan.data.sources.shards import ShardReader, find_shards, fingerprint, sampled
+from codetitan.data.sources.packed import PACKED, unpacked
+from codetitan.data.sources.records import Columns, by_record, check_fields, columns_of, find_columns, to_document
+from codetitan.data.sources.shards import Shard, ShardReader, find_shards, fingerprint, sampled
 from codetitan.errors import ConfigError
 
-_SAMPLE_LINES = 1000  # of the first, the middle and the last file: what columns there are
+_SAMPLE_LINES = 1000  # of the first, the middle and the last file that has lines: what columns there are
 _THREADS = 8
 PROGRESS_AFTER_S = 5
 """A pass over all documents shows how far it is when it takes longer than this."""
@@ -35,8 +35,8 @@ class JsonlSource:
 
     Attributes:
         name: for people and for counts.
-        n_bytes: bytes on disk.
-        dropped: always empty: what can't be served is found while reading.
+        n_bytes: bytes on disk, decompressed.
+        dropped: what was left out of the listing; what else can't be served is found while reading.
         fingerprint: what of the data the tokens depend on, hashed.
         streamed: False: every document can be read at any time.
     """
@@ -50,10 +50,10 @@ class JsonlSource:
             ConfigError: there is no file or no line, a file can't be read, or there is no column of text.
         """
         self.name = f"jsonl:{path}"
-        self.dropped: Counter[str] = Counter()
         self._max_bytes = max_bytes
         self._label = f'dataloader.sources: jsonl "{path}"'
-        self._shards = find_shards("jsonl", path, ".jsonl")
+        listed, self.dropped = find_shards("jsonl", path, ".jsonl", packed=PACKED)
+        self._shards = self._unpacked(listed)
         self._reader = ShardReader(self._shards)
         self.n_bytes = sum(shard.n_bytes for shard in self._shards)
         with ThreadPoolExecutor(_THREADS) as threads:
@@ -61,9 +61,19 @@ class JsonlSource:
         self._ends = list(accumulate(len(bounds) - 1 for bounds in self._bounds))
         if self._ends[-1] == 0:
             raise ConfigError(f"{self._label} is empty: a record a line is needed")
-        self._columns = find_columns(self._label, self._present(), fields)
-        self._reading = f"{max_bytes} {self._columns}"
-        self.fingerprint = fingerprint(self._shards, self._reader, "jsonl", str(max_bytes), repr(self._columns))
+        self._columns_of = by_record(fields)
+        self._columns = self._find_columns(fields)
+        self._reading = f"{max_bytes} {sorted(fields.items())}"
+        self.fingerprint = fingerprint(self._shards, self._reader, "jsonl", str(max_bytes), self._columns)
+
+    def _unpacked(self, listed: list[Shard]) -> list[Shard]:
+        n_bytes = sum(shard.n_bytes for shard in listed if shard.path.suffix in PACKED)
+        title = f"{self.name}: decompressing"
+        with (
+            tqdm(total=n_bytes, desc=title, unit="B", unit_scale=True, delay=PROGRESS_AFTER_S, leave=False) as bar,
+            ThreadPoolExecutor(_THREADS) as threads,
+        ):
+            return list(threads.map(lambda shard: unpacked(shard, self._label, bar.update), listed))
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -83,7 +93,7 @@ class JsonlSource:
         record = self._record(which, line)
         if isinstance(record, str):
             return Dropped(self.name, place, record)
-        return to_document(self.name, place, record, self._columns, self._max_bytes)
+        return to_document(self.name, place, record, self._columns_of(record), self._max_bytes)
 
     def _record(self, which: int, line: int) -> dict[str, Any] | str:
         """Returns the record of a line, or the reason why it is none."""
@@ -103,24 +113,52 @@ class JsonlSource:
             return "not JSON" if text.strip() else "empty"
         return record if isinstance(record, dict) else "no JSON object"
 
-    def _present(self) -> list[str]:
-        """Returns the keys of the first records, in the order in which they appear."""
+    def _find_columns(self, fields: Mapping[str, str]) -> str:
+        """Checks that there is a column of text, and those of `fields`; returns which of the sample are what.
+
+        A sample decides nothing: what it lacks is looked for in every line, and each record has columns of its own.
+        """
+        check_fields(self._label, fields)
+        shapes: dict[Columns, None] = {}
         present: dict[str, None] = {}
-        for which in dict.fromkeys((0, len(self._shards) // 2, len(self._shards) - 1)):
-            for line in range(min(_SAMPLE_LINES, len(self._bounds[which]) - 1)):
+        n_lines = [len(bounds) - 1 for bounds in self._bounds]
+        full = [which for which, n in enumerate(n_lines) if n]
+        for which in dict.fromkeys((full[0], full[len(full) // 2], full[-1])):
+            for line in range(min(_SAMPLE_LINES, n_lines[which])):
                 record = self._record(which, line)
                 if isinstance(record, dict):
                     present.update(dict.fromkeys(record))
+                    if own := self._columns_of(record):
+                        shapes[own] = None
+        missing = None if columns_of(present, fields) else "a column of text"
+        if missing or not set(fields.values()) <= present.keys():
+            missing = missing or ", ".join(sorted(map(str, set(fields.values()) - present.keys())))
+            for record in self._records(f"{self.name}: looking for {missing}"):
+                present.update(dict.fromkeys(record))
+                if columns_of(present, fields) and set(fields.values()) <= present.keys():
+                    break
         if not present:
-            raise ConfigError(f"{self._label}: the first lines are no JSON objects; a record a line is needed")
-        return [name for name in present if name.isprintable()]
+            raise ConfigError(f"{self._label}: no line is a JSON object; a record a line is needed")
+        columns = find_columns(self._label, [name for name in present if name.isprintable()], fields)
+        others = sorted(repr(own) for own in shapes if not own.agrees_with(columns))
+        return f"{columns}{''.join(others)}"
+
+    def _records(self, purpose: str) -> Iterator[dict[str, Any]]:
+        """Yields the records of all lines that hold one, and shows how far it is when that takes long."""
+        with tqdm(total=len(self), desc=purpose, unit=" lines", delay=PROGRESS_AFTER_S, leave=False) as bar:
+            for which, bounds in enumerate(self._bounds):
+                for line in range(len(bounds) - 1):
+                    record = self._record(which, line)
+                    if isinstance(record, dict):
+                        yield record
+                    bar.update()
 
     def languages(self) -> npt.NDArray[np.uint8]:
         """Returns uint8 (n,): each document's index into LANGUAGES, 0 for what can't be served.
 
         Parses every line, once: kept beside the index of the lines.
         """
-        purpose = fingerprint([], self._reader, repr(LANGUAGES), repr(self._columns), str(self._max_bytes))[:12]
+        purpose = fingerprint([], self._reader, repr(LANGUAGES), self._columns, str(self._max_bytes))[:12]
         found = []
         with tqdm(total=len(self), desc=self.name, unit=" lines", delay=PROGRESS_AFTER_S, leave=False) as bar:
             for which, shard in enumerate(self._shards):

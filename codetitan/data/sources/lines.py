@@ -1,13 +1,13 @@
 """Where the lines of a file begin: found once, kept in the user's cache, and shared by all ranks.
 
-The index of a file is `KEY-SIZE-MTIME.npy` in `$XDG_CACHE_HOME/codetitan/lines` (`~/.cache/codetitan/lines`), KEY a
-hash of its absolute path. It is opened memory mapped. A file has one index: writing it removes the older ones.
+The index of a file is `KEY-SIZE-MTIME.npy` in the cache's folder `lines` (codetitan/places.py), KEY a hash of its
+absolute path, or of the file's that it was decompressed from. It is opened memory mapped. A file has one index: writing
+it removes the older ones.
 """
 
 import hashlib
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from codetitan.data.sources.disk import changed, patiently
 from codetitan.data.sources.shards import Shard
+from codetitan.places import cache_folder
 
 _CHUNK_BYTES = 1 << 20  # stays in the second-level cache between the two passes over it
 _NEWLINE = 10
@@ -46,11 +47,12 @@ def cached(
 
     A cache that can't be written is no error: the array stays in memory.
     """
-    key = hashlib.sha256(os.fsencode(shard.path)).hexdigest()[:32]
+    key = hashlib.sha256(os.fsencode(shard.origin or shard.path)).hexdigest()[:32]
     state = f"{key}-{shard.n_bytes}-{shard.mtime_ns}"
-    # os.path.expanduser, as Path's raises where there is no home
-    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
-    folder = Path(caches) / "codetitan" / "lines"
+    try:
+        folder = cache_folder("lines")
+    except OSError:
+        return make()
     path = folder / f"{state}{purpose}.npy"
     try:
         array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
@@ -60,7 +62,6 @@ def cached(
         pass
     array = make()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         # Ranks may write at the same time: each its own file, and the rename is atomic.
         temporary = folder / f"{path.name}.{uuid4().hex[:8]}.tmp"
         try:

@@ -4,12 +4,12 @@ import fnmatch
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from codetitan.data.language import language_of
 from codetitan.data.sources.repository import Ignore, is_licence, licence, repository_name
+from codetitan.data.sources.walk import UNREADABLE, Links, walk
 
 SCRIPTS = "#!"
 """In a list of patterns: executable files without an extension whose first line names an interpreter."""
@@ -34,6 +34,7 @@ EXCLUDE = [
 ]  # fmt: skip
 
 _SHEBANG_BYTES = 256
+_OF_GIT = {".git", ".gitattributes", ".gitignore", ".gitmodules"}  # in every checkout: not worth a count
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,45 +78,106 @@ def list_files(
     origin: Origin | None = None,
     repo_depth: int = 0,
     gitignore: bool = True,
+    links: Links = "none",
 ) -> list[Listed]:
-    """Lists the files to serve, in the order of the file system; links are not followed, hidden ones left out.
+    """Lists the files to serve, in no order; each real file once, however many links lead to it.
 
     Args:
         root: the folder.
         include: patterns of file names, or `SCRIPTS`.
         exclude: patterns of file and folder names.
         max_file_bytes: larger files are left out.
-        dropped: gets the reasons why files are left out, counted.
+        dropped: gets the reasons why files and folders are left out, counted.
         origin: of every file; None where it is to be found out.
         repo_depth: folders below `root` down to a repository.
         gitignore: whether what .gitignore files name is left out.
+        links: which links are followed.
     """
     included, scripts = matcher([pattern for pattern in include if pattern != SCRIPTS]), SCRIPTS in include
+    excluded = matcher(exclude)
     files: list[Listed] = []
-    for path, entry, of_folder, ignore in _walk(root, exclude, dropped, origin, repo_depth, gitignore):
-        if not included.match(entry.name) and not (scripts and _may_be_script(entry)):
-            dropped["other file type"] += 1
-            continue
-        size = entry.stat(follow_symlinks=False).st_size
-        if ignore is not None and ignore.ignores(path):
+    taken: set[str] | None = None  # real paths of them: once a link asks
+
+    def named(name: str) -> bool:
+        if name.startswith("."):
+            dropped["hidden"] += name not in _OF_GIT
+            return False
+        if excluded.match(name):
+            dropped["excluded by name"] += 1
+            return False
+        return True
+
+    def descend(path: str, context: _Context) -> bool:
+        if context.ignore is not None and context.ignore.ignores(path):
             dropped["ignored by .gitignore"] += 1
-        elif size == 0:
-            dropped["empty"] += 1
-        elif size > max_file_bytes:
-            dropped["too large"] += 1
-        elif not path.isprintable():  # bytes that are no UTF-8, or control characters that a terminal would obey
-            dropped["unprintable name"] += 1
-        elif not os.access(entry.path, os.R_OK):
-            dropped["unreadable"] += 1
-        elif not included.match(entry.name) and not _is_script(entry):
-            dropped["other file type"] += 1
-        else:
-            files.append(Listed(path, size, of_folder))
+            return False
+        return True
+
+    def served(real: str) -> bool:
+        nonlocal taken
+        if taken is None:
+            top = os.path.realpath(root).rstrip("/")
+            taken = {f"{top}/{file.path}" for file in files}
+        return real in taken
+
+    def enter(folder: str, entries: list["os.DirEntry[str]"], above: _Context) -> _Context:
+        return _enter(root, folder, entries, above, origin, repo_depth, gitignore, links, dropped)
+
+    top = _Context(origin or Origin(None, None), None)
+    for found in walk(
+        root, links=links, dropped=dropped, top=top, enter=enter, named=named, descend=descend, served=served
+    ):
+        path, entry, context = found.path, found.entry, found.context
+        reason = _left_out(path, entry, context, included, scripts, max_file_bytes)
+        if reason is not None:
+            dropped[reason] += 1
+            continue
+        files.append(Listed(path, entry.stat().st_size, context.origin))
+        if taken is not None:
+            taken.add(found.real)
+    dropped += Counter()  # no reason with a count of nothing
     return files
 
 
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What holds in a folder: where its files belong, and what git ignores."""
+
+    origin: Origin
+    ignore: Ignore | None
+
+
+def _left_out(
+    path: str,
+    entry: "os.DirEntry[str]",
+    context: _Context,
+    included: re.Pattern[str],
+    scripts: bool,
+    max_file_bytes: int,
+) -> str | None:
+    """Returns why a file is not served; None where it is."""
+    try:
+        matches = included.match(entry.name) is not None
+        if not matches and not (scripts and _may_be_script(entry)):
+            return "other file type"
+        size = entry.stat().st_size
+    except OSError:  # gone since its folder was read
+        return UNREADABLE
+    if context.ignore is not None and context.ignore.ignores(path):
+        return "ignored by .gitignore"
+    if size == 0:
+        return "empty"
+    if size > max_file_bytes:
+        return "too large"
+    if not path.isprintable():  # bytes that are no UTF-8, or control characters that a terminal would obey
+        return "unprintable name"
+    if not os.access(entry.path, os.R_OK):
+        return UNREADABLE
+    return None if matches or _is_script(entry) else "other file type"
+
+
 def _may_be_script(entry: "os.DirEntry[str]") -> bool:
-    return "." not in entry.name and bool(entry.stat(follow_symlinks=False).st_mode & 0o111)
+    return "." not in entry.name and bool(entry.stat().st_mode & 0o111)
 
 
 def _is_script(entry: "os.DirEntry[str]") -> bool:
@@ -126,49 +188,43 @@ def _is_script(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def _walk(
-    root: Path, exclude: list[str], dropped: Counter[str], given: Origin | None, repo_depth: int, gitignore: bool
-) -> Iterator[tuple[str, "os.DirEntry[str]", Origin, Ignore | None]]:
-    """Yields (path below root, entry, origin, what git ignores) of regular files."""
-    excluded = matcher(exclude)
-    folders: list[tuple[str, Origin, Ignore | None]] = [("", given or Origin(None, None), None)]
-    while folders:
-        folder, origin, ignore = folders.pop()
+def _enter(
+    root: Path,
+    folder: str,
+    entries: list["os.DirEntry[str]"],
+    above: _Context,
+    given: Origin | None,
+    repo_depth: int,
+    gitignore: bool,
+    links: Links,
+    dropped: Counter[str],
+) -> _Context:
+    """Returns what holds in a folder, from its entries and what holds above it."""
+    checkout = any(entry.name == ".git" for entry in entries)
+    origin = given
+    if origin is None:
+        licences = [entry.name for entry in entries if is_licence(entry.name) and _is_file(entry, links)]
+        origin = _origin(root, folder, above.origin, checkout, repo_depth, licences)
+    ignore = above.ignore if gitignore and not checkout else None
+    # Git does not follow a link of that name.
+    if gitignore and any(entry.name == ".gitignore" and _is_file(entry, "none") for entry in entries):
         try:
-            entries = list(os.scandir(root / folder))
+            ignore = Ignore(ignore, folder, (root / folder / ".gitignore").read_bytes())
         except OSError:
-            dropped["unreadable folder"] += 1
-            continue
-        files = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
-        checkout = any(entry.name == ".git" for entry in entries)
-        if given is None:
-            origin = _origin(root, folder, origin, checkout, repo_depth, files)
-        if gitignore:
-            above = None if checkout else ignore
-            ignore = above
-            if ".gitignore" in files:
-                try:
-                    ignore = Ignore(above, folder, (root / folder / ".gitignore").read_bytes())
-                except OSError:
-                    dropped["unreadable"] += 1
-        for entry in entries:
-            name = entry.name
-            if name.startswith(".") or excluded.match(name):
-                continue
-            path = folder + name
-            if name in files:
-                yield path, entry, origin, ignore
-            elif entry.is_dir(follow_symlinks=False):
-                if ignore is not None and ignore.ignores(path + "/"):
-                    dropped["ignored by .gitignore"] += 1
-                else:
-                    folders.append((path + "/", origin, ignore))
+            dropped[UNREADABLE] += 1
+    return _Context(origin, ignore)
 
 
-def _origin(root: Path, folder: str, above: Origin, checkout: bool, repo_depth: int, files: set[str]) -> Origin:
+def _is_file(entry: "os.DirEntry[str]", links: Links) -> bool:
+    try:
+        return entry.is_file(follow_symlinks=links != "none")
+    except OSError:  # a loop of links
+        return False
+
+
+def _origin(root: Path, folder: str, above: Origin, checkout: bool, repo_depth: int, licences: list[str]) -> Origin:
     """Returns the origin of a folder's files: a repository begins at a `.git`, or at the depth that a person named."""
     at_depth = folder.count("/") == repo_depth and not (above.checkout and above.top)
-    licences = [name for name in files if is_licence(name)]
     if not checkout and not at_depth:
         return Origin(
             above.repo, licence(root / folder, licences) if licences else above.licence, above.top, above.checkout

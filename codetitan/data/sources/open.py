@@ -17,6 +17,7 @@ import numpy.typing as npt
 from codetitan.data.document import Document, Dropped, EndOfStream
 from codetitan.data.sources.files import open_directory, open_stdlib
 from codetitan.data.sources.listing import EXCLUDE, INCLUDE
+from codetitan.data.sources.walk import Links
 from codetitan.errors import ConfigError
 
 
@@ -59,10 +60,14 @@ class Directory(SourceOptions):
     """Patterns (fnmatch) of file names to serve; "#!" for executable scripts without an extension."""
 
     exclude: list[str] = field(default_factory=lambda: list(EXCLUDE))
-    """Patterns (fnmatch) of file and folder names to leave out, below `path`. Hidden ones always are."""
+    """Patterns (fnmatch) of file and folder names to leave out, below `path`. Hidden ones always are. Counted."""
 
     respect_gitignore: bool = True
     """Leave out what the .gitignore files in the folder name, counted as "ignored by .gitignore"."""
+
+    links: Links = "all"
+    """Which links are followed: "all", "inside": those to what lies in the folder, "none". Each real file is served
+    once; what is left out is counted."""
 
     repo_depth: int = 0
     """Leading folders below `path` that name the repository: 0: `path` is one, 1: path/NAME, 2: path/OWNER/NAME. A
@@ -89,10 +94,10 @@ class RecordOptions(SourceOptions):
 
 @dataclass(kw_only=True, slots=True)
 class Jsonl(RecordOptions):
-    """`type = "jsonl"`: JSON Lines, uncompressed."""
+    """`type = "jsonl"`: JSON Lines, plain or compressed with gzip, zstd or bzip2."""
 
     path: str
-    """A file, a folder (every *.jsonl below), or a glob pattern."""
+    """A file, a folder (every *.jsonl, *.jsonl.gz, *.jsonl.zst and *.jsonl.bz2 below), or a glob pattern."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -197,16 +202,19 @@ def open_source(config: SourceConfig) -> Source:
             max_file_bytes=config.max_file_bytes,
             repo_depth=config.repo_depth,
             gitignore=config.respect_gitignore,
+            links=config.links,
         )
     # datasets takes a second to import: only where it is used.
     if isinstance(config, Jsonl):
         from codetitan.data.sources.jsonl import JsonlSource
 
         return JsonlSource(config.path, fields=config.fields, max_bytes=config.max_bytes)
-    from codetitan.data.sources.hub import open_hub, open_parquet
-
     if isinstance(config, Parquet):
+        from codetitan.data.sources.parquet import open_parquet
+
         return open_parquet(config.path, fields=config.fields, max_bytes=config.max_bytes)
+    from codetitan.data.sources.hub import open_hub
+
     return open_hub(
         config.name,
         config=config.config,

@@ -7,8 +7,9 @@ CodeSearchNet keeps a function and its documentation apart. Where the documentat
 docstring is), it is put in front as a comment, as it stood in the file: the code with its documentation is one text.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import astuple, dataclass
+from functools import lru_cache
 from typing import Any
 
 from codetitan.data.document import Document, Dropped
@@ -32,6 +33,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "stars": ("stars", "star_count", "stars_count", "max_stars_count", "stargazers_count", "repo_stars"),
 }
 """Part of a document → columns that may hold it, the first present wins."""
+
+_NAMED = 50  # columns in an error: a hostile store may have a million
 
 _FUNCTIONS = ("whole_func_string", "original_string", "code", "func_code_string")
 _DOCUMENTATION = ("func_documentation_string", "docstring")
@@ -60,6 +63,18 @@ class Columns:
         parts = (self.text, self.path, self.repo, self.language, self.licence, self.stars, self.documentation)
         return list(dict.fromkeys(name for name in parts if name is not None))
 
+    def agrees_with(self, other: "Columns") -> bool:
+        """Whether no part has another column here than there; none is no other."""
+        return all(mine is None or mine == theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True))
+
+
+def check_fields(label: str, fields: Mapping[str, str]) -> None:
+    """Raises ConfigError where `fields` names a part that no document has."""
+    for part in fields:
+        if part not in COLUMNS:
+            hint = did_you_mean(part, COLUMNS) or f"; there are {', '.join(COLUMNS)}"
+            raise ConfigError(f"{label}: fields.{part}: unknown key{hint}")
+
 
 def find_columns(label: str, present: list[str], fields: Mapping[str, str]) -> Columns:
     """Returns which column is what.
@@ -72,28 +87,45 @@ def find_columns(label: str, present: list[str], fields: Mapping[str, str]) -> C
     Raises:
         ConfigError: `fields` names a part or a column that does not exist, or there is no column of text.
     """
-    there = ", ".join(present) or "none"
+    there = ", ".join(present[:_NAMED]) + (", …" if len(present) > _NAMED else "") or "none"
+    check_fields(label, fields)
     for part, column in fields.items():
-        if part not in COLUMNS:
-            hint = did_you_mean(part, COLUMNS) or f"; there are {', '.join(COLUMNS)}"
-            raise ConfigError(f"{label}: fields.{part}: unknown key{hint}")
         if not isinstance(column, str) or column not in present:
             hint = did_you_mean(str(column), present)
             raise ConfigError(f'{label}: fields.{part} = "{column}" is no column; there are {there}{hint}')
-    found = {part: next((name for name in names if name in present), None) for part, names in COLUMNS.items()}
-    found.update(fields)
-    text = found.pop("text")
-    if text is None:
+    columns = columns_of(present, fields)
+    if columns is None:
         close = (did_you_mean(name, present) for name in COLUMNS["text"])
         hint = next((hint for hint in close if hint), "")
         raise ConfigError(
             f"{label} has no column of text ({', '.join(COLUMNS['text'])}); there are {there}; name it with "
             f'fields = {{text = "COLUMN"}}{hint}'
         )
+    return columns
+
+
+def columns_of(present: Iterable[str], fields: Mapping[str, str]) -> Columns | None:
+    """Returns which of the columns that are present is what; None where none of them is the text."""
+    there = set(present)
+    found = {part: next((name for name in names if name in there), None) for part, names in COLUMNS.items()}
+    found.update({part: column if column in there else None for part, column in fields.items()})
+    text = found.pop("text")
+    if text is None:
+        return None
     documentation = None
     if text in _FUNCTIONS and "text" not in fields:
-        documentation = next((name for name in _DOCUMENTATION if name in present), None)
+        documentation = next((name for name in _DOCUMENTATION if name in there), None)
     return Columns(text, documentation=documentation, **found)
+
+
+def by_record(fields: Mapping[str, str]) -> Callable[[Mapping[str, Any]], Columns | None]:
+    """Returns what finds the columns of a record by its own keys: no record is judged by what others have."""
+
+    @lru_cache(maxsize=1024)  # a store has few shapes of records
+    def of_shape(*names: str) -> Columns | None:
+        return columns_of(names, fields)
+
+    return lambda record: of_shape(*record)
 
 
 def language_of_record(word: object, path: str | None, text: str) -> str:
@@ -103,7 +135,7 @@ def language_of_record(word: object, path: str | None, text: str) -> str:
 
 
 def to_document(
-    source: str, place: str, record: Mapping[str, Any], columns: Columns, max_bytes: int
+    source: str, place: str, record: Mapping[str, Any], columns: Columns | None, max_bytes: int
 ) -> Document | Dropped:
     """Returns the document of a record.
 
@@ -111,11 +143,11 @@ def to_document(
         source: name of the source.
         place: of the record in the store, for people, and the path of a document that has none.
         record: column → value.
-        columns: which is what.
+        columns: which is what; None where none is the text.
         max_bytes: a text of more UTF-8 bytes is "too large".
     """
-    text = record.get(columns.text)
-    if text is None:
+    text = None if columns is None else record.get(columns.text)
+    if columns is None or text is None:
         return Dropped(source, place, "no text")
     if not isinstance(text, str):
         return Dropped(source, place, "text is no string")

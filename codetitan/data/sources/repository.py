@@ -5,13 +5,15 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from identify import identify
 from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.base import GitIgnorePatternError
 
+from codetitan.data.sources.licences import licence_of_text
+
 _LICENCE = re.compile(r"(?:un)?licen[sc]e|copying", re.IGNORECASE)
 _LICENCE_ALONE = re.compile(r"(?:(?:un)?licen[sc]e|copying)(?:\.(?:txt|md|rst))?", re.IGNORECASE)
-_MAX_LICENCE_BYTES = 100_000  # the GPL has 35 kB; the comparison is quadratic at worst
+_MAX_LICENCE_BYTES = 100_000  # the GPL has 35 kB
+_CHOICE_CHARS = 500
 _SCP = re.compile(r"(?:[^/@:]+@)?([^/:]+):(?!//)(.+)")
 
 _known: dict[bytes, str | None] = {}  # digest of a licence's text → SPDX identifier: most repositories share a few
@@ -62,22 +64,48 @@ def licence(folder: Path, names: list[str]) -> str | None:
     """Returns the SPDX identifier of a folder's licence files; None where the text is unknown.
 
     A file that is called LICENSE or COPYING alone decides; else LICENSE-MIT and LICENSE-APACHE leave the choice: both,
-    joined with " OR ".
+    joined with " OR ". So do they where that file is not a licence but names them.
     """
     alone = sorted(name for name in names if _LICENCE_ALONE.fullmatch(name))
-    found = [_identify(folder / name) for name in alone[:1] or sorted(names)]
-    return " OR ".join(dict.fromkeys(one for one in found if one)) or None
+    if not alone:
+        return _any_of(folder, names)
+    found = _identify(folder / alone[0])
+    others = [name for name in names if name not in alone]
+    if found is None and others and _names_all(folder / alone[0], others):
+        return _any_of(folder, others)
+    return found
+
+
+def _any_of(folder: Path, names: list[str]) -> str | None:
+    """Returns the licences of several files, of which one may choose; None where one of them is not known."""
+    found = [_identify(folder / name) for name in sorted(names)]
+    # "A AND B" binds tighter than OR: no brackets are needed.
+    return " OR ".join(dict.fromkeys(one for one in found if one)) if names and all(found) else None
+
+
+def _names_all(path: Path, names: list[str]) -> bool:
+    """Whether a short text leaves the choice between files that it names, as `packaging`'s LICENSE does."""
+    text = _read(path) or ""
+    return len(text) < _CHOICE_CHARS and "either" in text.lower() and all(name in text for name in names)
 
 
 def _identify(path: Path) -> str | None:
+    text = _read(path)
+    if text is None:
+        return None
+    digest = hashlib.sha256(text.encode()).digest()
+    if digest not in _known:
+        _known[digest] = licence_of_text(text)
+    return _known[digest]
+
+
+def _read(path: Path) -> str | None:
+    """Returns the text of a file that may be a licence; an old one's `©` need not be UTF-8."""
     try:
         if path.stat().st_size > _MAX_LICENCE_BYTES:
             return None
-        digest = hashlib.sha256(path.read_bytes()).digest()
-        if digest not in _known:
-            _known[digest] = identify.license_id(str(path))
-        return _known[digest]
-    except (OSError, UnicodeDecodeError):
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError:
         return None
 
 

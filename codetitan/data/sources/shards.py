@@ -5,13 +5,15 @@ import hashlib
 import io
 import os
 import threading
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from codetitan.data.sources.disk import changed, patiently, read_at
+from codetitan.data.sources.walk import BROKEN, IRREGULAR, UNREADABLE_FOLDER, walk
 from codetitan.errors import ConfigError
+from codetitan.places import expand
 
 _COMPRESSED = (".gz", ".zst", ".bz2", ".xz", ".lz4", ".zip")
 _OPEN_FILES = 128  # of the 1024 that a process usually may open
@@ -27,64 +29,98 @@ class Shard:
         name: below the folder that all shards have in common, with forward slashes.
         n_bytes: its size when it was listed.
         mtime_ns: when it was written last.
+        origin: the file that it was decompressed from; None: it is itself.
     """
 
     path: Path
     name: str
     n_bytes: int
     mtime_ns: int
+    origin: Path | None = None
 
 
-def find_shards(kind: str, text: str, suffix: str) -> list[Shard]:
-    """Returns the files that `text` names, by name: a file, every `*suffix` below a folder, or a pattern's.
+def find_shards(kind: str, text: str, suffix: str, *, packed: Sequence[str] = ()) -> tuple[list[Shard], Counter[str]]:
+    """Returns the files that `text` names, by name, and what was left out, counted by reason.
+
+    Args:
+        kind: type of the source, for an error.
+        text: a file, a folder (every `*suffix` below it, through links too), or a pattern; what exists is no pattern.
+        suffix: of the files.
+        packed: what may stand behind the suffix, and is no part of a shard's name; a second file of a name is left out.
 
     Raises:
-        ConfigError: there is none, one is compressed, or one can't be read.
+        ConfigError: there is none, one is compressed otherwise, or one can't be read.
     """
-    label, given = f'dataloader.sources: {kind} "{text}"', Path(text).expanduser()
+    label = f'dataloader.sources: {kind} "{text}"'
+    given, dropped = expand(text, f"dataloader.sources: {kind}"), Counter[str]()
     if given.is_file():
         root, paths = given.parent, [given]
     elif given.is_dir():
         root = given
-        paths = _below(given, suffix) or _below(given, *(suffix + end for end in _COMPRESSED))
+        paths = _below(given, (suffix, *(suffix + end for end in _COMPRESSED)), dropped)
+        readable = [path for path in paths if path.suffix not in _COMPRESSED or path.suffix in packed]
+        if readable:
+            dropped["compressed otherwise"] += len(paths) - len(readable)
+            paths = readable
         if not paths:
+            seen = f" ({_counts(dropped)})" if dropped else ""
             raise ConfigError(
-                f'{label}: no file *{suffix} below the folder; name one, or a pattern such as "DIR/*.json"'
+                f'{label}: no file *{suffix} below the folder{seen}; name one, or a pattern such as "DIR/*.json"'
             )
+        if dropped[UNREADABLE_FOLDER]:
+            raise ConfigError(f"{label}: {dropped[UNREADABLE_FOLDER]} folder in it can't be read; see the permissions")
+    elif given.is_symlink():
+        raise ConfigError(f"{label} is a broken link, to {given.readlink()}; name a file, a folder or a pattern")
     elif glob.has_magic(text):
         n_plain = next(i for i, part in enumerate(given.parts) if glob.has_magic(part))
         root = Path(*given.parts[:n_plain])
-        paths = [path for path in root.glob("/".join(given.parts[n_plain:])) if path.is_file()]
+        matches = list(root.glob("/".join(given.parts[n_plain:])))
+        paths = [path for path in matches if path.is_file()]
+        dropped[BROKEN] += sum(not path.exists() for path in matches)
         if not paths:
             raise ConfigError(f"{label}: no file matches the pattern; see `ls {text}`, and quote it on a command line")
     else:
         raise ConfigError(f"{label} does not exist; name a file, a folder with *{suffix} files in it, or a pattern")
-    for path in paths:
-        if path.suffix in _COMPRESSED:
+    by_name: dict[str, Path] = {}  # without what is packed: a corpus is the same, however it is stored
+    for path in sorted(paths, key=lambda path: (path.suffix in packed, path)):
+        name = (path.with_suffix("") if path.suffix in packed else path).relative_to(root).as_posix()
+        if by_name.setdefault(name, path) != path:
+            dropped["compressed copy"] += 1
+    for path in by_name.values():
+        if path.suffix in _COMPRESSED and path.suffix not in packed:
             raise ConfigError(
                 f'{label}: "{path}" is compressed, and its records can\'t be read at random: decompress it, or convert '
                 "it to Parquet and name it parquet:PATH"
             )
     shards = []
-    for path in paths:
+    for name, path in by_name.items():
         try:
             with path.open("rb") as file:
                 stat = os.fstat(file.fileno())
         except OSError as error:
             raise ConfigError(f'{label}: "{path}" can\'t be read: {error.strerror}; see its permissions') from error
-        shards.append(Shard(path.absolute(), path.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns))
-    return sorted(shards, key=lambda shard: shard.name)
+        shards.append(Shard(path.absolute(), name, stat.st_size, stat.st_mtime_ns))
+    return sorted(shards, key=lambda shard: shard.name), +dropped
 
 
-def _below(root: Path, *suffixes: str) -> list[Path]:
-    # The files of a Hugging Face cache are links: links to files count. Hidden ones do not.
-    return [
-        path
-        for path in root.rglob("*")
-        if path.name.endswith(suffixes)
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-        and path.is_file()
-    ]
+def _below(root: Path, suffixes: tuple[str, ...], dropped: Counter[str]) -> list[Path]:
+    """Returns the files with one of the suffixes; hidden ones are none. A link is what it leads to, each file once."""
+    taken: set[str] = set()
+    seen: Counter[str] = Counter()
+    paths = []
+    for found in walk(
+        root, links="all", dropped=seen, top=None, enter=lambda *_: None,
+        named=lambda name: not name.startswith("."), descend=lambda *_: True, served=taken.__contains__,
+    ):  # fmt: skip
+        if found.entry.name.endswith(suffixes):
+            taken.add(found.real)
+            paths.append(root / found.path)
+    dropped.update({reason: n for reason, n in seen.items() if reason != IRREGULAR})
+    return paths
+
+
+def _counts(dropped: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
 
 
 class ShardReader:

@@ -252,13 +252,13 @@ def lines(n: int, *, end: str = "\n") -> str:
         ({"a.jsonl": lines(9)}, {"a.jsonl": lines(8)}, "changed a.jsonl"),
         ({"a.jsonl": lines(9)}, {"a.jsonl": lines(9).replace("line_3", "lime_3") + lines(1)}, "changed a.jsonl"),
         ({"a.jsonl": lines(9), "b.jsonl": lines(2)}, {"a.jsonl": lines(9)}, "gone b.jsonl"),
-        ({"a.jsonl": lines(9)}, {"a.jsonl": lines(9), "b.jsonl": '{"text": "x", "path": "x.py"}\n'}, "changed a.jsonl"),
+        ({"a.jsonl": lines(9)}, {"a.jsonl": lines(9), "b.jsonl": '{"text": "x y", "lang": "go"}\n'}, None),
     ],
 )  # fmt: skip
 def test_records(
     tokenizer: CodeTokenizer, tmp_path: Path, before: dict[str, str], after: dict[str, str], said: str | None
 ) -> None:
-    """New shards, and lines behind those of a shard that ended with one; new columns would change the known records."""
+    """New shards, whatever their columns, and lines behind those of a shard that ended with a line end."""
     folder = tmp_path / "corpus"
     folder.mkdir()
     for name, contents in before.items():
@@ -286,7 +286,7 @@ def test_records(
 
 
 def test_what_can_not_grow(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
-    """Parquet that was rewritten, another source in the list; and a rank of many that has its own rows only."""
+    """A Parquet file that was written anew, another source in the list; and a rank of many with its own rows only."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -304,8 +304,37 @@ def test_what_can_not_grow(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"dataloader\.sources had 2 sources, has 1;"):
         loaders(tokenizer, sources[1:], on_growth="extend")[0].load_state_dict(first.state_dict())
     pq.write_table(pa.table({"text": [text("row", i) for i in range(12)]}), table)
-    with pytest.raises(ConfigError, match=r": parquet:.*a\.parquet: changed; directory:.*: added added000\.py, "):
+    with pytest.raises(
+        ConfigError, match=r": parquet:.*a\.parquet: changed a\.parquet; directory:.*: added added000\.py, "
+    ):
         loaders(tokenizer, sources, on_growth="extend")[0].load_state_dict(first.state_dict())
+
+
+def test_parquet_files_that_were_added(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def shard(name: str, n: int) -> None:
+        pq.write_table(pa.table({"text": [text(name, i) for i in range(n)]}), tmp_path / f"{name}.parquet")
+
+    shard("b", 20)
+    source: list[SourceConfig] = [Parquet(path=str(tmp_path), epochs=3)]
+    (first,) = loaders(tokenizer, source, **PLAIN)
+    counts = counted([first], 1)
+    shard("a", 7)
+    (second,) = loaders(tokenizer, source, on_growth="extend", **PLAIN)
+    go_on([first], [second])
+    ((_, (begins, n)),) = second._corpus.kept()["sizes"]
+    assert n == 27
+    after = counted([second], None)
+    once = counted(loaders(tokenizer, [Parquet(path=str(tmp_path), epochs=1)], **PLAIN), None)
+    # The rows of a come before those of b in the listing: row 7 is what row 0 was.
+    for row in range(27):
+        pairs = after[f"row {row}"] + (counts[f"row {row - 7}"] if row >= 7 else 0)
+        assert pairs == once[f"row {row}"] * (3 if row >= 7 else 3 - begins)
+    shard("b", 19)
+    with pytest.raises(ConfigError, match=r": changed b\.parquet;"):
+        loaders(tokenizer, source, on_growth="extend", **PLAIN)[0].load_state_dict(first.state_dict())
 
 
 def test_a_stream_beside_what_grew(tokenizer: CodeTokenizer, tmp_path: Path) -> None:

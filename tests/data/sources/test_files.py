@@ -49,7 +49,7 @@ def test_directory(tmp_path: Path) -> None:
     assert documents[1] == Document(f"directory:{tmp_path}", "b.py", "x = 'é'\r\n", None, "python")
     assert isinstance(documents[2], Document) and documents[2].text == "pass\n"
     assert documents[3] == Dropped(f"directory:{tmp_path}", "latin.py", "not UTF-8")
-    assert source.dropped == {"other file type": 1, "empty": 1, "too large": 1}
+    assert source.dropped == {"other file type": 1, "empty": 1, "too large": 1, "excluded by name": 2}
 
 
 def test_the_order_of_the_file_system_does_not_matter(tmp_path: Path) -> None:
@@ -62,17 +62,13 @@ def test_the_order_of_the_file_system_does_not_matter(tmp_path: Path) -> None:
     assert open_source(Directory(path=str(tmp_path / "two"))).fingerprint != one.fingerprint
 
 
-def test_links_are_not_followed(tmp_path: Path) -> None:
-    write(tmp_path / "src", {"a.py": b"pass\n"})
-    (tmp_path / "src" / "loop").symlink_to(tmp_path / "src")
-    (tmp_path / "src" / "b.py").symlink_to("a.py")
-    assert len(open_source(Directory(path=str(tmp_path / "src")))) == 1
-
-
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, 'has no document (no file at all); see the keys "include", "exclude" and "max_file_bytes" of the source'),
+        (
+            {},
+            'has no document (no file at all); see the keys "include", "exclude", "links" and',
+        ),
         ({"a.png": b"x", "b.py": b""}, "has no document (1 empty, 1 other file type); see the keys"),
     ],
 )

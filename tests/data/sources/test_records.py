@@ -282,10 +282,10 @@ def test_empty_and_compressed_files(tmp_path: Path) -> None:
     assert message(Jsonl(path=str(path))) == f'dataloader.sources: jsonl "{path}" is empty: a record a line is needed'
     path.write_text("[]\nhello\n")
     assert message(Jsonl(path=str(path))) == (
-        f'dataloader.sources: jsonl "{path}": the first lines are no JSON objects; a record a line is needed'
+        f'dataloader.sources: jsonl "{path}": no line is a JSON object; a record a line is needed'
     )
     path.unlink()
-    for suffix in ("gz", "zst", "bz2", "xz"):
+    for suffix in ("xz", "lz4", "zip"):
         packed = tmp_path / f"a.jsonl.{suffix}"
         packed.write_bytes(b"x")
         for place in (packed, tmp_path):
@@ -346,6 +346,8 @@ def test_the_index_is_kept(tmp_path: Path, caches: Path) -> None:
 def test_no_cache_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = jsonl(tmp_path / "a.jsonl", [{"text": "x"}, {"text": "y"}])
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    monkeypatch.setenv("CODETITAN_CACHE", "")
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
     source = open_source(Jsonl(path=str(path)))
     assert len(source) == 2 and source.languages().tolist() == [0, 0]
 
@@ -392,11 +394,6 @@ def test_damaged_parquet(tmp_path: Path) -> None:
     error = message(Parquet(path=str(tmp_path)))
     assert error.startswith(f'dataloader.sources: parquet "{tmp_path}": "{bad}" is no whole Parquet file: ')
     assert error.endswith("; fetch it again") and "\n" not in error
-    pq.write_table(pa.table({"code": ["x"]}), bad)
-    assert message(Parquet(path=str(tmp_path))) == (
-        f'dataloader.sources: parquet "{tmp_path}": "{bad}" lacks text, which "{good}" has; make their columns the '
-        "same, or give each its own source"
-    )
     data = bytearray(good.read_bytes())
     data[4:200] = b"\xff" * 196  # the footer is whole, a page is not
     good.write_bytes(data)
