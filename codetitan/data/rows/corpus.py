@@ -37,17 +37,27 @@ class Corpus:
         self._runs = [growth.packed(growth.runs_of(source)) for source in self._sources]
         self._n_bytes = [source.n_bytes for source in self._sources]
         self.selections: list[Selection] = select(configs, self._sources, together=together)
+        self._late: list[growth.Late] = []
         self._looked_up: tuple[list[str], list[growth.Known]] | None = None
 
     @property
     def components(self) -> list[Component]:
-        """Of all sources, in the order of the configuration."""
+        """Of all sources, in the order of the configuration, and what is late behind them."""
+        lasting = self._lasting
+        return lasting + [late.component(lasting[late.of], len(lasting) + i) for i, late in enumerate(self._late)]
+
+    @property
+    def _lasting(self) -> list[Component]:
         return [component for selection in self.selections for component in selection.components]
 
     def kept(self) -> dict[str, Any]:
         """Returns what goes with a state, the same on every rank: parts, sizes of epochs, and bytes for the shares."""
-        sizes = [list(map(list, component.sizes or ((0, component.n_documents),))) for component in self.components]
-        return {"runs": self._runs, "n_bytes": self._n_bytes, "sizes": sizes}
+        sizes = [list(map(list, component.sizes or ((0, component.n_documents),))) for component in self._lasting]
+        return {"runs": self._runs, "n_bytes": self._n_bytes, "sizes": sizes, "late": list(map(list, self._late))}
+
+    def n_components(self, kept: dict[str, Any]) -> int:
+        """Returns how many components there were where that was kept."""
+        return len(kept["sizes"]) + len(kept["late"])
 
     def differs(self, kept: dict[str, Any], on_growth: OnGrowth) -> str:
         """Returns how the corpus differs from the kept one where a run can't go on with it; "" where it can."""
@@ -92,25 +102,28 @@ class Corpus:
         ]
         self._n_bytes = kept["n_bytes"]
         self.selections = select(self._configs, sources, together=self._together, n_bytes=self._n_bytes)
-        components = [component for component in self.components if not component.source.streamed]
+        self._late = [growth.Late(*late) for late in kept["late"]]
+        components = [component for component in self._lasting if not component.source.streamed]
         before = [tuple(map(tuple, sizes)) for sizes in kept["sizes"]]
         for component in components:
             component.sizes = before[component.number]
         if any(known.n_added for known in found):
             self._runs = [growth.packed(known.runs) for known in found]
-            free = growth.first_free_epochs(self.components, states, first_row, rows)
+            free, under_way = growth.epochs_of_rows(self._lasting, states, first_row, rows)
             if agree is not None:
-                free = agree(free)
+                agreed = agree([*free, *(-epoch for epoch in under_way)])
+                free, under_way = agreed[: len(free)], [-epoch for epoch in agreed[len(free) :]]
             elif len(states) != rows:
                 raise ConfigError(
                     f"documents were added to the corpus: a state of all {rows} rows is needed to go on, not of "
                     f"{len(states)}; join the states of all ranks"
                 )
             for component in components:
-                known = component.sizes[-1][1]
-                component.sizes = growth.grown(component.sizes, free[component.number], component.n_documents or 0)
+                known, c = component.sizes[-1][1], component.number
+                component.sizes, late = growth.grown(component, free[c], under_way[c])
+                self._late += [late] if late is not None else []
                 if first_row == 0 and component.n_documents != known:
-                    _say(component, (component.n_documents or 0) - known)
+                    _say(component, (component.n_documents or 0) - known, min(component.sizes[-1][0], under_way[c] + 1))
         else:
             self._runs = kept["runs"]
 
@@ -124,8 +137,7 @@ class Corpus:
         return self._looked_up[1]
 
 
-def _say(component: Component, more: int) -> None:
-    first = component.sizes[-1][0]
+def _say(component: Component, more: int, first: int) -> None:
     served = f"served from its epoch {first + 1} on"
     if component.epochs is not None and first >= component.epochs:
         served = f"not served, for all of its {component.epochs} epochs have begun"

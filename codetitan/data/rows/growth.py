@@ -6,9 +6,12 @@
    and is refused, naming the parts. What no known part covers is added: other files, lines behind the known of a shard.
 3. A document's number is its place among the known parts, then among the added in the order of the listing; a source in
    that order is `Renumbered`: order, draws and shares see a corpus to which something was appended.
-4. The added documents of a component are served from its first epoch of which no row has drawn anything: a row's state
-   says how far it has drawn (`RowState.reached`). Each component keeps its sizes, (first epoch, documents), so that its
-   order is a function of the seed, the epoch and these, on any mesh.
+4. The added documents of a component are served in each epoch behind the one under way: the earliest of which a row
+   still has something. Rows are ahead of each other, and draw a block at a time. So the component changes its size with
+   the first epoch of which no row has drawn anything (`RowState.reached` says how far a row has drawn); for the epochs
+   between, few but for a small corpus, the added documents are a `Late` component of their own, which a row lets in
+   behind its block. Sizes, (first epoch, documents), and late components are kept with the state: what is served is a
+   function of the seed and of these, on any mesh.
 5. What a stream holds is not known, and a dataset of the hub is one part: neither can grow.
 """
 
@@ -30,6 +33,7 @@ from codetitan.data.sources.open import Source
 _SAMPLED = 64  # parts of a source that are marked thoroughly
 _NAMED = 3  # parts that a message names
 _CHUNK = 10_000
+_FAR = 1 << 62
 
 
 class Run(NamedTuple):  # a million of them in a second, which a frozen dataclass is not
@@ -169,10 +173,29 @@ class Renumbered:
         return self._source.mark(which, first, n, thorough=thorough)
 
 
-def first_free_epochs(
+class Late(NamedTuple):
+    """Documents [first, first + n) of component `of`, for some epochs."""
+
+    of: int
+    first: int
+    n: int
+    epochs: int
+
+    def component(self, of: Component, number: int) -> Component:
+        """Returns it as a component that ends its epochs as fast as `of` does."""
+        indices = np.arange(of.n_documents or 0) if of.indices is None else of.indices
+        known = of.sizes[0][1]
+        return Component(
+            of.name, number, of.source, indices[self.first : self.first + self.n], self.n,
+            of.weight * self.n / known, self.epochs, of.together,
+        )  # fmt: skip
+
+
+def epochs_of_rows(
     components: Sequence[Component], states: Sequence[RowState], first_row: int, rows: int
-) -> list[int]:
-    """Returns of each component the first epoch of which none of the rows has drawn anything.
+) -> tuple[list[int], list[int]]:
+    """Returns of each component the first epoch of which none of the rows has drawn anything, and the first of which
+    one of them still has something.
 
     Args:
         components: with the sizes under which the states were served.
@@ -180,7 +203,7 @@ def first_free_epochs(
         first_row: number of the first of them in the global batch.
         rows: G.
     """
-    free = [0] * len(components)
+    free, under_way = [0] * len(components), [_FAR] * len(components)
     for row, state in enumerate(states, start=first_row):
         for c, component in enumerate(components):
             if component.source.streamed:
@@ -191,15 +214,23 @@ def first_free_epochs(
             # A block under way that has met the end of a component was packed without it: that end must stand.
             if state.within and component.epochs is not None and not component.has(reached * rows + row):
                 free[c] = max(free[c], component.epochs)
-    return free
+            under_way[c] = min(under_way[c], component.epoch_of(state.ordinals[c] * rows + row))
+    return free, under_way
 
 
-def grown(before: Sizes, first_epoch: int, n_documents: int) -> Sizes:
-    """Returns a component's sizes with other documents behind the known ones from an epoch on.
+def grown(component: Component, free: int, under_way: int) -> tuple[Sizes, Late | None]:
+    """Returns the sizes of a component to which documents were added, and what serves these before it does.
 
-    No row has drawn anything of that epoch or a later one; a block that was under way at an earlier growth, and is not
-    any more, may have made that wait for longer.
+    Args:
+        component: with its sizes so far, and its documents now.
+        free, under_way: from `epochs_of_rows`.
     """
-    if before[-1][1] == n_documents:
-        return before
-    return (*(size for size in before if size[0] < first_epoch), (first_epoch, n_documents))
+    before, n = component.sizes, component.n_documents or 0
+    known = before[-1][1]
+    if known == n:
+        return before, None
+    # What was added earlier and is late is so up to the epoch that was free then.
+    first = max(free, before[-1][0])
+    sizes = (*(size for size in before if size[0] < first), (first, n))
+    epochs = (first if component.epochs is None else min(first, component.epochs)) - (under_way + 1)
+    return sizes, Late(component.number, known, n - known, epochs) if epochs > 0 else None

@@ -155,7 +155,7 @@ class CodeDataLoader:
         """Returns source, as `Served` names it, → licence → documents, of up to 256 of each that are evenly spread
         over those that are served; read once."""
         if self._licences is None:
-            components = self.mixture.components
+            components = [component for selection in self.selections for component in selection.components]
             self._licences = {component.name: dict(licences_of(component, at_most=256)) for component in components}
         return self._licences
 
@@ -171,9 +171,8 @@ class CodeDataLoader:
     @property
     def exhausted(self) -> bool:
         """Whether all rows of this rank have served all there is."""
-        mixture, n = self.mixture, len(self.mixture.components)
         return all(
-            state.within == 0 and not any(mixture.has(c, self._first_row + i, state.ordinals[c]) for c in range(n))
+            state.within == 0 and not self.mixture.has_any(self._first_row + i, state.ordinals)
             for i, state in enumerate(self._states)
         )
 
@@ -248,7 +247,9 @@ class CodeDataLoader:
         numbers = counts.tolist()
         names = [component.name for component in self.mixture.components]
         languages = zip(LANGUAGES, numbers[len(names) : -1], strict=True)
-        sources = dict(zip(names, numbers, strict=False))
+        sources: dict[str, int] = {}
+        for name, tokens in zip(names, numbers, strict=False):  # what is late has the name of its component
+            sources[name] = sources.get(name, 0) + tokens
         return Served(
             sources,
             {language: tokens for language, tokens in languages if tokens},
@@ -263,13 +264,17 @@ class CodeDataLoader:
         return {"rows": table, "identity": identity.with_kept(self._identity, kept)}
 
     def check_identity(self, saved: str) -> None:
-        """Compares what a state was saved for with what there is now.
+        """Compares what a state was saved for with what there is now, before it is loaded: until then, `state_dict` has
+        the shape of the saved one, in which the distributed checkpoint reads.
 
         Raises:
             ConfigError: something has changed that would change the tokens; names it.
         """
         kept = identity.kept(saved)
         identity.check(saved, self._identity, lambda: self._corpus.differs(kept, self.config.on_growth))
+        more = self._corpus.n_components(kept) - len(self._states[0].ordinals)
+        if more > 0:
+            self._states = [state.with_more(more) for state in self._states]
 
     def load_state_dict(self, state_dict: State) -> None:
         """Goes on from a saved state: this rank's own, or that of all ranks, of any data-parallel degree.
@@ -287,14 +292,15 @@ class CodeDataLoader:
             raise ConfigError(
                 f"the state has {len(table)} rows, this rank serves {n} of {self.rows}; join the states of all ranks"
             )
-        components = len(self.mixture.components)
-        states = [RowState.from_list(line, components) for line in table.tolist()]
+        n_components = self._corpus.n_components(kept)
+        states = [RowState.from_list(line, n_components) for line in table.tolist()]
         first, whole = self._first_row, len(table) == self.rows
-        if kept["sizes"] != self._corpus.kept()["sizes"] or kept["runs"] != self._corpus.kept()["runs"]:
+        if any(kept[part] != now for part, now in self._corpus.kept().items()):
             self._corpus.go_on(
                 kept, states, first_row=0 if whole else first, rows=self.rows, agree=None if whole else self.agree
             )
             self.mixture, self._licences = self._mixture(), None
+            states = [state.with_more(len(self.mixture.components) - n_components) for state in states]
         self.positions_before = kept["positions_before"]
         self._states = states[first : first + n] if whole else states
 

@@ -152,6 +152,10 @@ class Mixture:
         """Whether a row has an element number `ordinal` of a component."""
         return self.components[component].has(ordinal * self._rows + row)
 
+    def has_any(self, row: int, ordinals: Sequence[int]) -> bool:
+        """Whether a row has an element of any component behind those that it has had."""
+        return any(self.has(c, row, max(0, ordinal)) for c, ordinal in enumerate(ordinals))
+
     def check_patience(self, component: int, in_vain: int) -> None:
         """Ends a search that finds nothing.
 

@@ -22,12 +22,16 @@ _TRIES = 8
 _GOOD = 0.005
 
 
+WAITING = -1
+
+
 @dataclass(slots=True)
 class RowState:
     """Where a row stands.
 
     Attributes:
-        ordinals: a component: how many of its elements the row has finished.
+        ordinals: a component: how many of its elements the row has finished; WAITING: it joins behind the block, or
+            piece, that is under way.
         pieces: a component: how many pieces of its current element are finished.
         drawn: a component: tokens of the finished pieces.
         within: concatenation: tokens served of the piece that comes next; best-fit: samples served of the block.
@@ -59,6 +63,14 @@ class RowState:
         return cls(
             line[:n], line[n : 2 * n], line[2 * n : 3 * n], line[3 * n], line[3 * n + 1 : 4 * n + 1], line[4 * n + 1 :]
         )
+
+    def with_more(self, n: int) -> "RowState":
+        """Returns the state with `n` components more, which wait."""
+        zeros, n_before = [0] * n, len(self.ordinals)
+        return RowState(
+            [*self.ordinals, *([WAITING] * n)], self.pieces + zeros, self.drawn + zeros, self.within,
+            self.reached + zeros, [*self.served[:n_before], *zeros, *self.served[n_before:]],
+        )  # fmt: skip
 
 
 _Cursor = tuple[list[int], list[int], list[int]]
@@ -96,7 +108,6 @@ class Row:
         seed: int,
         state: RowState,
     ) -> None:
-        self.state = state
         self._mixture = mixture
         self._number = number
         self._packing = packing
@@ -112,6 +123,8 @@ class Row:
         self._after_block: _Cursor | None = None
         self._reached: list[int] = []  # what the block looked at: it would be packed otherwise if that changed
         self._end: _Cursor | None = None  # where every source has served its epochs, once that is known
+        self.state = state
+        self._move(within=state.within, reached=state.reached)
 
     def next(self) -> Sample:
         """Returns the next sample and moves the state behind it; an empty one where every source has served its
@@ -218,7 +231,21 @@ class Row:
 
     def _move(self, cursor: _Cursor | None = None, *, within: int, reached: list[int] | None = None) -> None:
         cursor = cursor or (self.state.ordinals, self.state.pieces, self.state.drawn)
+        if within == 0 and WAITING in cursor[0]:
+            cursor, reached = self._joined(cursor), None
+            self._next.clear()  # drawn without what joins
         self.state = RowState(*cursor, within, reached or _begun(cursor), self.state.served)
+
+    def _joined(self, cursor: _Cursor) -> _Cursor:
+        """Lets the waiting components in, as if they had had their share so far."""
+        ordinals, pieces, drawn = (list(numbers) for numbers in cursor)
+        there = [c for c, ordinal in enumerate(ordinals) if ordinal != WAITING]
+        left = [c for c in there if self._mixture.has(c, self._number, ordinals[c])]
+        had = min(((drawn[c] + self._ahead[c]) / self._weights[c] for c in left), default=0.0)
+        for c, ordinal in enumerate(ordinals):
+            if ordinal == WAITING:
+                ordinals[c], drawn[c] = 0, int(had * self._weights[c])
+        return ordinals, pieces, drawn
 
     def _draw(self, cursor: _Cursor | None) -> tuple[int, Piece, _Cursor] | None:
         """Draws the piece after `cursor` (None: after the state); returns its component, itself, and the cursor after
@@ -230,7 +257,7 @@ class Row:
         ordinals, pieces, drawn = list(ordinals), list(pieces), list(drawn)
         in_vain = [0] * len(ordinals)
         while True:
-            left = [c for c in range(len(ordinals)) if self._mixture.has(c, self._number, ordinals[c])]
+            left = [c for c, n in enumerate(ordinals) if n != WAITING and self._mixture.has(c, self._number, n)]
             if not left:
                 self._end = ordinals, pieces, drawn
                 return None

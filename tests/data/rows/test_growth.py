@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,9 @@ import torch
 
 from codetitan.data.pieces.fim import FimConfig
 from codetitan.data.pieces.metadata import MetadataConfig
-from codetitan.data.rows.growth import grown
 from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.data.rows.state import join
-from codetitan.data.sources.open import Directory, HuggingFace, Jsonl, Parquet, SourceConfig
+from codetitan.data.sources.open import Directory, HuggingFace, Jsonl, Parquet, PythonStdlib, SourceConfig
 from codetitan.data.views.digest import global_batches
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
@@ -83,16 +83,23 @@ def test_added_files_are_served_from_the_next_epoch_on(
     write(corpus, "zadded", range(4))
     second = loaders(tokenizer, source, after, **options)
     go_on(first, second)
-    (sizes,) = second[0]._corpus.kept()["sizes"]
-    assert all(loader._corpus.kept()["sizes"] == [sizes] for loader in second)
-    begins, n = sizes[-1]
-    assert n == 57 and begins < 4 and sizes[:-1] == ([[0, 40]] if steps else [])
-    assert begins == steps or steps > 1
-    counts += counted(second, None)
+    assert all(loader._corpus.kept() == second[0]._corpus.kept() for loader in second)
     once = counted(loaders(tokenizer, [Directory(path=str(corpus), epochs=1)], **options), None)
-    assert len(counts) == len(once) == 57
-    for name, pairs in once.items():
-        assert counts[name] == pairs * (4 if name.startswith("known") else 4 - begins)
+    assert len(once) == 57
+    each_as_often(counts, counted(second, None), once, lambda name: name.startswith("known"), epochs=4)
+
+
+def each_as_often(
+    before: Counter[str], after: Counter[str], once: Counter[str], is_known: Callable[[str], bool], *, epochs: int
+) -> None:
+    """The known documents in every epoch; the added ones in each behind the one that was under way."""
+    complete = min(before[name] // pairs for name, pairs in once.items() if is_known(name))
+    times = {(before + after)[name] / pairs for name, pairs in once.items() if not is_known(name)}
+    if before:  # all of an epoch may be served while a row's block began in it
+        assert len(times) == 1 and epochs - 1 - complete <= min(times) <= epochs - complete
+    else:
+        assert times == {epochs}
+    assert all((before + after)[name] == pairs * epochs for name, pairs in once.items() if is_known(name))
 
 
 @pytest.mark.parametrize("packing", ["best-fit", "concatenate"])
@@ -131,7 +138,7 @@ def test_a_grown_run_is_the_same_on_any_mesh(tokenizer: CodeTokenizer, tmp_path:
             go_on(ranks, following)
             ranks = following
             batches += take(ranks, 7)
-        assert [len(sizes) for sizes in ranks[0]._corpus.kept()["sizes"]] == [2, 2, 3]
+        assert [sizes[-1][1] for sizes in ranks[0]._corpus.kept()["sizes"]] == [30, 6, 80]
         return batches
 
     reference = run([1, 1, 1, 1, 1])
@@ -139,13 +146,61 @@ def test_a_grown_run_is_the_same_on_any_mesh(tokenizer: CodeTokenizer, tmp_path:
         assert all(torch.equal(a, b) for a, b in zip(reference, run(degrees), strict=True))
 
 
-def test_a_second_growth_may_be_served_before_the_first_was_to_be() -> None:
-    """A block that is under way looks far ahead; once it is served, what it looked at is free again."""
-    assert grown(((0, 5),), 3, 7) == ((0, 5), (3, 7))
-    assert grown(((0, 5), (3, 7)), 4, 9) == ((0, 5), (3, 7), (4, 9))
-    assert grown(((0, 5), (3, 7)), 3, 9) == grown(((0, 5),), 3, 9) == ((0, 5), (3, 9))
-    assert grown(((0, 5), (3, 7)), 2, 9) == ((0, 5), (2, 9))
-    assert grown(((0, 5), (3, 7)), 2, 7) == ((0, 5), (3, 7))
+@pytest.mark.parametrize("packing", ["best-fit", "concatenate"])
+def test_a_grown_run_does_not_depend_on_its_restarts(tokenizer: CodeTokenizer, tmp_path: Path, packing: str) -> None:
+    """Of a corpus so small that the blocks under way reach over many epochs."""
+    corpus = tmp_path / "corpus"
+    write(corpus, "known", range(9))
+    options: dict[str, Any] = {"packing": packing, "on_growth": "extend", "fim": FimConfig(rate=0.5)}
+    sources: list[SourceConfig] = [Directory(path=str(corpus), weight=1), PythonStdlib(weight=1)]
+    first = loaders(tokenizer, sources, 2, **options)
+    take(first, 4)
+    write(corpus, "added", range(5))
+    (straight,) = grown_once = loaders(tokenizer, sources, **options)
+    go_on(first, grown_once)
+    (later,) = loaders(tokenizer, sources, **options)
+    later.check_identity(straight.state_dict()["identity"])
+    # The distributed checkpoint reads into a table of the saved one's shape.
+    assert later.state_dict()["rows"].shape == straight.state_dict()["rows"].shape
+    assert straight._corpus.kept()["late"]  # rows are epochs ahead of each other
+    ranks = loaders(tokenizer, sources, 3, **options)
+    go_on(first, ranks)
+    reference, batches = take(grown_once, 24), []
+    for degree in (1, 2, 3, 6, 1, 3) * 4:
+        batches += take(ranks, 1)
+        following = loaders(tokenizer, sources, degree, **options)
+        go_on(ranks, following)
+        ranks = following
+    assert all(torch.equal(a, b) for a, b in zip(reference, batches, strict=True))
+    numbers = straight.served_counts()
+    counts = straight.served(numbers)
+    assert len(counts.sources) == 2 and counts.positions == 28 * ROWS * 64
+    # What is late begins as if it had had its share: it does not push the others aside until it has.
+    assert sum(state.drawn[2] for state in straight._states) > int(numbers[2]) > 0 or packing == "concatenate"
+
+
+def test_documents_that_are_added_while_others_are_late(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
+    """Three times within the blocks of the first epochs: each group once an epoch from then on."""
+    corpus = tmp_path / "corpus"
+    write(corpus, "known", range(12))
+    source: list[SourceConfig] = [Directory(path=str(corpus), epochs=9)]
+    options = {**PLAIN, "on_growth": "extend", "block": 16}
+    ranks, counts, complete = loaders(tokenizer, source, **options), Counter[str](), []
+    for name in ("added", "more", "zlast"):
+        counts += counted(ranks, 3)
+        complete.append(Counter(counts))
+        write(corpus, name, range(7))
+        following = loaders(tokenizer, source, 2, **options)
+        go_on(ranks, following)
+        ranks = following
+    assert len(ranks[0]._corpus.kept()["late"]) == 3
+    counts += counted(ranks, None)
+    once = counted(loaders(tokenizer, [Directory(path=str(corpus), epochs=1)], **options), None)
+    assert all(counts[name] == 9 * pairs for name, pairs in once.items() if name.startswith("known"))
+    for name, before in zip(("added", "more", "zlast"), complete, strict=True):
+        done = min(before[known] // pairs for known, pairs in once.items() if known.startswith("known"))
+        times = {counts[each] / pairs for each, pairs in once.items() if each.startswith(name)}
+        assert len(times) == 1 and 9 - 1 - done <= times.pop() <= 9 - done
 
 
 def test_a_resumed_block_is_packed_as_before(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
@@ -276,13 +331,13 @@ def test_records(
             second.load_state_dict(first.state_dict())
         return
     go_on([first], [second])
-    counts += counted([second], None)
     once = counted(loaders(tokenizer, [Jsonl(path=str(folder), epochs=1)], **PLAIN), None)
-    begins = second._corpus.kept()["sizes"][0][1][0]
-    for name, pairs in once.items():
+
+    def is_known(name: str) -> bool:
         file, number = name.split(":")
-        is_known = int(number) <= before.get(file, "").count("\n")
-        assert counts[name] == pairs * (3 if is_known else 3 - begins)
+        return int(number) <= before.get(file, "").count("\n")
+
+    each_as_often(counts, counted([second], None), once, is_known, epochs=3)
 
 
 def test_what_can_not_grow(tokenizer: CodeTokenizer, tmp_path: Path) -> None:
@@ -324,14 +379,10 @@ def test_parquet_files_that_were_added(tokenizer: CodeTokenizer, tmp_path: Path)
     shard("a", 7)
     (second,) = loaders(tokenizer, source, on_growth="extend", **PLAIN)
     go_on([first], [second])
-    ((_, (begins, n)),) = second._corpus.kept()["sizes"]
-    assert n == 27
-    after = counted([second], None)
     once = counted(loaders(tokenizer, [Parquet(path=str(tmp_path), epochs=1)], **PLAIN), None)
     # The rows of a come before those of b in the listing: row 7 is what row 0 was.
-    for row in range(27):
-        pairs = after[f"row {row}"] + (counts[f"row {row - 7}"] if row >= 7 else 0)
-        assert pairs == once[f"row {row}"] * (3 if row >= 7 else 3 - begins)
+    moved = Counter({f"row {int(name.removeprefix('row ')) + 7}": n for name, n in counts.items()})
+    each_as_often(moved, counted([second], None), once, lambda name: int(name.split()[1]) >= 7, epochs=3)
     shard("b", 19)
     with pytest.raises(ConfigError, match=r": changed b\.parquet;"):
         loaders(tokenizer, source, on_growth="extend", **PLAIN)[0].load_state_dict(first.state_dict())
