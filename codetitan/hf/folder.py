@@ -1,6 +1,7 @@
 """A folder that is there whole or not at all."""
 
 import contextlib
+import glob
 import os
 import re
 import shutil
@@ -42,7 +43,7 @@ def check_new(folder: Path, called: str = "--output") -> None:
 
 def _remove_dead(parent: Path, start: str) -> None:
     """Removes what processes of this machine left that were killed."""
-    for path in parent.glob(f"{start}*.partial"):
+    for path in parent.glob(f"{glob.escape(start)}*.partial"):
         pid = path.name.removeprefix(start).removesuffix(".partial")
         if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
             shutil.rmtree(path, ignore_errors=True)

@@ -359,15 +359,16 @@ def test_ctrl_c_is_no_damage(saved: Path, tmp_path: Path, monkeypatch: pytest.Mo
         checkpoint.write(tmp_path, None)
 
 
-def test_what_was_killed_is_removed_by_the_next(saved: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["output", "out[1]"])
+def test_what_was_killed_is_removed_by_the_next(saved: Path, tmp_path: Path, name: str) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()
     host = socket.gethostname()
     for pid in (dead.pid, os.getpid()):
-        (tmp_path / f".output.{host}-{pid}.partial").mkdir()
-    (tmp_path / f".output.{host}-{os.getpid()}.partial").rename(tmp_path / f".output.{host}-1.partial")  # alive
-    export(saved, tmp_path / "output")
-    assert [path.name for path in tmp_path.glob(".*")] == [f".output.{host}-1.partial"]
+        (tmp_path / f".{name}.{host}-{pid}.partial").mkdir()
+    (tmp_path / f".{name}.{host}-{os.getpid()}.partial").rename(tmp_path / f".{name}.{host}-1.partial")  # alive
+    export(saved, tmp_path / name)
+    assert [path.name for path in tmp_path.glob(".*")] == [f".{name}.{host}-1.partial"]
 
 
 def test_parents_go_with_a_failure(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

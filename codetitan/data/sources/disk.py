@@ -1,14 +1,32 @@
 """Reading files that must not change under a run: patiently, and never something else than was listed."""
 
+import errno
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from codetitan.errors import ConfigError
 
 T = TypeVar("T")
+
+
+def kind_of(path: Path, label: str) -> Literal["file", "folder", "other", "broken link", "nothing"]:
+    """Returns what a path leads to; "other" is a pipe, a device or a socket.
+
+    Raises:
+        ConfigError: a folder above it may not be searched, it goes in a circle, or its name is too long.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a NUL
+        return "broken link" if path.is_symlink() else "nothing"
+    except OSError as error:
+        fix = "see the permissions of the folders above it" if error.errno == errno.EACCES else "name another"
+        raise ConfigError(f"{label} can't be read: {error.strerror}; {fix}") from error
+    return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
 
 
 def changed(path: Path) -> ConfigError:

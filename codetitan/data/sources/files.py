@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from codetitan.data.document import Document, Dropped
 from codetitan.data.language import HEAD_BYTES, INDEX, language_by_name, language_of
-from codetitan.data.sources.disk import read_file
+from codetitan.data.sources.disk import kind_of, read_file
 from codetitan.data.sources.listing import Listed, Origin, list_files
 from codetitan.data.sources.walk import Links
 from codetitan.errors import ConfigError
@@ -138,8 +138,9 @@ def open_directory(
         ConfigError: it does not exist, or holds no file to serve.
     """
     root, dropped = expand(path, "dataloader.sources: directory"), Counter[str]()
-    if not root.is_dir():
-        what = "is a file, not a folder" if root.exists() else "does not exist"
+    kind = kind_of(root, f'dataloader.sources: directory "{path}"')
+    if kind != "folder":
+        what = {"nothing": "does not exist", "broken link": "is a broken link"}.get(kind, "is a file, not a folder")
         raise ConfigError(
             f'dataloader.sources: directory "{path}" {what}; create it, or train on the Python standard library with '
             "--dataloader.sources python-stdlib"

@@ -158,7 +158,7 @@ class JsonlSource:
 
         Parses every line, once: kept beside the index of the lines.
         """
-        purpose = fingerprint([], self._reader, repr(LANGUAGES), self._columns, str(self._max_bytes))[:12]
+        purpose = fingerprint([], self._reader, "by record", repr(LANGUAGES), self._columns, str(self._max_bytes))[:12]
         found = []
         with tqdm(total=len(self), desc=self.name, unit=" lines", delay=PROGRESS_AFTER_S, leave=False) as bar:
             for which, shard in enumerate(self._shards):

@@ -7,6 +7,7 @@ runs; it takes the bytes of the columns, uncompressed.
 
 import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields as attributes
 from functools import partial
@@ -31,11 +32,22 @@ def open_parquet(path: str, *, fields: Mapping[str, str], max_bytes: int) -> Arr
     Raises:
         ConfigError: there is none, one is damaged, none has a column of text, or a column has types that are at odds.
     """
+    shards, dropped = find_shards("parquet", path, ".parquet")
+    label = f'dataloader.sources: parquet "{path}"'
+    return open_files(f"parquet:{path}", label, shards, dropped, fields=fields, max_bytes=max_bytes)
+
+
+def open_files(
+    name: str, label: str, shards: list[Shard], dropped: Counter[str], *, fields: Mapping[str, str], max_bytes: int
+) -> ArrowSource:
+    """Opens Parquet files that were listed, in their order; `name` and `label` are the source's.
+
+    Raises:
+        ConfigError: one is damaged, none has a column of text, or a column has types that are at odds.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    label = f'dataloader.sources: parquet "{path}"'
-    shards, dropped = find_shards("parquet", path, ".parquet")
     full: list[tuple[Shard, Any, int]] = []
     present: dict[str, None] = {}
     for shard in shards:
@@ -53,11 +65,11 @@ def open_parquet(path: str, *, fields: Mapping[str, str], max_bytes: int) -> Arr
     columns = [columns_of(schema.names, fields) for _, schema, _ in full]
     _check_types(label, [(shard, schema, own) for (shard, schema, _), own in zip(full, columns, strict=True)])
     parts = []
-    with tqdm(total=len(full), desc=f"parquet:{path}", unit=" files", delay=PROGRESS_AFTER_S, leave=False) as bar:
+    with tqdm(total=len(full), desc=name, unit=" files", delay=PROGRESS_AFTER_S, leave=False) as bar:
         for (shard, _, n), own in zip(full, columns, strict=True):
             parts.append(Part(_table(label, shard, n, own), own, shard.name))
             bar.update()
-    return ArrowSource(f"parquet:{path}", label, parts, dropped=dropped, max_bytes=max_bytes)
+    return ArrowSource(name, label, parts, dropped=dropped, max_bytes=max_bytes)
 
 
 def _check_types(label: str, found: Iterable[tuple[Shard, Any, Columns | None]]) -> None:

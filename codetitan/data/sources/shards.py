@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codetitan.data.sources.disk import changed, patiently, read_at
-from codetitan.data.sources.walk import BROKEN, IRREGULAR, UNREADABLE_FOLDER, walk
+from codetitan.data.sources.disk import changed, kind_of, patiently, read_at
+from codetitan.data.sources.walk import BROKEN, IRREGULAR, TWICE, UNREADABLE_FOLDER, walk
 from codetitan.errors import ConfigError
 from codetitan.places import expand
 
@@ -53,9 +53,10 @@ def find_shards(kind: str, text: str, suffix: str, *, packed: Sequence[str] = ()
     """
     label = f'dataloader.sources: {kind} "{text}"'
     given, dropped = expand(text, f"dataloader.sources: {kind}"), Counter[str]()
-    if given.is_file():
+    kind_given = kind_of(given, label)
+    if kind_given == "file":
         root, paths = given.parent, [given]
-    elif given.is_dir():
+    elif kind_given == "folder":
         root = given
         paths = _below(given, (suffix, *(suffix + end for end in _COMPRESSED)), dropped)
         readable = [path for path in paths if path.suffix not in _COMPRESSED or path.suffix in packed]
@@ -69,14 +70,12 @@ def find_shards(kind: str, text: str, suffix: str, *, packed: Sequence[str] = ()
             )
         if dropped[UNREADABLE_FOLDER]:
             raise ConfigError(f"{label}: {dropped[UNREADABLE_FOLDER]} folder in it can't be read; see the permissions")
-    elif given.is_symlink():
+    elif kind_given == "broken link":
         raise ConfigError(f"{label} is a broken link, to {given.readlink()}; name a file, a folder or a pattern")
+    elif kind_given == "other":
+        raise ConfigError(f"{label} is a pipe or a device, and is read at random: write it to a file and name that")
     elif glob.has_magic(text):
-        n_plain = next(i for i, part in enumerate(given.parts) if glob.has_magic(part))
-        root = Path(*given.parts[:n_plain])
-        matches = list(root.glob("/".join(given.parts[n_plain:])))
-        paths = [path for path in matches if path.is_file()]
-        dropped[BROKEN] += sum(not path.exists() for path in matches)
+        root, paths = _matches(given, dropped)
         if not paths:
             raise ConfigError(f"{label}: no file matches the pattern; see `ls {text}`, and quote it on a command line")
     else:
@@ -101,6 +100,23 @@ def find_shards(kind: str, text: str, suffix: str, *, packed: Sequence[str] = ()
             raise ConfigError(f'{label}: "{path}" can\'t be read: {error.strerror}; see its permissions') from error
         shards.append(Shard(path.absolute(), name, stat.st_size, stat.st_mtime_ns))
     return sorted(shards, key=lambda shard: shard.name), +dropped
+
+
+def _matches(pattern: Path, dropped: Counter[str]) -> tuple[Path, list[Path]]:
+    """Returns the folder above the first part that is a pattern (no folder is so called), and the files that match."""
+    parts = pattern.parts
+    n_plain = next(
+        i for i, part in enumerate(parts) if glob.has_magic(part) and not os.path.lexists(Path(*parts[: i + 1]))
+    )
+    root = Path(*parts[:n_plain])
+    found: dict[str, Path] = {}
+    for path in sorted(root.glob("/".join(parts[n_plain:])), key=lambda path: (path.is_symlink(), path)):
+        if path.is_file():
+            if found.setdefault(os.path.realpath(path), path) != path:
+                dropped[TWICE] += 1
+        elif not path.exists():
+            dropped[BROKEN] += 1
+    return root, list(found.values())
 
 
 def _below(root: Path, suffixes: tuple[str, ...], dropped: Counter[str]) -> list[Path]:

@@ -1,7 +1,8 @@
 """Walks the files below a folder, through links too: each folder once, and the same way on any machine.
 
 What lies in the folder itself comes first; links are followed after it, in the order of their paths. So a file that is
-there under its own name keeps it, and what is linked twice comes under the first of its paths.
+there under its own name keeps it, and what is linked twice comes under the first of its paths. A link to a folder that
+it lies in itself, or that holds all that is walked, is a loop.
 """
 
 import errno

@@ -191,9 +191,30 @@ def test_the_arrow_form_is_made_once_and_again_where_it_is_damaged(tmp_path: Pat
     assert not list(caches.glob("arrow/*.tmp"))
 
 
+@pytest.mark.parametrize("folder", ["plain", "[1]"])
+def test_a_dataset_whose_files_are_not_alike(tmp_path: Path, folder: str) -> None:
+    """datasets takes the first file's columns and types for all; each Parquet file has its own here too."""
+    place = tmp_path / folder
+    (place / "data").mkdir(parents=True)
+    for split in ("test", "train"):
+        pq.write_table(
+            pa.table({"text": TEXTS, "license": pa.nulls(2)}), place / f"data/{split}-00000-of-00002.parquet"
+        )
+        pq.write_table(
+            pa.table({"text": [split, "d"], "license": ["MIT", "ISC"], "extra": [1, 2]}),
+            place / f"data/{split}-00001-of-00002.parquet",
+        )
+    documents, _ = served(open_source(HuggingFace(name=str(place))))
+    assert [(document.text, document.licence) for document in documents] == [
+        ("a", None), ("b", None), ("train", "MIT"), ("d", "ISC"),
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="datasets wants the same columns and types in every file"):
+        open_source(HuggingFace(name=str(place), split="train[:50%]"))
+
+
 def test_what_datasets_refuses_comes_with_a_way_out(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"text": TEXTS, "license": pa.nulls(2)}), tmp_path / "a.parquet")
-    pq.write_table(pa.table({"text": TEXTS, "license": ["MIT", "ISC"]}), tmp_path / "b.parquet")
+    write(tmp_path / "a.jsonl", [{"id": 1}] * 20)
+    write(tmp_path / "b.jsonl", [{"id": 1, "text": "x"}])
     with pytest.raises(ConfigError, match=r"name a local copy as parquet:PATH or jsonl:PATH, where each file has its"):
         open_source(HuggingFace(name=str(tmp_path)))
 

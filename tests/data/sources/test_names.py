@@ -1,6 +1,7 @@
 """A name is a name: what means something in a pattern, a URL or a shell means nothing in a file's name that exists."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +70,36 @@ def test_a_pattern_is_one_where_no_file_is_so_called(tmp_path: Path) -> None:
     assert texts(Parquet(path=f"{tmp_path}/part[12].parquet")) == ["part1", "part2"]
     assert texts(Parquet(path=f"{tmp_path}/part[2].parquet")) == ["part[2]"]
     assert texts(Parquet(path=f"{tmp_path}/*.parquet")) == ["part1", "part2", "part[2]"]
+    for folder in ("in[1]", "in1"):
+        write(tmp_path / folder / "a.parquet", folder)
+    assert texts(Parquet(path=f"{tmp_path}/in[1]/*.parquet")) == ["in[1]"]
+    assert texts(Parquet(path=f"{tmp_path}/in[12]/[ab].parquet")) == ["in1"]
+
+
+def test_what_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    (tmp_path / "ring.jsonl").symlink_to("ring.jsonl")
+    label = "dataloader.sources: jsonl "
+    for name, said in (
+        ("pipe.jsonl", "is a pipe or a device, and is read at random: write it to a file and name that"),
+        ("ring.jsonl", "can't be read: Too many levels of symbolic links; name another"),
+        ("x" * 300, "can't be read: File name too long; name another"),
+        ("pipe.jsonl/x", "does not exist; name a file, a folder with *.jsonl files in it, or a pattern"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            open_source(Jsonl(path=f"{tmp_path}/{name}"))
+        assert str(error.value) == f'{label}"{tmp_path}/{name}" {said}'
+    stat = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **how: closed() if path.name == "closed" else stat(path, **how))
+    for config in (Jsonl(path="/closed"), Directory(path="/closed"), HuggingFace(name="/closed")):
+        with pytest.raises(
+            ConfigError, match=r'"/closed" can\'t be read: Permission denied; see the permissions of the'
+        ):
+            open_source(config)
+
+
+def closed() -> os.stat_result:
+    raise PermissionError(13, "Permission denied")
 
 
 def test_a_saved_dataset_and_a_folder_in_it(tmp_path: Path) -> None:

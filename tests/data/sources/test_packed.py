@@ -108,6 +108,15 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caches: Pa
     assert [file.suffix for file in (caches / "unpacked").iterdir()] == [".lock"]
 
 
+def test_what_a_killed_process_left_is_removed(tmp_path: Path, caches: Path) -> None:
+    path = write(tmp_path, "a.jsonl.gz", gzip.compress(LINES[3].encode()))
+    open_source(Jsonl(path=str(path)))
+    (copy,) = caches.glob("unpacked/*.jsonl")
+    left = copy.with_name(f"{copy.name}.0123abcd.tmp")
+    copy.rename(left)
+    assert len(open_source(Jsonl(path=str(path)))) == 1 and copy.is_file() and not left.exists()
+
+
 def _open(path: str, results: "multiprocessing.Queue[str]") -> None:
     results.put(open_source(Jsonl(path=path)).fingerprint)
 
