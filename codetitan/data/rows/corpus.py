@@ -61,6 +61,8 @@ class Corpus:
 
     def differs(self, kept: dict[str, Any], on_growth: OnGrowth) -> str:
         """Returns how the corpus differs from the kept one where a run can't go on with it; "" where it can."""
+        if "runs" not in kept:
+            return "its parts are not known"
         if len(kept["runs"]) != len(self._sources):
             return f"dataloader.sources had {len(kept['runs'])} sources, has {len(self._sources)}"
         found = self._find(kept["runs"])
