@@ -96,7 +96,7 @@ def with_kept(here: str, kept: dict[str, Any]) -> str:
 
 
 def kept(saved: str) -> dict[str, Any]:
-    """Returns what was kept beside an identity; nothing beside one of codetitan's data path 1, which `check` refuses."""
+    """Returns what was kept beside an identity: nothing beside one of data path 1, which `check` refuses."""
     found: dict[str, Any] = json.loads(saved).get(_KEPT, {})
     return found
 
