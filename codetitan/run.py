@@ -8,6 +8,7 @@ import torch.distributed as dist
 
 import codetitan
 from codetitan import device, stop
+from codetitan.config import data
 from codetitan.config.render import render
 from codetitan.config.resolve import Resolved
 from codetitan.data.rows.loader import Served
@@ -72,6 +73,8 @@ def _describe(trainer: CodeTrainer, resolved: Resolved) -> None:
         "plan   %s steps × %s × %s = %s tokens a step, %.1fM tokens in all",
         f"{training.steps:,}", rows, training.seq_len, f"{tokens:,}", training.steps * tokens / 1e6,
     )  # fmt: skip
+    if rows_without_token := data.unused_rows(config, trainer.tokenizer, shape.vocab_size):
+        logger.warning("note   %s", rows_without_token)
     if why_not := resolved.adapted.get("training.disable_cuda_graphs"):
         logger.info("note   no CUDA graphs: %s", why_not.removeprefix("codetitan: "))
     logger.info("output %s", config.dump_folder)

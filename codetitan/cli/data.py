@@ -83,8 +83,8 @@ class DataStatsCommand:
         (loader,) = open_loaders(_resolve_data(self.config, overrides), 1)
         console = Console(highlight=False)
         corpora = []
-        for source in loader.sources:
-            corpora.append(stats.read_through(source, loader.tokenizer, at_most=self.documents))
+        for selection in loader.selections:
+            corpora.append(stats.read_through(selection, loader.tokenizer, at_most=self.documents))
             console.print(stats.corpus_report(corpora[-1]))
         console.print(stats.steps_report(stats.serve(loader, self.steps), self.steps))
         if self.plot is not None:

@@ -199,7 +199,7 @@ def _text(option: str, file: Path | None) -> str:
     assert file is not None
     try:
         data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        return data.decode()
+        return data.decode("utf-8-sig")  # without a byte order mark, as in training
     except OSError as error:
         raise ConfigError(f"{option} {file}: {error.strerror}") from None
     except UnicodeDecodeError:

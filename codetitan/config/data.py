@@ -11,7 +11,7 @@ from typing import Protocol
 
 from codetitan.data.language import LANGUAGES
 from codetitan.data.rows.loader import CodeDataLoader
-from codetitan.data.rows.mixture import open_components
+from codetitan.data.rows.selection import open_sources, parts_of, select
 from codetitan.data.sources.open import HuggingFace
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
@@ -54,6 +54,17 @@ class HasData(Protocol):
     def training(self) -> BatchConfig: ...
     @property
     def hf_assets_path(self) -> str: ...
+
+
+def unused_rows(config: HasData, tokenizer: CodeTokenizer, vocab_size: int) -> str | None:
+    """Returns a line where more than a twentieth of the model's vocabulary are rows that no token has, else None."""
+    fitting = tokenizer.sentinels.vocab_size
+    if vocab_size - fitting <= vocab_size // 20:
+        return None
+    return (
+        f"model.vocab_size = {vocab_size}: {vocab_size - fitting:,} of the rows stand for no token, for the tokenizer "
+        f"{config.hf_assets_path} has {tokenizer.encoding.n_ids:,} ids; they take memory and time, set it to {fitting}"
+    )
 
 
 def check_tokenizer(config: HasData, vocab_size: int | None) -> CodeTokenizer:
@@ -149,8 +160,18 @@ def check_mixture(config: HasData) -> None:
             f"dataloader.sources.{missing}.weight: missing, but others have one; give every source a weight (its share "
             "of the tokens), or none (shares as the sources' sizes)"
         )
+    labelled: dict[str, int] = {}
     for i, source in enumerate(sources):
         key = f"dataloader.sources.{i}"
+        if source.label is not None:
+            _require(f"{key}.label", repr(source.label), _is_name(source.label), "must be a printable word or words")
+            for name in sorted(parts_of(source.label, source)):
+                if name in labelled:
+                    raise ConfigError(
+                        f'{key}.label = "{source.label}": "{name}" is counted for dataloader.sources.{labelled[name]}, '
+                        "too; give each source a label of its own"
+                    )
+                labelled[name] = i
         checks: list[tuple[str, float | None, Callable[[float], bool], str]] = [
             ("weight", source.weight, lambda x: 0 < x < math.inf, "must be above 0 and finite"),
             ("epochs", source.epochs, lambda x: x >= 1, "must be at least 1"),
@@ -190,7 +211,8 @@ def require_sources(config: HasData) -> None:
 def check_sources(config: HasData) -> None:
     """There is a corpus, and all of it that has a share can be opened and used."""
     require_sources(config)
-    open_components(config.dataloader.sources, together=1)
+    sources = config.dataloader.sources
+    select(sources, open_sources(sources), together=1)
 
 
 def check(config: HasData, vocab_size: int | None = None) -> CodeTokenizer:
@@ -205,6 +227,10 @@ def check(config: HasData, vocab_size: int | None = None) -> CodeTokenizer:
     check_dataloader(config)
     check_mixture(config)
     return tokenizer
+
+
+def _is_name(text: str) -> bool:
+    return bool(text) and text.isprintable() and text == text.strip()
 
 
 def _require(key: str, value: object, holds: bool, rule: str) -> None:

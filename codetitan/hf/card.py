@@ -47,6 +47,11 @@ def _configuration(text: str) -> str:
     return "\n".join(lines)
 
 
+def _cell(text: str) -> str:
+    """Returns a name as it stands in a table; a label or the words of a store may hold what ends a cell."""
+    return text.replace("|", "\\|")
+
+
 def _share(counts: dict[str, int]) -> str:
     total = max(1, sum(counts.values()))
     largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -66,7 +71,8 @@ def _data(description: Description) -> list[str]:
     for name, tokens in description.sources.items():
         licences = description.licences.get(name, {})
         n = sum(licences.values())
-        lines.append(f"| {name} | {tokens:,} | {f'{_share(licences)} (of {n} documents)' if n else 'not read'} |")
+        shares = f"{_cell(_share(licences))} (of {n} documents)" if n else "not read"
+        lines.append(f"| {_cell(name)} | {tokens:,} | {shares} |")
     total = sum(description.sources.values())
     return [*lines, "", f"{total:,} tokens in {description.step:,} steps; languages: {_share(description.languages)}."]
 

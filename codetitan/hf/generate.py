@@ -7,6 +7,7 @@ import codecs
 import contextlib
 import json
 import logging
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,10 +19,13 @@ import torch
 from codetitan.data.pieces.dialects import DIALECTS, Sentinels, dialect_of, resolve
 from codetitan.data.pieces.fim import Order
 from codetitan.data.pieces.metadata import Headers
+from codetitan.data.pieces.units import LINE_END, character_start
 from codetitan.errors import ConfigError
 from codetitan.hf.tokenizer import DIALECT
 from codetitan.tokenizer.encoding import Encoding, open_encoding
 from codetitan.training.checkpoint_error import reason
+
+_LINE_END = re.compile(LINE_END.pattern.decode())  # lines and characters are those of training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,16 +56,29 @@ def cursor(text: str, line: int, column: int) -> tuple[str, str]:
         column: from 1, in characters: what stands before the cursor is one shorter.
 
     Raises:
-        ConfigError: there is no such place.
+        ConfigError: there is no such place, or it is inside a character that people see as one.
     """
-    lines = text.split("\n")  # and at nothing else, as editors do
-    if not 1 <= line <= len(lines):
-        raise ConfigError(f"--cursor {line}:{column}: the file has {len(lines)} lines")
-    width = len(lines[line - 1].removesuffix("\r"))
+    ends = list(_LINE_END.finditer(text))
+    if not 1 <= line <= len(ends) + 1:
+        raise ConfigError(f"--cursor {line}:{column}: the file has {len(ends) + 1} lines")
+    start = ends[line - 2].end() if line > 1 else 0
+    width = (ends[line - 1].start() if line <= len(ends) else len(text)) - start
     if not 1 <= column <= width + 1:
         raise ConfigError(f"--cursor {line}:{column}: line {line} has columns 1 to {width + 1}")
-    at = sum(len(before) + 1 for before in lines[: line - 1]) + column - 1
+    at = start + column - 1
+    whole = _character_start(text, at)
+    if whole != at:
+        raise ConfigError(
+            f"--cursor {line}:{column} stands inside a character of several code points; it begins at column "
+            f"{column - (at - whole)}"
+        )
     return text[:at], text[at:]
+
+
+def _character_start(text: str, at: int) -> int:
+    """Moves a place in a text back to where a hole may be cut."""
+    data, byte = text.encode(), len(text[:at].encode())
+    return at - len(data[character_start(data, byte) : byte].decode())
 
 
 class _Printer:
@@ -76,6 +93,7 @@ class _Printer:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._lines_left = max_lines
         self._prompt = True
+        self._after_return = False
         self.text = ""
 
     def put(self, value: torch.Tensor) -> None:
@@ -90,9 +108,12 @@ class _Printer:
 
     def _write(self, text: str) -> None:
         if self._lines_left is not None:
-            *lines, rest = text.split("\n")
-            text = "\n".join([*lines[: self._lines_left], *([rest] if len(lines) < self._lines_left else [])])
-            self._lines_left = max(0, self._lines_left - len(lines))
+            # A \n behind a \r that came before is of the same line end.
+            ends = list(_LINE_END.finditer(text, 1 if self._after_return and text[:1] == "\n" else 0))
+            self._after_return = text.endswith("\r") if text else self._after_return
+            if len(ends) >= self._lines_left:
+                text = text[: ends[self._lines_left - 1].start()] if self._lines_left else ""
+            self._lines_left = max(0, self._lines_left - len(ends))
         self.text += text
         self._to.write(text)
         self._to.flush()
@@ -152,7 +173,7 @@ class Coder:
         """Returns the ids of a text to go on with; of a long one its end, of an empty one what ends a document."""
         head = Headers(self.sentinels, self._encode).no_path()
         room = self._room(max_new_tokens, len(head))
-        prompt = head + self._encode(prefix)[-room:]
+        prompt = head + self._last(prefix, self._encode(prefix), room)
         if not prompt and self.sentinels.dialect.end in self.sentinels.appended:
             raise ConfigError("the text is empty, and the model's tokenizer has nothing that begins one")
         return prompt or [self.sentinels.end]
@@ -166,7 +187,8 @@ class Coder:
             max_new_tokens: what the middle may take of the context.
 
         Raises:
-            ConfigError: the tokenizer lacks the dialect's sentinels.
+            ConfigError: the tokenizer lacks the dialect's sentinels, or the hole stands inside a line end or a
+                character.
         """
         dialect, ids = self.sentinels.dialect, self.sentinels.ids
         if self.sentinels.appended:
@@ -177,13 +199,32 @@ class Coder:
         head = Headers(self.sentinels, self._encode).no_path()
         room = self._room(max_new_tokens, len(head) + 3)
         before, after = self._encode(prefix), self._encode(suffix)
+        if _character_start(prefix + suffix, len(prefix)) != len(prefix):
+            raise ConfigError(
+                "the hole stands inside a character of several code points, or between \\r and \\n, where none was in "
+                "training; begin the suffix with all of it"
+            )
         # What is short leaves its half to the other.
         n_after = min(len(after), max(room // 2, room - len(before)))
-        before, after = before[max(0, len(before) - (room - n_after)) :], after[:n_after]
+        before = self._last(prefix, before, room - n_after)
+        after = after[: self._whole(suffix, after, n_after, -1)]
         prefix_id, suffix_id, middle_id = (ids[s] for s in (dialect.fim_prefix, dialect.fim_suffix, dialect.fim_middle))
         if order == "spm":
             return [*head, prefix_id, suffix_id, *after, middle_id, *before]
         return [*head, prefix_id, *before, suffix_id, *after, middle_id]
+
+    def _last(self, text: str, ids: list[int], n: int) -> list[int]:
+        """Returns at most the last `n` of the ids of a text, from the beginning of a character on."""
+        return ids[self._whole(text, ids, max(0, len(ids) - n), 1) :]
+
+    def _whole(self, text: str, ids: list[int], at: int, step: int) -> int:
+        """Moves a place among the ids of a text, on or back, to where no character is cut."""
+        data = self.encoding.normalize(text).encode()
+        byte = len(self.encoding.decode_bytes(ids[:at]))
+        while 0 < at < len(ids) and character_start(data, byte) != byte:
+            byte += step * len(self.encoding.decode_bytes([ids[at if step > 0 else at - 1]]))
+            at += step
+        return at
 
     def _room(self, max_new_tokens: int, sentinels: int) -> int:
         """Returns how many tokens of text a prompt may have."""

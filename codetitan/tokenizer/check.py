@@ -45,6 +45,9 @@ _SPACES = "".join(
 
 HARD_TEXT = "\n".join([_CODE, _SCRIPTS, _LEADS, _SPACES])
 
+EDGES = (" x", "x ", "\t\n x", "x \r\n", "  ", "\n")
+"""Pieces that begin or end with whitespace, as parts of code do: a tokenizer that strips a text loses it."""
+
 
 def check_text(vocabulary: dict[bytes, int] | None = None) -> str:
     """Returns the text to compare on: this module's own source, the hard strings, and words of the vocabulary."""

@@ -1,14 +1,11 @@
 """A tokenizer of any kind with the sentinels of a dialect; torchtitan's form of it is in `codetitan.training`."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codetitan.data.pieces.dialects import DIALECTS, dialect_of, resolve
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.tokenizer.encoding import open_encoding
-
-logger = logging.getLogger("codetitan")  # what a person sees of a run: codetitan/train.py
 
 
 class CodeTokenizer:
@@ -41,8 +38,6 @@ class CodeTokenizer:
                 f'tokenizer.dialect = "{config.dialect}" must be one of {", ".join(DIALECTS)}'
                 f"{did_you_mean(config.dialect, DIALECTS)}"
             )
-        if self.encoding.note is not None:
-            logger.warning(self.encoding.note)
         dialect = dialect_of(self.encoding) if config.dialect is None else DIALECTS[config.dialect]
         self.sentinels = resolve(dialect, self.encoding)
         self.eos_id = self.sentinels.end

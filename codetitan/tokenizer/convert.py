@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from codetitan.tokenizer.pattern import GPT2_PATTERN, for_tokenizers
+from codetitan.tokenizer.settled import steps
 from codetitan.tokenizer.vocabulary import byte_of_character, special_tokens
 
 _LITERAL = str.maketrans({character: "\\" + character for character in r"\[](){}|*+?^$.&-~#"})
@@ -29,15 +30,6 @@ class Ranks:
     splits: list[str]
     special_tokens: dict[str, int]
     nfc: bool = False
-
-
-def steps(part: dict[str, Any] | None, inner: str) -> list[dict[str, Any]]:
-    """Returns a normalizer's or pre-tokenizer's steps, sequences in it taken apart; `inner` is their key."""
-    if not part:
-        return []
-    if part.get("type") == "Sequence":
-        return [step for one in part[inner] for step in steps(one, inner)]
-    return [part]
 
 
 def is_byte_level(spec: dict[str, Any]) -> bool:
@@ -77,7 +69,7 @@ def convert(spec: dict[str, Any]) -> Ranks:
         raise NotConvertibleError(f"its model is {model['type']}, not BPE")
     if not is_byte_level(spec):
         raise NotConvertibleError("it is a BPE of characters, not of bytes")
-    for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"):
+    for option in ("continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"):
         if model.get(option):
             raise NotConvertibleError(f"it has {option}")
     normalizers = [step["type"] for step in steps(spec.get("normalizer"), "normalizers")]

@@ -8,7 +8,7 @@ the conversion checked against the original on real text each time it is loaded;
 import functools
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,10 +19,11 @@ import tiktoken
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.places import expand
 from codetitan.tokenizer import check, rank_file
-from codetitan.tokenizer.convert import NotConvertibleError, Ranks, convert, steps
+from codetitan.tokenizer.convert import NotConvertibleError, Ranks, convert
 from codetitan.tokenizer.engine import Ids, Tiktoken, digest, token_bytes
 from codetitan.tokenizer.pattern import UnknownSyntaxError
-from codetitan.tokenizer.vocabulary import read_spec, special_tokens
+from codetitan.tokenizer.settled import settled, steps
+from codetitan.tokenizer.vocabulary import byte_fallbacks, read_spec, special_tokens
 
 if TYPE_CHECKING:
     from codetitan.tokenizer.original import Original
@@ -54,6 +55,7 @@ class Encoding:
         n_ids: 1 + the highest id.
         special_tokens: the ids of all added tokens, flagged special or not; `encode` never gives them.
         note: why it runs on `tokenizers`, several times slower; None on tiktoken.
+        without: what of its file is not used, because it is of chance or stands around a text; None where nothing.
         token_bytes: int64 (n_ids,), the bytes that each ordinary id stands for, 0 for the others; None where the
             tokenizer runs on `tokenizers`.
         splits: whether a text may be cut before a single space between two visible ASCII characters: the ids of the
@@ -67,6 +69,7 @@ class Encoding:
     note: str | None
     token_bytes: npt.NDArray[np.int64] | None
     splits: bool
+    without: str | None = None
     _engine: _Engine
     _nfc: bool
     _unencodable: re.Pattern[str]
@@ -128,7 +131,8 @@ def open_encoding(path: str) -> Encoding:
     assert definition.file is not None
     if ASSETS in definition.file.parents:
         return _shipped(definition.name, definition.file)
-    return _from_json(definition.name, definition.file, definition.contents)
+    encoding = _from_json(definition.name, definition.file, definition.contents)
+    return replace(encoding, without=definition.without)
 
 
 @dataclass(frozen=True)
@@ -138,12 +142,14 @@ class Definition:
     Attributes:
         name: of its folder or file, or tiktoken's.
         file: where it was read; None: by tiktoken.
-        contents: of the tokenizer.json, or the ranks.
+        contents: of the tokenizer.json but for what is not used, or the ranks.
+        without: what is not used; None where nothing.
     """
 
     name: str
     file: Path | None
     contents: dict[str, Any] | Ranks
+    without: str | None = None
 
 
 def read_definition(path: str) -> Definition:
@@ -163,7 +169,7 @@ def read_definition(path: str) -> Definition:
     for file in (place, place / "tokenizer.json", ASSETS / path / "tokenizer.json"):
         if file.is_file() and file.suffix == ".json":
             name = file.resolve().parent.name if file.name == "tokenizer.json" else file.stem
-            return Definition(name, file, read_spec(file))
+            return Definition(name, file, *settled(name, read_spec(file)))
     shipped, known = sorted(folder.name for folder in ASSETS.iterdir()), tiktoken.list_encoding_names()
     if path in known:
         return Definition(path, None, rank_file.named(path))
@@ -244,7 +250,19 @@ def _on_tokenizers(name: str, path: Path, spec: dict[str, Any], original: "Origi
         _nfc=[step["type"] for step in steps(spec.get("normalizer"), "normalizers")] == ["NFC"],
         _unencodable=re.compile("(?!)" if original.byte_level else "▁"),
     )
-    lost = check.first_loss(encoding.encode, encoding.decode_bytes, encoding.normalize(check.check_text()))
+    if not original.byte_level and byte_fallbacks(spec) < 256:
+        raise ConfigError(
+            f"{path}: a character that its vocabulary lacks is lost (its model has no byte fallback), so it can't be "
+            "used for code; take a byte-level BPE, or train one with `codetitan tokenizer train`"
+        )
+    lost = next(
+        (
+            lost
+            for text in (check.check_text(), *check.EDGES)
+            if (lost := check.first_loss(encoding.encode, encoding.decode_bytes, encoding.normalize(text))) is not None
+        ),
+        None,
+    )
     if lost is not None:
         raise ConfigError(
             f"{path}: text does not come back from its ids, for example {lost}, so it can't be used for code; take a "

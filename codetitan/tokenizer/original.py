@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import tokenizers
 
-from codetitan.tokenizer.convert import is_byte_level, steps
+from codetitan.tokenizer.convert import is_byte_level
+from codetitan.tokenizer.settled import steps
 from codetitan.tokenizer.vocabulary import bytes_of_ids, special_tokens
 
 

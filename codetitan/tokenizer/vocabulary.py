@@ -66,6 +66,13 @@ def check_collisions(vocab: dict[str, int], specials: dict[str, int], path: Path
             )
 
 
+def byte_fallbacks(spec: dict[str, Any]) -> int:
+    """Returns how many of the 256 bytes a model of characters can fall back to, where it does at all."""
+    vocab = spec["model"]["vocab"]
+    tokens = set(vocab) if isinstance(vocab, dict) else {entry[0] for entry in vocab}
+    return sum(f"<0x{byte:02X}>" in tokens for byte in range(256)) if spec["model"].get("byte_fallback") else 0
+
+
 def spaced_bytes(token: str) -> bytes:
     """Returns what a token of the Llama-2 kind stands for: `▁` is a space, `<0x0A>` a byte."""
     if len(token) == 6 and token.startswith("<0x") and token.endswith(">"):

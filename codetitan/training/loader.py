@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.distributed as dist
 
 from codetitan.data.rows.loader import Batch, CodeDataLoader, State
 from codetitan.titan import BaseDataLoader, DeviceMesh, DTensor, Shard
@@ -81,6 +82,7 @@ class TrainerDataLoader(CodeDataLoader, BaseDataLoader):
             device: this rank's.
         """
         self._mesh, self.pin_for = batch_mesh, device
+        self.agree = None if batch_mesh is None else self._maximum
 
     def __iter__(self) -> Iterator[Batch]:
         for inputs, labels in super().__iter__():
@@ -106,3 +108,10 @@ class TrainerDataLoader(CodeDataLoader, BaseDataLoader):
         table = state_dict["rows"]
         local = table.to_local() if isinstance(table, DTensor) else table
         super().load_state_dict({"rows": local, "identity": state_dict["identity"]})
+
+    def _maximum(self, numbers: list[int]) -> list[int]:
+        """Returns the maximum of each number over the data-parallel ranks; a collective."""
+        assert self._mesh is not None, "one rank has the state of all rows"
+        tensor = torch.tensor(numbers, device=self.pin_for)
+        dist.all_reduce(tensor, dist.ReduceOp.MAX, group=self._mesh.get_group())
+        return tensor.tolist()

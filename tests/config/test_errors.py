@@ -32,8 +32,8 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"lr": 3}, 1, 'lr (command line): unknown key; did you mean "optimizer.lr"?'),
     ({"optimizer.foo": 1}, 1, "optimizer.foo (command line): unknown key; optimizer has param_groups, implementation, "
      "optimizer_factory_kwargs_by_name, name, lr, betas, eps, weight_decay"),
-    ({"dataloader.rows": 8}, 1, "dataloader.rows (command line): unknown key; dataloader has sources, seed, "
-     "packing, block, metadata, fim, workers, prefetch, pin_memory"),
+    ({"dataloader.rows": 8}, 1, "dataloader.rows (command line): unknown key; dataloader has sources, on_growth, "
+     "seed, packing, block, metadata, fim, workers, prefetch, pin_memory"),
     # types
     ({"training.steps": "many"}, 1, "training.steps = many (command line) must be a whole number"),
     ({"training.steps": "1e3"}, 1, "training.steps = 1e3 (command line) must be a whole number; write 1000"),

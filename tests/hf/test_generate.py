@@ -205,15 +205,41 @@ def test_lines(coder: Coder) -> None:
     assert printed(coder, ids, max_lines=1)[-1] == "one"
     assert printed(coder, ids, max_lines=2)[-1] == "one\ntwo"
     assert printed(coder, ids, max_lines=9)[-1] == "one\ntwo\n\nthree"
+    for end in ("\r\n", "\r"):
+        ids = [number for part in f"one\u2028{end}two{end}{end}three" for number in ids_of(coder.encoding, part)]
+        for most, expected in ((1, "one\u2028"), (2, f"one\u2028{end}two"), (3, f"one\u2028{end}two{end}")):
+            assert printed(coder, ids, max_lines=most)[-1] == expected
 
 
 @pytest.mark.parametrize(
     ("text", "line", "column", "before"),
     [("ab\ncd\n", 1, 1, ""), ("ab\ncd\n", 2, 3, "ab\ncd"), ("ab\ncd\n", 3, 1, "ab\ncd\n"), ("", 1, 1, ""),
-     ("ab\r\ncd", 1, 3, "ab"), ("a\n\f\nb\u2028\nc", 3, 1, "a\n\f\n"), ("é🙂x", 1, 3, "é🙂")],
+     ("ab\r\ncd", 1, 3, "ab"), ("a\n\f\nb\u2028\nc", 3, 1, "a\n\f\n"), ("é🙂x", 1, 3, "é🙂"),
+     ("a\rb\r\r\nc", 4, 1, "a\rb\r\r\n"), ("e\u0301x", 1, 3, "e\u0301")],
 )  # fmt: skip
 def test_cursor(text: str, line: int, column: int, before: str) -> None:
     assert cursor(text, line, column) == (before, text[len(before) :])
+
+
+def test_a_hole_stands_between_characters(coder: Coder) -> None:
+    with pytest.raises(ConfigError, match=r"^--cursor 2:3 stands inside a character of several .* begins at column 2$"):
+        cursor("x\nae\u0301x", 2, 3)
+    for prefix, suffix in (("x = 1\r", "\ny"), ("e", "\u0301"), ("👩\u200d", "👧")):
+        with pytest.raises(ConfigError, match=r"^the hole stands inside a character of several"):
+            coder.infill_prompt(prefix, suffix, "psm", 8)
+
+
+@pytest.mark.parametrize("unit", ["🙂", "\r\n", "e\u0301", "👩\u200d👧"])
+def test_long_texts_are_cut_between_characters(coder: Coder, unit: str) -> None:
+    decode = coder.encoding.decode_bytes
+    middle = coder.sentinels.ids["<fim_suffix>"]
+    for n in range(8):
+        text = "x" * n + unit * 300
+        assert set(decode(coder.completion_prompt(text, 16)).decode().split(unit)) == {""}
+        prompt = coder.infill_prompt(unit * 300, text, "psm", 16)[1:-1]
+        before, after = prompt[: prompt.index(middle)], prompt[prompt.index(middle) + 1 :]
+        assert set(decode(before).decode().split(unit)) == {""}
+        assert set(decode(after).decode().removeprefix("x" * n).split(unit)) == {""}
 
 
 def test_a_model_that_was_not_trained_to_infill(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codetitan.errors import ConfigError
+from codetitan.hf.tokenizer import write
 from codetitan.tokenizer import rank_file
 from codetitan.tokenizer.check import HARD_TEXT, check_text, word_starts
+from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.tokenizer.convert import convert, to_spec
 from codetitan.tokenizer.encoding import ASSETS, Encoding, open_encoding
 from codetitan.tokenizer.engine import Tiktoken
@@ -331,3 +333,53 @@ def test_for_tokenizers(regex: str, theirs: str) -> None:
 def test_for_tokenizers_refuses_what_could_matter() -> None:
     with pytest.raises(UnknownSyntaxError, match=r"^'\{1,3\}\+b', which tokenizers does not have$"):
         for_tokenizers(r"a{1,3}+b")
+
+
+@pytest.mark.parametrize("kind", ["qwen", "llama2"])
+def test_chance_is_switched_off(tmp_path: Path, kind: str) -> None:
+    """On tiktoken and on tokenizers: the ids are those without dropout, and it is said; truncation cuts nothing."""
+    spec = json.loads(trained(kind))
+    around = {"id": "<|endoftext|>", "ids": [1], "tokens": ["<|endoftext|>"]}
+    single = [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    folder = written(
+        kind,
+        tmp_path / kind,
+        model=spec["model"] | {"dropout": 0.5},
+        truncation={"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0},
+        padding={
+            "strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0,
+            "pad_token": "<unk>",
+        },
+        post_processor={
+            "type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": {"<|endoftext|>": around},
+        },
+    )  # fmt: skip
+    plain = open_encoding(str(written(kind, tmp_path / "plain" / kind)))
+    tokenizer = CodeTokenizer(CodeTokenizer.Config(), tokenizer_path=str(folder))
+    text = HARD_TEXT.replace("▁", "")
+    assert tokenizer.encoding.encode(text).tolist() == plain.encode(text).tolist()
+    assert tokenizer.fingerprint == plain.fingerprint and plain.without is None
+    said = (
+        f"the tokenizer {kind} is used without its dropout 0.5 (other tokens at each start), its truncation, its "
+        "padding, <|endoftext|> around a text"
+    )
+    assert tokenizer.encoding.without == said
+    # An export has no chance in it either, and its check would have met other ids.
+    write(str(folder), tokenizer.sentinels.dialect, tmp_path, seq_len=64)
+    exported = json.loads((tmp_path / "tokenizer.json").read_text())
+    assert not exported["model"].get("dropout")
+    assert (exported["truncation"], exported["padding"], exported["post_processor"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("side", ["strip_left", "strip_right"])
+def test_a_tokenizer_that_strips_a_text_is_refused(tmp_path: Path, side: str) -> None:
+    normalizer = {"type": "Strip", "strip_left": False, "strip_right": False} | {side: True}
+    with pytest.raises(ConfigError, match="text does not come back from its ids, for example "):
+        open_encoding(str(written("gpt2", tmp_path, normalizer=normalizer)))
+
+
+def test_a_tokenizer_that_does_not_know_all_characters_is_refused(tmp_path: Path) -> None:
+    """Its vocabulary may have every character of the check's text."""
+    folder = written("llama2", tmp_path, model=json.loads(trained("llama2"))["model"] | {"byte_fallback": False})
+    with pytest.raises(ConfigError, match="a character that its vocabulary lacks is lost"):
+        open_encoding(str(folder))

@@ -10,7 +10,8 @@ import re
 import numpy as np
 import numpy.typing as npt
 
-from codetitan.data.pieces.fim import Span, character_start
+from codetitan.data.pieces.fim import Span
+from codetitan.data.pieces.units import behind_last_line, character_start, code_point_start
 from codetitan.tokenizer.encoding import Encoding
 
 Ids = npt.NDArray[np.uint32]
@@ -87,11 +88,11 @@ class EncodedText:
         start = token = 0
         while token + most < len(self.ids):
             limit = int(self._ends[token + most - 1])
-            stop = self.data.rfind(b"\n", start, limit) + 1
-            if stop <= start or self._token_at(stop) - token < max(2, most // 8):  # a line of nearly `most` or more
-                stop = character_start(self.data, limit)
-            while stop <= start or (stop < len(self.data) and stop != character_start(self.data, stop)):
-                stop = max(stop, limit) + 1  # a character of more than `most` tokens
+            stop = behind_last_line(self.data, start, limit)
+            if self._token_at(stop) - token < max(2, most // 8):  # a line of nearly `most` or more
+                stop = self._between_characters(start, limit)
+            while stop <= start or (stop < len(self.data) and stop != code_point_start(self.data, stop)):
+                stop = max(stop, limit) + 1  # a code point of more than `most` tokens
             spans.append((start, stop))
             start, token = stop, self._token_at(stop)
         return [*spans, (start, len(self.data))] if start < len(self.data) else spans
@@ -100,5 +101,14 @@ class EncodedText:
         if len(self._encode(start, stop)) <= most or stop - start < 8:
             return [(start, stop)]
         middle = (start + stop) // 2
-        cut = self.data.rfind(b"\n", start + (stop - start) // 8, middle) + 1 or character_start(self.data, middle)
+        low = start + (stop - start) // 8
+        cut = behind_last_line(self.data, low, middle)
+        if cut == low:
+            cut = self._between_characters(start, middle)
         return self._halve(start, cut, most) + self._halve(cut, stop, most)
+
+    def _between_characters(self, start: int, position: int) -> int:
+        """Returns where a part that begins at `start` may end, at or before a position: between code points where one
+        character, such as a letter with thousands of accents, takes all of it."""
+        stop = character_start(self.data, position, start)
+        return stop if stop > start else code_point_start(self.data, position)

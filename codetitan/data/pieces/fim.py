@@ -12,6 +12,8 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any, Literal
 
+from codetitan.data.pieces.units import LINE_END, character_start, line_start
+
 Span = tuple[int, int]
 Order = Literal["psm", "spm"]
 
@@ -86,13 +88,6 @@ def choose_hole(data: bytes, language: str, config: FimConfig, draw: Callable[[i
     return Hole(*random_span(data, draw(3), draw(4)), order, "random")
 
 
-def character_start(data: bytes, position: int) -> int:
-    """Moves a byte position back to where its character begins."""
-    while 0 < position < len(data) and data[position] & 0xC0 == 0x80:
-        position -= 1
-    return position
-
-
 def random_span(data: bytes, a: float, b: float) -> Span:
     """Returns the middle between two characters drawn uniformly."""
     first, second = sorted((int(a * (len(data) + 1)), int(b * (len(data) + 1))))
@@ -102,13 +97,13 @@ def random_span(data: bytes, a: float, b: float) -> Span:
 def line_span(data: bytes, a: float, b: float) -> Span:
     """Returns 1 to 32 whole lines (log-uniform) from the line of a byte drawn uniformly; the last line end is left to
     the suffix."""
-    start = data.rfind(b"\n", 0, int(a * len(data))) + 1
-    stop = start - 1
+    start = line_start(data, int(a * len(data)))
+    at = start
     for _ in range(int(33**b)):
-        end = data.find(b"\n", stop + 1)
-        stop = end if end >= 0 else len(data)
-        if end < 0:
-            break
+        end = LINE_END.search(data, at)
+        if end is None:
+            return start, len(data)
+        stop, at = end.span()
     return start, stop
 
 

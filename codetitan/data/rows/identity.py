@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from codetitan.data.rows.loader import CodeDataLoader
 
 # Rises when the same configuration and corpus give other tokens than before (tests/data/rows/test_loader.py pins them).
-VERSION = 1
+VERSION = 2
+
+_KEPT, _CORPUS = "kept", "the corpus"  # beside what is compared, and compared in parts
 
 
 def describe(
@@ -42,7 +44,7 @@ def describe(
     identity: dict[str, Any] = {
         "codetitan's data path": VERSION,
         **({"the grammars": grammar_versions()} if syntax else {}),
-        "the corpus": f"{count} documents ({digest[:12]})",
+        _CORPUS: f"{count} documents ({digest[:12]})",
         **{
             f"dataloader.sources.{i}.{name}": getattr(source, name)
             for i, source in enumerate(config.sources)
@@ -61,23 +63,42 @@ def describe(
     return json.dumps(identity)
 
 
-def check(saved: str, here: str) -> None:
+def check(saved: str, here: str, corpus: Callable[[], str]) -> None:
     """Compares what a state was saved for with what there is now, both from `describe`.
+
+    Args:
+        saved: with the state.
+        here: of this run.
+        corpus: called where the corpus is another: how it differs in a way that can't be gone on with; "" for none.
 
     Raises:
         ConfigError: something has changed that would change the tokens; names it.
     """
     before, now = json.loads(saved), json.loads(here)
-    changed = [
-        f"{name} was {before.get(name)}, is {now.get(name)}"
-        for name in {**before, **now}
-        if before.get(name) != now.get(name)
-    ]
+    changed = []
+    for name in {**before, **now}:
+        if name == _KEPT or before.get(name) == now.get(name):
+            continue
+        detail = corpus() if name == _CORPUS else None
+        if detail != "":
+            was = f"{name} was {before.get(name)}, is {now.get(name)}"
+            changed.append(f"{was}: {detail}" if detail else was)
     if changed:
         raise ConfigError(
             f"the checkpoint's data can't be continued: {'; '.join(changed)}; restore it, set another dump_folder, "
             "or start the data from its beginning, this once, with --checkpoint.exclude_from_loading dataloader"
         )
+
+
+def with_kept(here: str, kept: dict[str, Any]) -> str:
+    """Returns what `describe` returned, with what is kept beside it and not compared."""
+    return json.dumps(json.loads(here) | {_KEPT: kept})
+
+
+def kept(saved: str) -> dict[str, Any]:
+    """Returns what was kept beside an identity: nothing beside one of data path 1, which `check` refuses."""
+    found: dict[str, Any] = json.loads(saved).get(_KEPT, {})
+    return found
 
 
 def _flat(prefix: str, table: dict[str, Any]) -> dict[str, Any]:

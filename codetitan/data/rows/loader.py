@@ -6,11 +6,12 @@ saves it may shard it by row like a parameter. It travels with the batch that it
 background changes nothing.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -22,42 +23,21 @@ from codetitan.data.pieces.maker import PieceMaker
 from codetitan.data.pieces.metadata import MetadataConfig
 from codetitan.data.rows import identity
 from codetitan.data.rows.background import in_background
-from codetitan.data.rows.mixture import Mixture, open_components
+from codetitan.data.rows.corpus import Corpus, OnGrowth
+from codetitan.data.rows.mixture import Mixture
 from codetitan.data.rows.packing import Arrays, Int64s, Sample, render
 from codetitan.data.rows.row import Packing, Row, RowState
-from codetitan.data.sources.open import SOURCE_TYPES, Source, SourceConfig, licences_of, source_from_text
+from codetitan.data.rows.selection import Selection, licences_of
+from codetitan.data.rows.served import Served as Served
+from codetitan.data.rows.state import State as State
+from codetitan.data.rows.state import join as join
+from codetitan.data.sources.open import SOURCE_TYPES, Source, SourceConfig, source_from_text
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
-
-@dataclass(frozen=True)
-class Served:
-    """Tokens served so far.
-
-    Attributes:
-        sources: source (with the language where it is one of several) → tokens.
-        languages: language → tokens, without those that had none.
-        padding: positions without a token.
-    """
-
-    sources: dict[str, int]
-    languages: dict[str, int]
-    padding: int
-
+logger = logging.getLogger("codetitan")  # what a person sees of a run: codetitan/train.py
 
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
-
-
-class State(TypedDict):
-    """Where a loader stands: after the last batch that was taken, not the last that was prepared.
-
-    Attributes:
-        rows: int64 (rows, n), a RowState a line.
-        identity: what it belongs to (`identity.describe`).
-    """
-
-    rows: torch.Tensor
-    identity: str
 
 
 class CodeDataLoader:
@@ -75,6 +55,9 @@ class CodeDataLoader:
 
     Attributes:
         pin_for: the GPU that batches are for, where they are to be pinned (`config.pin_memory`); None: none.
+        agree: returns the maximum over the ranks of each number, where each loads its own state and documents may have
+            been added; None: nobody does.
+        positions_before: what the run had served when its data was started from its beginning; kept with the state.
 
     Raises:
         ConfigError: there is no corpus, or none of it can be used.
@@ -87,6 +70,10 @@ class CodeDataLoader:
             default_factory=list
         )
         """The corpus: tables with a `type`, or words such as "python-stdlib" and "directory:PATH"."""
+
+        on_growth: OnGrowth = "refuse"
+        """Where documents were added since the checkpoint: refuse to go on, or extend: serve them from the next epoch
+        on. What was changed or removed is refused in both."""
 
         seed: int = 0
         """Selects the order of the documents in each epoch, and every other draw of the data."""
@@ -120,6 +107,10 @@ class CodeDataLoader:
         local_batch_size: int,
         rows: int | None = None,
     ) -> None:
+        if dp_rank == 0:  # one of all says it
+            for said in (tokenizer.encoding.without, tokenizer.encoding.note):
+                if said is not None:
+                    logger.warning("data: %s", said)
         self.config = config
         self.tokenizer = tokenizer
         self.rows = local_batch_size * dp_world_size if rows is None else rows
@@ -130,30 +121,42 @@ class CodeDataLoader:
         self._seq_len = seq_len
         self._pad = tokenizer.sentinels.pad
         together = config.metadata.files_per_repository if config.metadata.repository_level else 1
-        components = open_components(config.sources, together=together)
-        self.mixture = Mixture(
-            components,
-            PieceMaker(
-                tokenizer.encoding, tokenizer.sentinels, config.metadata, config.fim, seq_len=seq_len, seed=config.seed
-            ),
+        self._corpus = Corpus(config.sources, together=together)
+        self.mixture = self._mixture()
+        self.pin_for: torch.device | None = None
+        self.agree: Callable[[list[int]], list[int]] | None = None
+        self.positions_before = 0
+        self._identity = identity.describe(config, self.mixture.components, tokenizer, rows=self.rows, seq_len=seq_len)
+        self._licences: dict[str, dict[str, int]] | None = None
+        self._states = [RowState.start(len(self.mixture.components))] * (self.rows // dp_world_size)
+
+    def _mixture(self) -> Mixture:
+        config = self.config
+        encoding, sentinels = self.tokenizer.encoding, self.tokenizer.sentinels
+        return Mixture(
+            self._corpus.components,
+            PieceMaker(encoding, sentinels, config.metadata, config.fim, seq_len=self._seq_len, seed=config.seed),
             seed=config.seed,
             rows=self.rows,
             repository_level=config.metadata.repository_level,
         )
-        self.pin_for: torch.device | None = None
-        self._identity = identity.describe(config, components, tokenizer, rows=self.rows, seq_len=seq_len)
-        self._licences: dict[str, dict[str, int]] | None = None
-        self._states = [RowState.start(len(components))] * (self.rows // dp_world_size)
+
+    @property
+    def selections(self) -> list[Selection]:
+        """What is served of each source, in the order of the configuration."""
+        return self._corpus.selections
 
     @property
     def sources(self) -> list[Source]:
         """The opened sources, in the order of the configuration."""
-        return list({id(component.source): component.source for component in self.mixture.components}.values())
+        return [selection.source for selection in self.selections]
 
     def licences(self) -> dict[str, dict[str, int]]:
-        """Returns source → licence → documents, of up to 256 documents of each source, evenly spread; read once."""
+        """Returns source, as `Served` names it, → licence → documents, of up to 256 of each that are evenly spread
+        over those that are served; read once."""
         if self._licences is None:
-            self._licences = {source.name: dict(licences_of(source, at_most=256)) for source in self.sources}
+            components = [component for selection in self.selections for component in selection.components]
+            self._licences = {component.name: dict(licences_of(component, at_most=256)) for component in components}
         return self._licences
 
     def __iter__(self) -> Iterator[Batch]:
@@ -168,9 +171,8 @@ class CodeDataLoader:
     @property
     def exhausted(self) -> bool:
         """Whether all rows of this rank have served all there is."""
-        mixture, n = self.mixture, len(self.mixture.components)
         return all(
-            state.within == 0 and not any(mixture.has(c, self._first_row + i, state.ordinals[c]) for c in range(n))
+            state.within == 0 and not self.mixture.has_any(self._first_row + i, state.ordinals)
             for i, state in enumerate(self._states)
         )
 
@@ -246,65 +248,62 @@ class CodeDataLoader:
         names = [component.name for component in self.mixture.components]
         languages = zip(LANGUAGES, numbers[len(names) : -1], strict=True)
         sources: dict[str, int] = {}
-        for name, tokens in zip(names, numbers, strict=False):
+        for name, tokens in zip(names, numbers, strict=False):  # what is late has the name of its component
             sources[name] = sources.get(name, 0) + tokens
-        return Served(sources, {language: tokens for language, tokens in languages if tokens}, numbers[-1])
+        return Served(
+            sources,
+            {language: tokens for language, tokens in languages if tokens},
+            numbers[-1],
+            before=self.positions_before,
+        )
 
     def state_dict(self) -> State:
         """Returns where this rank's rows stand; `join` makes the state of all ranks of those of each."""
         table = torch.tensor([state.to_list() for state in self._states], dtype=torch.int64)
-        return {"rows": table, "identity": self._identity}
+        kept = {"positions_before": self.positions_before, **self._corpus.kept()}
+        return {"rows": table, "identity": identity.with_kept(self._identity, kept)}
 
     def check_identity(self, saved: str) -> None:
-        """Compares what a state was saved for with what there is now.
+        """Compares what a state was saved for with what there is now, before it is loaded: until then, `state_dict` has
+        the shape of the saved one, in which the distributed checkpoint reads.
 
         Raises:
             ConfigError: something has changed that would change the tokens; names it.
         """
-        identity.check(saved, self._identity)
+        kept = identity.kept(saved)
+        identity.check(saved, self._identity, lambda: self._corpus.differs(kept, self.config.on_growth))
+        more = self._corpus.n_components(kept) - len(self._states[0].ordinals)
+        if more > 0:
+            self._states = [state.with_more(more) for state in self._states]
 
     def load_state_dict(self, state_dict: State) -> None:
         """Goes on from a saved state: this rank's own, or that of all ranks, of any data-parallel degree.
+
+        Args:
+            state_dict: from `state_dict` or `join`; of all ranks where documents were added, but for the trainer's.
 
         Raises:
             ConfigError: the corpus, the seed, the tokenizer or another part of what makes the tokens is not the saved;
                 or it is the state of a single rank of another degree.
         """
         self.check_identity(state_dict["identity"])
-        table, n = state_dict["rows"], len(self._states)
-        if len(table) == self.rows:
-            table = table[self._first_row : self._first_row + n]
-        if len(table) != n:
+        kept, table, n = identity.kept(state_dict["identity"]), state_dict["rows"], len(self._states)
+        if len(table) not in (n, self.rows):
             raise ConfigError(
                 f"the state has {len(table)} rows, this rank serves {n} of {self.rows}; join the states of all ranks"
             )
-        components = len(self.mixture.components)
-        self._states = [RowState.from_list(line, components) for line in table.tolist()]
+        n_components = self._corpus.n_components(kept)
+        states = [RowState.from_list(line, n_components) for line in table.tolist()]
+        first, whole = self._first_row, len(table) == self.rows
+        if any(kept[part] != now for part, now in self._corpus.kept().items()):
+            self._corpus.go_on(
+                kept, states, first_row=0 if whole else first, rows=self.rows, agree=None if whole else self.agree
+            )
+            self.mixture, self._licences = self._mixture(), None
+            states = [state.with_more(len(self.mixture.components) - n_components) for state in states]
+        self.positions_before = kept["positions_before"]
+        self._states = states[first : first + n] if whole else states
 
     def summary(self) -> str:
         """Returns e.g. `python-stdlib: 704 documents, 11.2 MB (left out: 3 empty)`, sources joined with `; `."""
-        return "; ".join(
-            f"{source.name}: {'a stream' if source.streamed else f'{len(source):,} documents'}, "
-            f"{source.n_bytes / 1e6:.1f} MB{_left_out(source.dropped)}"
-            for source in self.sources
-        )
-
-
-def join(states: Sequence[State]) -> State:
-    """Returns the state of all ranks, from which loaders of any data-parallel degree go on.
-
-    Args:
-        states: of every rank, in their order, after the same step.
-
-    Raises:
-        ValueError: they are of different corpora or configurations.
-    """
-    if len({state["identity"] for state in states}) != 1:
-        raise ValueError("the states are not of one run: their identities differ")
-    return {"rows": torch.cat([state["rows"] for state in states]), "identity": states[0]["identity"]}
-
-
-def _left_out(dropped: dict[str, int]) -> str:
-    # Files of other types are no documents: counting them here would only alarm.
-    counted = [f"{count} {reason}" for reason, count in sorted(dropped.items()) if reason != "other file type"]
-    return f" (left out: {', '.join(counted)})" if counted else ""
+        return "; ".join(selection.summary() for selection in self.selections)

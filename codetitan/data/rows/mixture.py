@@ -11,15 +11,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from codetitan.data.document import Document, Dropped, EndOfStream
-from codetitan.data.language import LANGUAGES
 from codetitan.data.order import key, permute, uniform
 from codetitan.data.pieces.maker import Piece, PieceMaker
-from codetitan.data.sources.open import Source, SourceConfig, check_usable, open_source
+from codetitan.data.sources.open import Source
 from codetitan.errors import ConfigError
 
 logger = logging.getLogger("codetitan")  # what a person sees of a run: codetitan/train.py
@@ -45,6 +45,10 @@ def _order_key(seed: int, component: int, epoch: int) -> int:
     return key(seed, "order", component, epoch)
 
 
+Sizes = tuple[tuple[int, int], ...]
+"""(first epoch, documents from then on), the first from epoch 0: a corpus may grow between two epochs."""
+
+
 @dataclass
 class Component:
     """A source, or a part of it, with its share.
@@ -58,6 +62,7 @@ class Component:
         weight: share of the tokens, relative to the other components'.
         epochs: how often each document is served at most; None: for ever.
         together: documents that are drawn together (neighbours, of which one repository's may share a sample).
+        sizes: how many there were in earlier epochs, where there were fewer; (): always `n_documents`.
     """
 
     name: str
@@ -68,23 +73,37 @@ class Component:
     weight: float
     epochs: int | None
     together: int
+    sizes: Sizes = ()
 
-    @property
-    def _n_units(self) -> int:
+    def _place(self, place: int) -> tuple[int, int, int]:
+        """Returns the epoch of an element of the sequence of all epochs, its place in it, and the epoch's documents."""
         assert self.n_documents is not None
-        return -(-self.n_documents // self.together)
+        sizes = self.sizes or ((0, self.n_documents),)
+        for (first, n_documents), (end, _) in pairwise(sizes):
+            n_units = -(-n_documents // self.together)
+            if place < (end - first) * n_units:
+                return first + place // n_units, place % n_units, n_documents
+            place -= (end - first) * n_units
+        first, n_documents = sizes[-1]
+        n_units = -(-n_documents // self.together)
+        return first + place // n_units, place % n_units, n_documents
+
+    def epoch_of(self, place: int) -> int:
+        """Returns the epoch of element `place` of the sequence of all epochs."""
+        return self._place(place)[0]
 
     def has(self, place: int) -> bool:
         """Whether the sequence of all epochs has an element number `place`."""
-        return self.n_documents is None or self.epochs is None or place < self.epochs * self._n_units
+        return self.n_documents is None or self.epochs is None or self.epoch_of(place) < self.epochs
 
     def unit(self, place: int, seed: int) -> tuple[int, list[int]]:
         """Returns the epoch, and the indices in the source of the documents of element `place`."""
         if self.source.streamed:
             return 0, list(range(place * self.together, (place + 1) * self.together))
-        epoch, number = divmod(place, self._n_units)
-        first = permute(number, self._n_units, _order_key(seed, self.number, epoch)) * self.together
-        within = range(first, min(first + self.together, self.n_documents or 0))
+        epoch, number, n_documents = self._place(place)
+        n_units = -(-n_documents // self.together)
+        first = permute(number, n_units, _order_key(seed, self.number, epoch)) * self.together
+        within = range(first, min(first + self.together, n_documents))
         return epoch, list(within) if self.indices is None else self.indices[within].tolist()
 
     def ends_after(self, n_documents: int) -> None:
@@ -132,6 +151,10 @@ class Mixture:
     def has(self, component: int, row: int, ordinal: int) -> bool:
         """Whether a row has an element number `ordinal` of a component."""
         return self.components[component].has(ordinal * self._rows + row)
+
+    def has_any(self, row: int, ordinals: Sequence[int]) -> bool:
+        """Whether a row has an element of any component behind those that it has had."""
+        return any(self.has(c, row, max(0, ordinal)) for c, ordinal in enumerate(ordinals))
 
     def check_patience(self, component: int, in_vain: int) -> None:
         """Ends a search that finds nothing.
@@ -197,38 +220,3 @@ class Mixture:
                 logger.warning('data: skipped "%s": %s (more of these are counted)', document.path, document.reason)
             self.dropped[document.reason] += 1
         return None
-
-
-def open_components(configs: Sequence[SourceConfig], *, together: int) -> list[Component]:
-    """Opens the sources of a configuration and splits them by language where shares are set.
-
-    Raises:
-        ConfigError: a source has no document, or none that can be used, or lacks a language that has a share.
-    """
-    sources = [open_source(config) for config in configs]
-    check_usable(sources)
-    components: list[Component] = []
-    for i, (config, source) in enumerate(zip(configs, sources, strict=True)):
-        # Without weights, a source's share is its size: all of them end an epoch at about the same time.
-        weight = float(max(1, source.n_bytes)) if config.weight is None else config.weight
-        n = None if source.streamed else min(len(source), config.max_documents or len(source))
-        parts: list[tuple[str, npt.NDArray[np.int64] | None, float]] = [(source.name, None, weight)]
-        if config.languages:
-            numbers = source.languages()[:n]
-            total = sum(config.languages.values())
-            parts = []
-            for language, share in config.languages.items():
-                indices: npt.NDArray[np.int64] | None = np.flatnonzero(numbers == LANGUAGES.index(language)).astype(
-                    np.int64
-                )
-                if indices is None or not len(indices):
-                    there = ", ".join(LANGUAGES[number] for number in np.unique(numbers))
-                    raise ConfigError(
-                        f"dataloader.sources.{i}.languages.{language}: {source.name} has no such document; it has "
-                        f"{there}"
-                    )
-                parts.append((f"{source.name}/{language}", indices, weight * share / total))
-        for name, indices, share in parts:
-            count = n if indices is None else len(indices)
-            components.append(Component(name, len(components), source, indices, count, share, config.epochs, together))
-    return components

@@ -22,15 +22,20 @@ _TRIES = 8
 _GOOD = 0.005
 
 
+WAITING = -1
+
+
 @dataclass(slots=True)
 class RowState:
     """Where a row stands.
 
     Attributes:
-        ordinals: a component: how many of its elements the row has finished.
+        ordinals: a component: how many of its elements the row has finished; WAITING: it joins behind the block, or
+            piece, that is under way.
         pieces: a component: how many pieces of its current element are finished.
         drawn: a component: tokens of the finished pieces.
         within: concatenation: tokens served of the piece that comes next; best-fit: samples served of the block.
+        reached: a component: how many of its elements the row has begun, those included that the block looked at.
         served: tokens served of each component, then of each language, then of padding.
     """
 
@@ -38,26 +43,43 @@ class RowState:
     pieces: list[int]
     drawn: list[int]
     within: int
+    reached: list[int]
     served: list[int]
 
     @classmethod
     def start(cls, n_components: int) -> "RowState":
         """The state of a row that has served nothing."""
         zeros = [0] * n_components
-        return cls(list(zeros), list(zeros), list(zeros), 0, [0] * (n_components + len(LANGUAGES) + 1))
+        return cls(list(zeros), list(zeros), list(zeros), 0, list(zeros), [0] * (n_components + len(LANGUAGES) + 1))
 
     def to_list(self) -> list[int]:
         """Returns a line of the loader's table."""
-        return [*self.ordinals, *self.pieces, *self.drawn, self.within, *self.served]
+        return [*self.ordinals, *self.pieces, *self.drawn, self.within, *self.reached, *self.served]
 
     @classmethod
     def from_list(cls, line: list[int], n_components: int) -> "RowState":
         """Reads a line of the loader's table."""
         n = n_components
-        return cls(line[:n], line[n : 2 * n], line[2 * n : 3 * n], line[3 * n], line[3 * n + 1 :])
+        return cls(
+            line[:n], line[n : 2 * n], line[2 * n : 3 * n], line[3 * n], line[3 * n + 1 : 4 * n + 1], line[4 * n + 1 :]
+        )
+
+    def with_more(self, n: int) -> "RowState":
+        """Returns the state with `n` components more, which wait."""
+        zeros, n_before = [0] * n, len(self.ordinals)
+        return RowState(
+            [*self.ordinals, *([WAITING] * n)], self.pieces + zeros, self.drawn + zeros, self.within,
+            self.reached + zeros, [*self.served[:n_before], *zeros, *self.served[n_before:]],
+        )  # fmt: skip
 
 
 _Cursor = tuple[list[int], list[int], list[int]]
+
+
+def _begun(cursor: _Cursor) -> list[int]:
+    """Returns how many elements of each component were begun before a cursor."""
+    ordinals, pieces, _ = cursor
+    return [ordinal + (piece > 0) for ordinal, piece in zip(ordinals, pieces, strict=True)]
 
 
 class Row:
@@ -86,7 +108,6 @@ class Row:
         seed: int,
         state: RowState,
     ) -> None:
-        self.state = state
         self._mixture = mixture
         self._number = number
         self._packing = packing
@@ -100,7 +121,10 @@ class Row:
         self._next: deque[tuple[int, Piece, _Cursor]] = deque()  # drawn, but beyond the state
         self._samples: list[list[tuple[int, Piece]]] | None = None  # of the block, in the order of serving
         self._after_block: _Cursor | None = None
+        self._reached: list[int] = []  # what the block looked at: it would be packed otherwise if that changed
         self._end: _Cursor | None = None  # where every source has served its epochs, once that is known
+        self.state = state
+        self._move(within=state.within, reached=state.reached)
 
     def next(self) -> Sample:
         """Returns the next sample and moves the state behind it; an empty one where every source has served its
@@ -139,7 +163,7 @@ class Row:
             self._samples, self._after_block = self._plan()
         sample = self._samples[self.state.within]
         if self.state.within + 1 < len(self._samples):
-            self._move(within=self.state.within + 1)
+            self._move(within=self.state.within + 1, reached=self._reached)
         else:
             self._move(self._after_block, within=0)
             self._samples = None
@@ -175,6 +199,9 @@ class Row:
             if best[0] < _GOOD or n == len(pieces):  # the latter: nothing is left
                 break
         assert best is not None
+        last = self._end if len(pieces) and tokens <= n_samples * self._seq_len else pieces[-1][2]
+        assert last is not None
+        self._reached = _begun(last)
         _, n, bins = best
         self._next.extendleft(reversed(pieces[n:]))
         # Best-fit has the largest pieces in the first bins: shuffled, every stretch of samples is alike.
@@ -199,12 +226,26 @@ class Row:
                 start = 0
             else:
                 self._next.appendleft((component, piece, after))
-                self._move(within=start + n)
+                self._move(within=start + n, reached=_begun(after))
         return parts
 
-    def _move(self, cursor: _Cursor | None = None, *, within: int) -> None:
-        ordinals, pieces, drawn = cursor or (self.state.ordinals, self.state.pieces, self.state.drawn)
-        self.state = RowState(ordinals, pieces, drawn, within, self.state.served)
+    def _move(self, cursor: _Cursor | None = None, *, within: int, reached: list[int] | None = None) -> None:
+        cursor = cursor or (self.state.ordinals, self.state.pieces, self.state.drawn)
+        if within == 0 and WAITING in cursor[0]:
+            cursor, reached = self._joined(cursor), None
+            self._next.clear()  # drawn without what joins
+        self.state = RowState(*cursor, within, reached or _begun(cursor), self.state.served)
+
+    def _joined(self, cursor: _Cursor) -> _Cursor:
+        """Lets the waiting components in, as if they had had their share so far."""
+        ordinals, pieces, drawn = (list(numbers) for numbers in cursor)
+        there = [c for c, ordinal in enumerate(ordinals) if ordinal != WAITING]
+        left = [c for c in there if self._mixture.has(c, self._number, ordinals[c])]
+        had = min(((drawn[c] + self._ahead[c]) / self._weights[c] for c in left), default=0.0)
+        for c, ordinal in enumerate(ordinals):
+            if ordinal == WAITING:
+                ordinals[c], drawn[c] = 0, int(had * self._weights[c])
+        return ordinals, pieces, drawn
 
     def _draw(self, cursor: _Cursor | None) -> tuple[int, Piece, _Cursor] | None:
         """Draws the piece after `cursor` (None: after the state); returns its component, itself, and the cursor after
@@ -216,7 +257,7 @@ class Row:
         ordinals, pieces, drawn = list(ordinals), list(pieces), list(drawn)
         in_vain = [0] * len(ordinals)
         while True:
-            left = [c for c in range(len(ordinals)) if self._mixture.has(c, self._number, ordinals[c])]
+            left = [c for c, n in enumerate(ordinals) if n != WAITING and self._mixture.has(c, self._number, n)]
             if not left:
                 self._end = ordinals, pieces, drawn
                 return None

@@ -28,10 +28,12 @@ class Part:
     Attributes:
         table: a pyarrow table, or what datasets wraps around one.
         columns: which of its columns is what; None where none is the text.
+        name: of the shard; "" for all of it.
     """
 
     table: Any
     columns: Columns | None
+    name: str = ""
 
 
 class ArrowSource:
@@ -81,9 +83,11 @@ class ArrowSource:
                     'fields = {text = "COLUMN"}'
                 )
             if not pa.types.is_null(of_text):
-                self.n_bytes += sum(int(pc.sum(pc.binary_length(chunk)).as_py() or 0) for chunk in text.chunks)
+                part.text_bytes = sum(int(pc.sum(pc.binary_length(chunk)).as_py() or 0) for chunk in text.chunks)
+            self.n_bytes += part.text_bytes
             types = "\n".join(f"{name}\0{part.table.column(name).type}" for name in part.chunks)
             described[f"{part.columns}{types}"] = None
+            part.types = hashlib.sha256(f"{part.columns}{types}".encode()).hexdigest()[:8]
         digest = hashlib.sha256(f"{self._n}\0{self.n_bytes}\0{max_bytes}\0{''.join(described)}".encode())
         for i in range(_SAMPLES):
             row = (self._n - 1) * i // (_SAMPLES - 1)
@@ -122,12 +126,37 @@ class ArrowSource:
             found[row] = INDEX[language]
         return found
 
+    def parts(self) -> list[tuple[str, int]]:
+        """Returns (name, rows) of each part."""
+        return [(part.name, part.n) for part in self._parts]
+
+    def mark(self, which: int, first: int, n: int, *, thorough: bool) -> str:
+        """Returns rows and bytes of text of a part; thorough, a hash of some of its rows too. Some rows of a part that
+        has others as well have no mark: such a file was written anew."""
+        part = self._parts[which]
+        if (first, n) != (0, part.n):
+            return ""
+        known = f"{n} {part.text_bytes} {self._max_bytes} {part.types}"
+        return f"{known} {self._sampled(which)}" if thorough else known
+
+    def _sampled(self, which: int) -> str:
+        part = self._parts[which]
+        start = self._ends[which] - part.n
+        digest = hashlib.sha256()
+        for row in sorted({start + (part.n - 1) * i // (_SAMPLES - 1) for i in range(_SAMPLES)}):
+            document = self.read(row)
+            # Where the row lies among all is no part of it.
+            path = document.path if isinstance(document, Document) and document.has_path else ""
+            digest.update(repr(replace(document, source="", path=path)).encode("utf-8", "backslashreplace"))
+        return digest.hexdigest()[:16]
+
 
 class _Rows:
     """A part whose rows are read one by one."""
 
     def __init__(self, part: Part) -> None:
-        self.table, self.columns = part.table, part.columns
+        self.table, self.columns, self.name = part.table, part.columns, part.name
+        self.text_bytes, self.types = 0, ""
         self.n = int(part.table.num_rows)
         names = [] if part.columns is None else part.columns.names()
         self.chunks = {name: _Chunks(part.table.column(name)) for name in names}

@@ -18,7 +18,7 @@ from codetitan.errors import ConfigError
 from codetitan.places import expand
 
 _BOM_BYTES = 3
-_SAMPLED = 64  # files whose beginning is part of the fingerprint
+_SAMPLED, _SAMPLE_BYTES = 64, 4096  # files whose beginning is part of the fingerprint, and how much of each
 
 
 class FileSource:
@@ -55,7 +55,7 @@ class FileSource:
             digest.update(f"{file.path}\0{file.n_bytes}\0{file.origin.repo}\0{file.origin.licence}\n".encode())
         for file in self._files[:: -(-len(files) // _SAMPLED)]:
             with contextlib.suppress(OSError):  # said when it is read in earnest
-                digest.update((root / file.path).open("rb").read(4096))
+                digest.update((root / file.path).open("rb").read(_SAMPLE_BYTES))
         self.fingerprint = digest.hexdigest()
 
     def __len__(self) -> int:
@@ -89,6 +89,22 @@ class FileSource:
                 language = language_of(file.path, read_file(path, file.n_bytes, limit=HEAD_BYTES + _BOM_BYTES))
             found[i] = INDEX[language]
         return found
+
+    def parts(self) -> list[tuple[str, int]]:
+        """Returns (path, 1) of each file."""
+        return [(file.path, 1) for file in self._files]
+
+    def mark(self, which: int, first: int, n: int, *, thorough: bool) -> str:
+        """Returns size, repository and licence of a file; thorough, a hash of its beginning too."""
+        file = self._files[which]
+        origin = file.origin
+        known = f"{file.n_bytes} {origin.repo} {origin.licence}"
+        return f"{known} {self._beginning(file).hex()}" if thorough else known
+
+    def _beginning(self, file: Listed) -> bytes:
+        with contextlib.suppress(OSError):  # said when it is read in earnest
+            return hashlib.sha256((self._root / file.path).open("rb").read(_SAMPLE_BYTES)).digest()[:8]
+        return b""
 
 
 def open_stdlib(max_file_bytes: int) -> FileSource:

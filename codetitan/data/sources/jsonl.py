@@ -17,7 +17,7 @@ from codetitan.data.language import INDEX, LANGUAGES, OTHER
 from codetitan.data.sources.lines import cached, line_bounds
 from codetitan.data.sources.packed import PACKED, unpacked
 from codetitan.data.sources.records import Columns, by_record, check_fields, columns_of, find_columns, to_document
-from codetitan.data.sources.shards import Shard, ShardReader, find_shards, fingerprint
+from codetitan.data.sources.shards import Shard, ShardReader, find_shards, fingerprint, sampled
 from codetitan.errors import ConfigError
 
 _SAMPLE_LINES = 1000  # of the first, the middle and the last file that has lines: what columns there are
@@ -63,6 +63,7 @@ class JsonlSource:
             raise ConfigError(f"{self._label} is empty: a record a line is needed")
         self._columns_of = by_record(fields)
         self._columns = self._find_columns(fields)
+        self._reading = f"{max_bytes} {sorted(fields.items())}"
         self.fingerprint = fingerprint(self._shards, self._reader, "jsonl", str(max_bytes), self._columns)
 
     def _unpacked(self, listed: list[Shard]) -> list[Shard]:
@@ -177,6 +178,15 @@ class JsonlSource:
                 language[line] = INDEX[document.language]
             bar.update()
         return language
+
+    def parts(self) -> list[tuple[str, int]]:
+        """Returns (name, lines) of each file."""
+        return [(shard.name, len(bounds) - 1) for shard, bounds in zip(self._shards, self._bounds, strict=True)]
+
+    def mark(self, which: int, first: int, n: int, *, thorough: bool) -> str:
+        """Returns the size of some lines and a hash of blocks of them, and how all are read."""
+        start, stop = (int(self._bounds[which][line]) for line in (first, first + n))
+        return f"{stop - start} {sampled(self._reader, which, start, stop, self._reading)[:16]}"
 
 
 def _has_length(n: int, array: npt.NDArray[np.uint8]) -> bool:

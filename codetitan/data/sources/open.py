@@ -35,7 +35,10 @@ class SourceOptions:
     """How many of the documents are served, from the first; None: all."""
 
     languages: dict[str, float] = field(default_factory=dict)
-    """Language → share of the source's tokens; empty: as they come."""
+    """Language → share of the source's tokens; empty: as they come. Documents of others are not served, and counted."""
+
+    label: str | None = None
+    """What it is called in counts, metrics and the model card; None: its type and place."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -173,6 +176,15 @@ class Source(Protocol):
     def languages(self) -> npt.NDArray[np.uint8]:
         """Returns uint8 (n,): each document's index into LANGUAGES. Raises ConfigError where it is streamed."""
 
+    def parts(self) -> list[tuple[str, int]]:
+        """Returns (name, documents) of what it is made of, in the order of its documents; maybe one of all."""
+
+    def mark(self, which: int, first: int, n: int, *, thorough: bool) -> str:
+        """Returns what documents [first, first + n) of part `which` are: a text without NUL that changes when they do.
+
+        Where parts have names and sizes of their own, only a `thorough` mark looks into them.
+        """
+
 
 def open_source(config: SourceConfig) -> Source:
     """Opens a source.
@@ -213,22 +225,6 @@ def open_source(config: SourceConfig) -> Source:
         streaming=config.streaming,
         max_bytes=config.max_bytes,
     )
-
-
-def licences_of(source: Source, *, at_most: int) -> Counter[str]:
-    """Counts the licences of a source's documents, of at most so many that are evenly spread; of a stream, none.
-
-    What can't be read is left out: a model card is no reason to end a run.
-    """
-    found: Counter[str] = Counter()
-    if source.streamed or not len(source):
-        return found
-    for index in np.unique(np.linspace(0, len(source) - 1, at_most).astype(np.int64)).tolist():
-        with contextlib.suppress(ConfigError):
-            document = source.read(index)
-            if isinstance(document, Document):
-                found[document.licence or "not known"] += 1
-    return found
 
 
 def check_usable(sources: Sequence[Source]) -> None:

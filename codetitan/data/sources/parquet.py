@@ -67,7 +67,7 @@ def open_files(
     parts = []
     with tqdm(total=len(full), desc=name, unit=" files", delay=PROGRESS_AFTER_S, leave=False) as bar:
         for (shard, _, n), own in zip(full, columns, strict=True):
-            parts.append(Part(_table(label, shard, n, own), own))
+            parts.append(Part(_table(label, shard, n, own), own, shard.name))
             bar.update()
     return ArrowSource(name, label, parts, dropped=dropped, max_bytes=max_bytes)
 

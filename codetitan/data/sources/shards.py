@@ -6,7 +6,7 @@ import io
 import os
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -193,7 +193,20 @@ def fingerprint(shards: list[Shard], reader: ShardReader, *parts: str) -> str:
     digest = hashlib.sha256("\0".join(parts).encode())
     for which, shard in enumerate(shards):
         digest.update(f"\n{shard.name}\0{shard.n_bytes}\0".encode("utf-8", "surrogateescape"))
-        last = max(0, shard.n_bytes - _SAMPLE_BYTES)
-        for start in sorted({last * i // (_SAMPLES - 1) for i in range(_SAMPLES)}):
-            digest.update(reader.read(which, start, min(start + _SAMPLE_BYTES, shard.n_bytes)))
+        for block in _blocks(reader, which, 0, shard.n_bytes):
+            digest.update(block)
     return digest.hexdigest()
+
+
+def sampled(reader: ShardReader, which: int, start: int, stop: int, *parts: str) -> str:
+    """Hashes 16 blocks of bytes [start, stop) of a shard, as `fingerprint` does of all; and `parts`."""
+    digest = hashlib.sha256("\0".join(parts).encode())
+    for block in _blocks(reader, which, start, stop):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _blocks(reader: ShardReader, which: int, start: int, stop: int) -> Iterator[bytes]:
+    last = max(0, stop - start - _SAMPLE_BYTES)
+    for at in sorted({start + last * i // (_SAMPLES - 1) for i in range(_SAMPLES)}):
+        yield reader.read(which, at, min(at + _SAMPLE_BYTES, stop))

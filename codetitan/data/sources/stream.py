@@ -126,6 +126,14 @@ class StreamSource:
         """Raises ConfigError: the languages of a stream are not known before it is read."""
         raise ConfigError(f"{self._label}: streaming = true has no shares of languages; set streaming = false")
 
+    def parts(self) -> list[tuple[str, int]]:
+        """Returns one part without a name and documents: how many there are is not known."""
+        return [("", 0)]
+
+    def mark(self, which: int, first: int, n: int, *, thorough: bool) -> str:
+        """Returns the fingerprint."""
+        return self.fingerprint
+
 
 def _cost(document: Document | Dropped) -> int:
     return _PER_DOCUMENT + (len(document.text) if isinstance(document, Document) else 0)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from codetitan.data.document import Document, EndOfStream
 from codetitan.data.rows.loader import CodeDataLoader, Served
-from codetitan.data.sources.open import Source
+from codetitan.data.rows.selection import Selection
 from codetitan.data.views.inspect import visible
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
@@ -32,6 +32,7 @@ class Corpus:
         lengths: tokens of each document.
         languages, licences: documents and tokens of each.
         dropped: reason → documents, left out when listed or when read.
+        sample: which of the documents were read; "" for all.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Corpus:
     languages: dict[str, tuple[int, int]] = field(default_factory=dict)
     licences: dict[str, tuple[int, int]] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
+    sample: str = ""
 
 
 @dataclass
@@ -60,14 +62,23 @@ class Steps:
     served: Served
 
 
-def read_through(source: Source, tokenizer: CodeTokenizer, *, at_most: int | None) -> Corpus:
-    """Reads a source with a progress bar on stderr; of more than `at_most` documents, that many evenly spread."""
+def read_through(selection: Selection, tokenizer: CodeTokenizer, *, at_most: int | None) -> Corpus:
+    """Reads what is served of a source, with a progress bar on stderr; of more than `at_most` documents, that many
+    evenly spread; of a stream the first `at_most`, or 1,000."""
+    source = selection.source
     found = Corpus(source.name, dropped=Counter(source.dropped))
+    for language, count in selection.unlisted.items():
+        found.dropped[f"{language}, which has no share"] = count
     if source.streamed:
         indices = np.arange(at_most or 1000)
+        found.sample = f"the first {len(indices):,} of a stream"
     else:
-        n = len(source)
-        indices = np.arange(n) if at_most is None or n <= at_most else np.linspace(0, n - 1, at_most).astype(np.int64)
+        indices = selection.indices()
+        if beyond := len(source) - len(indices) - selection.unlisted.total():
+            found.dropped["beyond max_documents"] = beyond
+        if at_most is not None and len(indices) > at_most:
+            found.sample = f"a sample of {at_most:,} of {len(indices):,}"
+            indices = indices[np.linspace(0, len(indices) - 1, at_most).astype(np.int64)]
     for index in tqdm(indices.tolist(), desc=source.name, unit=" documents", disable=None):
         try:
             document = source.read(index)
@@ -130,8 +141,9 @@ def corpus_report(corpus: Corpus) -> RenderableType:
     """Returns the tables of one source."""
     c = corpus
     per_token = f", {c.n_bytes / c.tokens:.2f} bytes a token" if c.tokens else ""
+    documents = f"{c.documents:,} documents{f' ({c.sample})' if c.sample else ''}"
     head = Text(
-        f"{visible(c.name)}: {c.documents:,} documents, {c.tokens:,} tokens, {c.n_bytes / 1e6:.1f} MB{per_token}",
+        f"{visible(c.name)}: {documents}, {c.tokens:,} tokens, {c.n_bytes / 1e6:.1f} MB{per_token}",
         style="bold",
     )
     parts: list[RenderableType] = [head]
@@ -161,7 +173,7 @@ def corpus_report(corpus: Corpus) -> RenderableType:
 
 def steps_report(steps: Steps, n_steps: int) -> RenderableType:
     """Returns the tables of what some steps serve."""
-    served, tokens = steps.served, sum(steps.served.sources.values())
+    served, tokens = steps.served, steps.served.tokens
     parts: list[RenderableType] = [
         Text(
             f"{n_steps} steps: {steps.samples:,} samples of {steps.pieces:,} pieces, {tokens:,} tokens, "

@@ -251,6 +251,18 @@ def test_a_changed_corpus_is_refused(tokenizer: CodeTokenizer, tmp_path: Path) -
         loader(tokenizer, sources=[source]).load_state_dict(saved)
 
 
+@pytest.mark.parametrize("corpus", ["", "of before"])
+def test_a_state_of_an_earlier_version_is_refused(tokenizer: CodeTokenizer, corpus: str) -> None:
+    one = loader(tokenizer)
+    state = one.state_dict()
+    identity = json.loads(state["identity"])
+    del identity["kept"]
+    identity |= {"codetitan's data path": 1, "the corpus": corpus or identity["the corpus"]}
+    with pytest.raises(ConfigError, match=r"codetitan's data path was 1, is 2") as error:
+        one.load_state_dict({**state, "identity": json.dumps(identity)})
+    assert "\n" not in str(error.value)
+
+
 def test_summary(tokenizer: CodeTokenizer) -> None:
     assert loader(tokenizer).summary().startswith("python-stdlib: ")
 
@@ -268,7 +280,7 @@ def test_the_tokens_of_a_version_are_fixed(tokenizer: CodeTokenizer, tmp_path: P
     digest = hashlib.sha256()
     for batch in steps([loader(tokenizer, **options)], 10):
         digest.update(batch.numpy().tobytes())
-    assert (VERSION, digest.hexdigest()[:16]) == (1, "50373d5261514342")
+    assert (VERSION, digest.hexdigest()[:16]) == (2, "50373d5261514342")
 
 
 @pytest.mark.parametrize("packing", ["best-fit", "concatenate"])
