@@ -246,6 +246,7 @@ def test_a_changed_corpus_is_refused(tiny: Path, tmp_path: Path, reference: tupl
     result = run_train(tiny, *words, "--checkpoint.exclude_from_loading", "dataloader")  # as it says
     assert result.returncode == 0, result.stderr
     assert len(losses(tmp_path / "run")) == 9
+    assert metrics(tmp_path / "run")[-1]["tokens_seen"] == 9 * 8 * 64  # counted through
 
 
 def test_a_checkpoint_of_another_model_is_refused(

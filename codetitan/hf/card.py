@@ -74,7 +74,8 @@ def _data(description: Description) -> list[str]:
         shares = f"{_cell(_share(licences))} (of {n} documents)" if n else "not read"
         lines.append(f"| {_cell(name)} | {tokens:,} | {shares} |")
     total = sum(description.sources.values())
-    return [*lines, "", f"{total:,} tokens in {description.step:,} steps; languages: {_share(description.languages)}."]
+    steps = f"{description.positions:,} positions, padding counted, in {description.step:,} steps"
+    return [*lines, "", f"{total:,} tokens ({steps}); languages: {_share(description.languages)}."]
 
 
 def _rope(description: Description) -> str:

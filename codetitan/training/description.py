@@ -32,6 +32,7 @@ class Description:
         dialect: name of the token family.
         step: optimizer steps done.
         skipped_steps: those among them whose update was not made, for its gradients were not finite.
+        positions: rows times seq_len of all steps, padding counted, whatever the batch was.
         sources, languages: name → tokens served of it, padding not counted.
         licences: source → licence → documents, of a sample of each source's documents.
         config: the run's configuration as TOML; "" of a model that was not trained here.
@@ -48,6 +49,7 @@ class Description:
     dialect: str
     step: int = 0
     skipped_steps: int = 0
+    positions: int = 0
     sources: dict[str, int] = field(default_factory=dict)
     languages: dict[str, int] = field(default_factory=dict)
     licences: dict[str, dict[str, int]] = field(default_factory=dict)

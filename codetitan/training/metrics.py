@@ -76,8 +76,6 @@ class CodeMetrics(MetricsProcessor):
         run = kwargs["config_dict"]
         self._folder = Path(kwargs["dump_folder"])
         self._steps: int = run["training"]["steps"]
-        # Counted from the step, not from what this rank saw: the same number after a resume on another mesh.
-        self._tokens_per_step: int = run["training"]["global_batch_size"] * run["training"]["seq_len"]
         self._writes = dist.get_rank() == _get_metrics_rank(
             parallel_dims=self.parallel_dims, pp_schedule=kwargs["pp_schedule"]
         )
@@ -186,7 +184,7 @@ class CodeMetrics(MetricsProcessor):
             "max_loss": global_max_loss,
             "grad_norm": grad_norm,
             "lr": lr,
-            "tokens_seen": step * self._tokens_per_step,
+            "tokens_seen": served.positions,
             "tok_per_s": round(tok_per_s, 1),
             "tok_per_s_per_device": round(tok_per_s_per_device, 1),
             "tflop_per_s_per_device": round(flop_per_s / 1e12, 4),

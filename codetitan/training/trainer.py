@@ -174,6 +174,7 @@ class CodeTrainer(Trainer):
             dialect=tokenizer.sentinels.dialect.name,
             step=self.step,
             skipped_steps=self._finite.skipped,
+            positions=served.positions,
             sources=served.sources,
             languages=served.languages,
             licences=self.dataloader.licences(),
@@ -197,6 +198,8 @@ class CodeTrainer(Trainer):
             self.dataloader.licences()
         if loaded := self.checkpointer.loaded:
             self._finite.skipped = loaded.skipped_steps
+            if "dataloader" in self.config.checkpoint.exclude_from_loading:
+                self.dataloader.positions_before = loaded.positions
         self.metrics_processor.start(first_step=self.step)
         if self.step > 1:
             logger.info("goes on from step %d of %s", self.step - 1, self.checkpointer.folder)
