@@ -76,7 +76,7 @@ def init_logging(folder: Path, rank: int) -> None:
     root.setLevel(logging.INFO)
     root.handlers.clear()
     logging.captureWarnings(True)
-    logging.Handler.handleError = _not_written  # type: ignore[method-assign]
+    logging.Handler.handleError = _not_written  # type: ignore[method-assign, assignment]
     console = logging.StreamHandler(sys.stdout)
     console.setFormatter(logging.Formatter("%(message)s"))
     console.addFilter(_ForPeople(rank))
