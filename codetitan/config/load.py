@@ -4,6 +4,7 @@ Needs neither torch nor torchtitan: the latter's ConfigManager has no TOML since
 swallows an ImportError inside a configuration.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +146,8 @@ def _set(tree: Tree, path: list[str], setting: Setting) -> None:
     node: Tree = tree
     for i, name in enumerate(path[:-1]):
         below = node.get(name)
+        if isinstance(below, Setting) and below.from_command_line and path[i + 1].isdigit():
+            below = dataclasses.replace(below, value=_as_list(below.value))
         if isinstance(below, Setting) and isinstance(below.value, list) and path[i + 1].isdigit():
             _set_in_list(node, name, below, path[i + 1 :], setting, ".".join(path))
             return
@@ -155,18 +158,32 @@ def _set(tree: Tree, path: list[str], setting: Setting) -> None:
     node[path[-1]] = setting
 
 
+def _as_list(value: Any) -> Any:
+    """Reads a list that the command line gave, before an item of it is changed there too."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tomli.loads(f"value = {value}")["value"]
+    except tomli.TOMLDecodeError:
+        return value.split(",")
+
+
 def _set_in_list(node: Tree, name: str, below: Setting, path: list[str], setting: Setting, key: str) -> None:
     index, items = int(path[0]), [dict(item) if isinstance(item, dict) else item for item in below.value]
     if index >= len(items):
         raise ConfigError(f"{key}: the list has {len(items)} items, numbered from 0")
     if len(path) == 1:
         items[index] = setting.value
-    elif len(path) == 2 and isinstance(items[index], dict):
-        items[index][path[1]] = setting
-    elif isinstance(items[index], str):
+    elif isinstance(items[index], dict):
+        table = items[index]
+        for part in path[1:-1]:
+            # A table inside, such as languages: as deep as the command line says; copied, for a file may be read twice.
+            below_it = table.get(part)
+            table[part] = dict(below_it) if isinstance(below_it, dict) else {}
+            table = table[part]
+        table[path[-1]] = setting
+    else:
         raise ConfigError(
             f'{key}: item {index} is the word "{items[index]}", which has no keys; write a table in its place'
         )
-    else:
-        raise ConfigError(f"{key}: no table of that depth")
     node[name] = Setting(items, below.origin, setting.layer)
