@@ -96,7 +96,7 @@ def test_help() -> None:
     result = subprocess.run(
         [str(REPOSITORY / "run_train.sh"), "--help"], env=environment(1), capture_output=True, text=True
     )
-    assert result.returncode == 0 and result.stdout.startswith("usage: ./run_train.sh --config FILE")
+    assert result.returncode == 0 and result.stdout.startswith("usage: codetitan train --config FILE")
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codetitan.errors import ConfigError
+from codetitan.cli.options import at_least_one
 
 
 @dataclass
@@ -21,12 +21,12 @@ class ConfigCommand:
     """Check the plan for this many processes; default: for as few as its degrees allow. Needs no GPU."""
 
     def run(self, overrides: Sequence[str]) -> None:
+        from codetitan.config.load import find
         from codetitan.config.render import render
         from codetitan.config.resolve import resolve
 
-        if self.world_size is not None and self.world_size < 1:
-            raise ConfigError(f"--world-size {self.world_size} must be at least 1")
-        resolved = resolve(self.config, overrides, world_size=self.world_size, here=False)
+        at_least_one("--world-size", self.world_size)
+        resolved = resolve(find(self.config), overrides, world_size=self.world_size, here=False)
         print(render(resolved), end="")
 
 
@@ -40,4 +40,5 @@ class FlavorsCommand:
     def run(self, overrides: Sequence[str]) -> None:
         from codetitan.models.code.flavors import table
 
+        at_least_one("--seq-len", self.seq_len)
         print(table(self.seq_len))

@@ -66,6 +66,8 @@ class PlanCommand:
             raise ConfigError("--search prints no JSON; leave one of them out")
         at_least_one("--world-size", self.world_size)
         at_least_one("--nodes-of", self.nodes_of)
+        if self.rank < 0:
+            raise ConfigError(f"--rank {self.rank} must not be negative")
         changes = {
             "memory": (self.gpu_memory_gib, "--gpu-memory-gib", gpus.GIB),
             "bf16_flops": (self.gpu_bf16_tflops, "--gpu-bf16-tflops", 1e12),
@@ -78,9 +80,10 @@ class PlanCommand:
             if value is not None and not value > 0:
                 raise ConfigError(f"{option} {value} must be above 0")
         gpu = gpus.find(self.gpu, **{k: None if v is None else v * unit for k, (v, _, unit) in changes.items()})
+        from codetitan.config.load import find
         from codetitan.plan import command
 
         command.run(
-            self.config, overrides, world_size=self.world_size, gpu=gpu, nodes_of=self.nodes_of, rank=self.rank,
+            find(self.config), overrides, world_size=self.world_size, gpu=gpu, nodes_of=self.nodes_of, rank=self.rank,
             as_json=self.json, searches=self.search, output=self.output,
         )  # fmt: skip

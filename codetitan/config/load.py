@@ -5,6 +5,8 @@ swallows an ImportError inside a configuration.
 """
 
 import dataclasses
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import tomli
 
+from codetitan import places
 from codetitan.errors import ConfigError, did_you_mean
 
 COMMAND_LINE = "command line"
@@ -48,13 +51,41 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
+SHIPPED = Path(__file__).parent.parent / "train_configs"
+
+
+def find(config: Path) -> Path:
+    """Returns a configuration's file, absolute: as written, else the shipped one of that name, which is said.
+
+    `code_350m`, `code_350m.toml` and `train_configs/code_350m.toml` are names of shipped ones.
+
+    Raises:
+        ConfigError: there is none, or it or what it extends is not TOML; said before anything heavy is imported.
+    """
+    path = places.expand(config, "--config")
+    shipped = None if os.path.lexists(path) else _shipped(path)
+    _chain((shipped or path).resolve())
+    if shipped is None:
+        return path.absolute()
+    print(f"codetitan: note: {config}: taken from the package: {shipped}", file=sys.stderr, flush=True)
+    return shipped
+
+
+def _shipped(path: Path) -> Path | None:
+    if path.is_absolute() or str(path.parent) not in (".", "train_configs"):
+        return None
+    file = SHIPPED / (path.name if path.suffix == ".toml" else f"{path.name}.toml")
+    return file.resolve() if file.is_file() else None
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomli.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         folder = path.parent
         names = sorted(file.name for file in folder.glob("*.toml")) if folder.is_dir() else []
-        hint = did_you_mean(path.name, names) or (f"; there are {', '.join(names)}" if names else "")
+        shipped = [file.name if path.suffix == ".toml" else file.stem for file in sorted(SHIPPED.glob("*.toml"))]
+        hint = did_you_mean(path.name, [*names, *shipped]) or (f"; there are {', '.join(names)}" if names else "")
         raise ConfigError(f"{_shown(path)}: no such file{hint}") from None
     except IsADirectoryError:
         raise ConfigError(f"{_shown(path)}: is a folder, not a TOML file") from None
@@ -82,7 +113,9 @@ def _chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
             return files[::-1]
         if not isinstance(base, str):
             raise ConfigError(f'{_shown(path)}: extends = {base!r} must be a string, such as "base.toml"')
-        path = (path.parent / base).resolve()
+        below = path.parent / places.expand(base, f"{_shown(path)}: extends")
+        # The recipe is there for every file: also where the package is installed and its folder is not at hand.
+        path = (below if below.exists() else _shipped(Path(base)) or below).resolve()
 
 
 def _lay_over(tree: Tree, table: dict[str, Any], origin: str, layer: int, prefix: str = "") -> None:
@@ -129,7 +162,7 @@ def load(config: Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> Tre
         ConfigError: no such file, not TOML, a circle of `extends`, or a malformed override.
     """
     tree: Tree = {}
-    files = _chain(config.expanduser().resolve())
+    files = _chain(places.expand(config, "--config").resolve())
     for layer, (path, table) in enumerate(files):
         _lay_over(tree, table, _shown(path), layer)
     if isinstance(overrides, Mapping):

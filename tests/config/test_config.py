@@ -10,7 +10,7 @@ from codetitan.config.render import render
 from codetitan.config.resolve import Resolved, resolve
 from codetitan.data.sources.open import Directory, PythonStdlib
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss, FullAC, SelectiveAC
-from tests.conftest import REPOSITORY, codetitan, new_codetitan
+from tests.conftest import REPOSITORY, new_codetitan
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -129,23 +129,6 @@ def test_codetitan_config_prints_origins(tmp_path: Path) -> None:
         "global_batch_size = 8 # codetitan: local_batch_size · data-parallel degree",
     } <= lines
     assert tomli.loads(result.stdout)["training"]["steps"] == 9
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["confg"], '"confg": no such command; there are config, plan, flavors, export, import, infill, complete, data inspect, data stats, data digest, tokenizer train; did you mean "config"?'),
-        (["flavors", "--seqlen", "3"], '--seqlen: unknown option; did you mean "--seq-len"?'),
-        (["tokenizer", "train", "--output", "x", "--source", "stdlib"],
-         '--source "stdlib" must be python-stdlib, directory:PATH, jsonl:PATH, parquet:PATH or huggingface:NAME; did you mean "python-stdlib"?'),
-        (["config", "--config", "no.toml"], "no.toml: no such file"),
-        (["config", "--config", "x.toml", "oops"], '"oops": expected --section.key VALUE, for example --training.steps 100'),
-    ],
-)  # fmt: skip
-def test_commands_mistyped(tmp_path: Path, arguments: list[str], line: str) -> None:
-    (tmp_path / "x.toml").write_text("")
-    result = codetitan(*arguments, cwd=tmp_path)
-    assert result.returncode == 2 and result.stderr.startswith(f"codetitan: error: {line}"), result.stderr
 
 
 @pytest.mark.parametrize(
