@@ -90,6 +90,9 @@ def _tables(value: Any, key: str, tree: "Tree | Setting | None", adapted: dict[s
         elif dataclasses.is_dataclass(base):
             inner = _tables(item, full, _subtree(tree, name), adapted)
             below += ["", f"[{full}]", *inner] if inner else []
+        elif full == "training.steps" and full in adapted:
+            # They follow from the tokens, also where this is run again with another batch.
+            lines.append(f"{f'# {name} = {_value(item)}':<{_COLUMN}}  # {adapted[full]}")
         elif full in adapted:
             lines.append(_line(name, item, adapted[full]))
         elif item is None and key == "model":

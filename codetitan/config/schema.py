@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import tomli
 
+from codetitan import places
 from codetitan.config import values
 from codetitan.config.choice import Choice
 from codetitan.config.load import Setting, Tree
@@ -168,7 +169,7 @@ def coerce(setting: Setting, hint: Any, key: str, root: type) -> Any:
         if base is str and "\0" in value:
             raise _wrong(key, setting, "must have no character NUL")
         values.check(key, value)
-        return value
+        return str(places.expand(value, key)) if key in values.PATHS and value.startswith("~") else value
     if origin is list:
         if not isinstance(value, list):
             raise _wrong(key, setting, f"must be {_type_name(base)}")

@@ -61,6 +61,7 @@ _SEED = Range(0, (1 << 63) - 1)
 # key → its range; every number of the configuration has one here or in config.data (tests/config/test_wrong.py).
 RANGES: dict[str, Range] = {
     "training.steps": _COUNT,
+    "training.tokens": Range(1, 1e18),
     "training.seq_len": Range(2, 1 << 27),
     "training.local_batch_size": Range(1, 1 << 24),
     "training.global_batch_size": Range(
@@ -150,6 +151,9 @@ _NOT_SUPPORTED = {
     "checkpoint.initial_load_in_hf_quantized": _IMPORT,
 }
 
+# Paths of the user's, in which ~ is written out; the sources write out their own.
+PATHS = {"dump_folder", "hf_assets_path", "checkpoint.initial_load_path", "debug.save_config_file"}
+
 _MAY_BE_EMPTY = {"comm.save_traces_file_prefix"}
 
 
@@ -174,3 +178,21 @@ def check(key: str, value: Any) -> None:
         raise RefusedError(f"{key} must not be empty")
     elif value is True and (instead := _NOT_SUPPORTED.get(key)):
         raise RefusedError(f"{key} = true is not supported; set it to false, and {instead}")
+
+
+def number_of_tokens(value: str | float) -> int:
+    """Returns e.g. 7_000_000_000 of "7B", "7e9" or a number; units are K, M, B and T, of a thousand each.
+
+    Raises:
+        ConfigError: it is no such number.
+    """
+    units = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+    written = re.fullmatch(r"([\d_.]+(?:e\+?\d+)?)\s*([KMBT]?)", str(value).strip(), re.IGNORECASE)
+    try:
+        n = round(float(written[1]) * units[written[2].upper()]) if written else 0
+    except (ValueError, OverflowError):
+        n = 0
+    if not 1 <= n <= 1e18:
+        shown = f'"{value}"' if isinstance(value, str) else value
+        raise ConfigError(f'training.tokens = {shown} must be a number of tokens, such as "7B", "400M" or 1.5e12')
+    return n

@@ -84,7 +84,10 @@ class ModelConfig:
 
 @dataclass(kw_only=True, slots=True)
 class CodeTrainingConfig(TrainingConfig):
-    """torchtitan's section, with what is reduced when."""
+    """torchtitan's section, with the length in tokens, and what is reduced when."""
+
+    tokens: str | int | float | None = None
+    """In place of steps: how many tokens to train on, such as "7B", "400M" or 1.5e12."""
 
     gradient_sync: Literal["auto", "each-microbatch", "last-microbatch"] = "auto"
     """When FSDP reduces gradients, where a step has several microbatches. last-microbatch keeps them whole until then:

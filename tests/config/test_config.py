@@ -161,3 +161,41 @@ def test_the_rope_factor_is_what_the_sequence_asks() -> None:
     config = resolve(file, [], world_size=64, here=False).config
     rope = config.model_spec.model.layers[0].attention.rope
     assert (rope.scaling, rope.rope_factor, rope.original_seq_len) == ("yarn", 4.0, 4096)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "steps"),
+    [("7B", 13352), ("400M", 763), ("1.5T", 2861023), ("524288", 1), ("524_289", 2), ("1e6", 2), ("7b", 13352)],
+)
+def test_tokens_in_place_of_steps(tokens: str, steps: int) -> None:
+    """The later of both holds, here over the file's steps; steps are rounded up."""
+    recipe = REPOSITORY / "train_configs" / "code_350m.toml"
+    one = resolve(recipe, ["--training.tokens", tokens], world_size=8, here=False)
+    assert one.config.training.steps == steps
+    lines = {" ".join(line.split()) for line in render(one).splitlines()}
+    assert f"# steps = {steps} # codetitan: training.tokens / (global batch · seq_len), rounded up" in lines
+    assert f'tokens = "{tokens}" # command line' in lines
+
+
+def test_tokens_of_a_file(tmp_path: Path) -> None:
+    """What is printed can be run again, with another batch too; steps on the command line hold over a file's tokens."""
+    file = write(tmp_path, run="[training]\ntokens = 1_000_000\nseq_len = 100\n[loss]\nname = 'cross-entropy'")
+    one = resolve(file, [], world_size=1)
+    assert one.config.training.steps == 1250
+    (tmp_path / "again.toml").write_text(render(one))
+    assert resolve(tmp_path / "again.toml", [], world_size=1).config == one.config
+    more = resolve(tmp_path / "again.toml", ["--training.global_batch_size", "16"], world_size=1)
+    assert more.config.training.steps == 625
+    assert resolve(file, ["--training.steps", "7"], world_size=1).config.training.steps == 7
+    assert resolve(file, ["--training.tokens", "none"], world_size=1).config.training.tokens is None
+
+
+def test_home_in_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / ".metadata").touch()
+    config = resolved(
+        tmp_path, "--dump_folder", "~/out", "--checkpoint.initial_load_path", "~/there", "--checkpoint.enable", run=""
+    ).config
+    assert config.dump_folder == str(tmp_path / "out")
+    assert config.checkpoint.initial_load_path == str(tmp_path / "there")

@@ -111,6 +111,10 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      'compile.components: "modle" must be one of model, loss; did you mean "model"?'),
     ({"parallelism.context_parallel_load_balancer": "foo"}, 1,
      'parallelism.context_parallel_load_balancer: "foo" must be one of headtail, ptrr, none'),
+    ({"training.tokens": "7X"}, 1,
+     'training.tokens = "7X" must be a number of tokens, such as "7B", "400M" or 1.5e12'),
+    ({"training.tokens": "7B", "training.steps": 3}, 1,
+     "training.steps = 3 and training.tokens = 7B (command line): give one of them"),
     # model
     ({"model.flavor": "350M"}, 1, f'model.flavor = "350M" must be one of {FLAVORS}; did you mean "350m"?'),
     ({"model.n_heads": 3}, 1, "model.dim = 128 must be an even multiple of model.n_heads = 3: heads of even width"),
