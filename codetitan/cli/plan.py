@@ -22,10 +22,13 @@ class PlanCommand:
     """GPUs; default: as few as the degrees allow."""
 
     gpu: str = "h100"
-    """a100, h100, h200 or b200; the flags below change one."""
+    """a100, a100-40, h100, h100-pcie, h200, b200, l40s, a10, rtx4090, …; the flags below change one."""
 
     nodes_of: int = 8
     """GPUs of a node."""
+
+    tokens: str | None = None
+    """Length of the run in tokens, such as 7B; the same as --training.tokens."""
 
     rank: int = 0
     """The rank whose set-up is built whole by the trainer's own code."""
@@ -83,7 +86,8 @@ class PlanCommand:
         from codetitan.config.load import find
         from codetitan.plan import command
 
+        length = [] if self.tokens is None else ["--training.tokens", self.tokens]
         command.run(
-            find(self.config), overrides, world_size=self.world_size, gpu=gpu, nodes_of=self.nodes_of, rank=self.rank,
-            as_json=self.json, searches=self.search, output=self.output,
+            find(self.config), [*overrides, *length], world_size=self.world_size, gpu=gpu, nodes_of=self.nodes_of,
+            rank=self.rank, as_json=self.json, searches=self.search, output=self.output,
         )  # fmt: skip

@@ -4,8 +4,10 @@ import dataclasses
 import json
 from typing import Any, get_origin
 
+import tomli
+
 from codetitan.config.choice import Choice
-from codetitan.config.load import Setting, Tree
+from codetitan.config.load import COMMAND_LINE, Setting, Tree
 from codetitan.config.resolve import Resolved
 from codetitan.config.schema import NONE, hints, split
 
@@ -100,6 +102,35 @@ def _tables(value: Any, key: str, tree: "Tree | Setting | None", adapted: dict[s
         else:
             lines.append(_line(name, item, _origin(tree, name)))
     return lines + below
+
+
+def of_command_line(resolved: Resolved) -> dict[str, Any]:
+    """Returns what the command line set, as tables of values of the right types; lists of tables are whole."""
+    blocks: list[list[str]] = [[""]]  # a header, and what stands below it
+    for line in _tables(resolved.config, "", resolved.tree, resolved.adapted):
+        if line.startswith("["):
+            blocks.append([line])
+        elif line:
+            blocks[-1].append(line)
+    kept: dict[str, list[str]] = {}
+    for header, *lines in blocks:
+        kept.setdefault(header, []).extend(line for line in lines if line.endswith(f"# {COMMAND_LINE}"))
+    text = []
+    for header, *lines in blocks:
+        if kept[header]:
+            text += [header, *(lines if header.startswith("[[") else kept[header])]
+    return tomli.loads("\n".join(text))
+
+
+def dump(tables: dict[str, Any], prefix: str = "") -> list[str]:
+    """Returns the lines of nested tables as TOML; lists of tables stand on one line."""
+    lines = [f"{name} = {_value(value)}" for name, value in tables.items() if not isinstance(value, dict)]
+    for name, value in tables.items():
+        if isinstance(value, dict):
+            has_own = any(not isinstance(item, dict) for item in value.values())
+            lines += ["", f"[{prefix}{name}]"] if has_own else []
+            lines += dump(value, f"{prefix}{name}.")
+    return lines
 
 
 def render(resolved: Resolved) -> str:

@@ -6,7 +6,7 @@ import pytest
 import tomli
 
 from codetitan.config.load import Setting, load
-from codetitan.config.render import render
+from codetitan.config.render import dump, of_command_line, render
 from codetitan.config.resolve import Resolved, resolve
 from codetitan.data.sources.open import Directory, PythonStdlib
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss, FullAC, SelectiveAC
@@ -199,3 +199,18 @@ def test_home_in_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ).config
     assert config.dump_folder == str(tmp_path / "out")
     assert config.checkpoint.initial_load_path == str(tmp_path / "there")
+
+
+def test_what_the_command_line_set_as_a_file(tmp_path: Path) -> None:
+    """Values have their types, a list of tables is whole; over the file it gives the same configuration."""
+    run = write(tmp_path, run='[[dataloader.sources]]\ntype = "directory"\npath = "a"\n[training]\nsteps = 3')
+    options = [
+        "--dataloader.sources.0.path", "b", "--dataloader.sources.0.languages.python", "2", "--model.rope.theta", "5e5",
+        "--dump_folder", "17", "--training.seq_len=64", "--loss.name", "cross-entropy", "--compile.components", "loss",
+    ]  # fmt: skip
+    one = resolve(run, options, world_size=1)
+    tables = of_command_line(one)
+    assert tables["dump_folder"] == "17" and tables["training"] == {"seq_len": 64}
+    assert [source["path"] for source in tables["dataloader"]["sources"]] == ["b"]
+    (tmp_path / "again.toml").write_text("\n".join(['extends = "run.toml"', *dump(tables)]))
+    assert resolve(tmp_path / "again.toml", [], world_size=1).config == one.config

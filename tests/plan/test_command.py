@@ -129,5 +129,6 @@ def test_search(tmp_path: Path) -> None:
     rows = [line.split() for line in out.splitlines() if line.strip()[:2].strip().isdigit()]
     speeds = [float(row[9].replace(",", "")) for row in rows]
     assert len(speeds) == 10 and speeds[0] == max(speeds)
-    best = json.loads(plan_of("--config", str(fragment), "--json", *small))["time"]["tok_per_s_per_gpu"]
+    again = ["--config", str(fragment), "--world-size", "2", "--nodes-of", "2"]  # what the command line set is in it
+    best = json.loads(plan_of(*again, "--json"))["time"]["tok_per_s_per_gpu"]
     assert best == pytest.approx(speeds[0], rel=0.01) and speeds[0] > speeds[-1]

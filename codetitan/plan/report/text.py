@@ -101,7 +101,13 @@ def built(plan: Estimate, rank: int, held: int, seconds: float) -> str:
 
 
 def advice(plan: Estimate, config: CodeTrainer.Config) -> list[str]:
-    """Returns what to change where it does not fit, the cheapest first; nothing where it fits."""
+    """Returns what to change where it does not fit, the cheapest first, or where much of the memory lies idle."""
+    if plan.fits and plan.fullest.needed < plan.gpu.memory / 3:
+        share = 100 * plan.fullest.needed / plan.gpu.memory
+        return [
+            f"change  {share:.0f} % of the memory is used; larger microbatches or less checkpointing may be faster: "
+            "--search"
+        ]
     if plan.fits:
         return []
     fullest, p, training = plan.fullest, config.parallelism, config.training
@@ -148,7 +154,7 @@ def text(plan: Estimate, config: CodeTrainer.Config, no_share: str) -> str:
             stages.append(f"  stage {i} on pipeline rank {rank}: {contents(stage)}")
     sections = [
         head,
-        draw(plan.topology),
+        draw(plan.topology, plan.gpu),
         stages,
         _memory(plan),
         advice(plan, config),
