@@ -1,7 +1,7 @@
 """The seam to torchtitan 0.3.0: every torchtitan and private torch name that codetitan uses; mends are in patches.py.
 
 Nothing else in the package imports torchtitan, so a new torchtitan is a change to this file (and to what
-tests/test_titan.py then shows). Importing it takes about five seconds: import it late.
+tests/test_titan.py then shows). Importing it takes about four seconds: import it late.
 """
 
 # ruff: noqa: E402  (the device must be known to torchtitan before anything else of it is imported)
@@ -12,6 +12,8 @@ from types import SimpleNamespace
 from codetitan import device, patches
 
 device.install()
+with patches.without_datasets():
+    import torchtitan.components.validate  # noqa: F401  (what imports datasets; torchtitan.trainer imports it)
 # torchao 0.18 registers two enums in a way that torch 2.14 warns about on every start; no fault of the user's.
 logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 

@@ -6,6 +6,7 @@ import pytest
 import tomli
 
 from codetitan.config.load import Setting, load
+from codetitan.config.notes import beginning, notes
 from codetitan.config.render import dump, of_command_line, render
 from codetitan.config.resolve import Resolved, resolve
 from codetitan.data.sources.open import Directory, PythonStdlib
@@ -214,3 +215,36 @@ def test_what_the_command_line_set_as_a_file(tmp_path: Path) -> None:
     assert [source["path"] for source in tables["dataloader"]["sources"]] == ["b"]
     (tmp_path / "again.toml").write_text("\n".join(['extends = "run.toml"', *dump(tables)]))
     assert resolve(tmp_path / "again.toml", [], world_size=1).config == one.config
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ("", ["no checkpoint is saved: checkpoint.enable is false by default"]),
+        ("[checkpoint]\nenable = false", []),
+        ("[checkpoint]\nenable = true\nload_only = true", ["no checkpoint is saved: checkpoint.load_only = true"]),
+        ('extends = "base.toml"', []),
+        ('extends = "base.toml"\n[lr_scheduler]\nwarmup_steps = 200\n[training]\nsteps = 100',
+         ["lr_scheduler.warmup_steps = 200 are all of the 100 steps"]),
+        ('extends = "base.toml"\n[lr_scheduler]\nwarmup_steps = 200\ntotal_steps = 1000\n[training]\nsteps = 100', []),
+        ('extends = "base.toml"\n[lr_scheduler]\nwarmup_ratio = 0.6\ndecay_ratio = 0.5\n[training]\nsteps = 100',
+         ["lr_scheduler: 60 steps of warm-up leave 40 of the 100"]),
+    ],
+)  # fmt: skip
+def test_notes_on_what_may_not_be_meant(tmp_path: Path, run: str, said: list[str]) -> None:
+    found = notes(resolved(tmp_path, "--dump_folder", str(tmp_path / "out"), run=run))
+    assert [line[: len(start)] for line, start in zip(found, said, strict=True)] == said
+
+
+def test_what_a_run_begins_with(tmp_path: Path) -> None:
+    """Also where the checkpoint that is named is not what it begins with."""
+    for step in ("out/checkpoint/step-25", "other/step-7"):
+        (tmp_path / step).mkdir(parents=True)
+    (tmp_path / "other" / "step-7" / ".metadata").touch()
+    options = ["--dump_folder", str(tmp_path / "out"), "--checkpoint.enable"]
+    named = [*options, "--checkpoint.initial_load_path", str(tmp_path / "other" / "step-7")]
+    assert beginning(resolved(tmp_path, *options, run="")) == "initial values of seed 0"
+    assert beginning(resolved(tmp_path, *named, run="")) == f"weights of {tmp_path}/other/step-7"
+    (tmp_path / "out" / "checkpoint" / "step-25" / ".metadata").touch()
+    assert beginning(resolved(tmp_path, *named, run="")) == f"goes on from step 25 of {tmp_path}/out/checkpoint"
+    assert "is not read: the run goes on from its own step 25" in notes(resolved(tmp_path, *named, run=""))[0]
