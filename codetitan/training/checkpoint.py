@@ -183,7 +183,10 @@ class CodeCheckpoints(CheckpointManager):
             raise
         except (Exception, CheckpointException) as error:
             logger.warning("loading failed", exc_info=True, extra={"for_log": True})
-            raise ConfigError(
-                f"{checkpoint_id} can't be loaded: {reason(error)}; if it is of another model, set another "
-                "--dump_folder; if it is damaged, remove it, and the run goes on from the one before"
-            ) from error
+            advice = (
+                "it is what checkpoint.initial_load_path names: name another, or set [model] and the tokenizer as there"
+                if checkpoint_id == self.initial_load_path
+                else "if it is of another model, set another --dump_folder; if it is damaged, remove it, and the run "
+                "goes on from the one before"
+            )
+            raise ConfigError(f"{checkpoint_id} can't be loaded: {reason(error)}; {advice}") from error

@@ -7,11 +7,11 @@ _LEAST_COLUMNS = 80  # narrower terminals wrap
 
 
 def columns() -> int:
-    """Returns the width of the terminal that standard output is; a file or a pipe takes lines of any width."""
+    """Returns the width of the terminal that standard output is; a pipe, such as to tee, may end in a narrow one."""
     try:
         return max(_LEAST_COLUMNS, os.get_terminal_size(1).columns)
     except OSError:
-        return 1 << 10
+        return _LEAST_COLUMNS
 
 
 def count(n: float) -> str:

@@ -211,7 +211,7 @@ class CodeMetrics(MetricsProcessor):
             (3, f"lr {lr:.2e}"),
             (0, f"{rate(tok_per_s)} tok/s"),
             (5, f"{rate(tok_per_s_per_device)} each" if world > 1 else ""),
-            (2, share or f"{flop_per_s / 1e12:.2f} TFLOP/s"),
+            (2 if share else 6, share or f"{flop_per_s / 1e12:.2f} TFLOP/s"),
             (4, f"{memory.max_reserved_gib:.2f} GiB"),
             (0, f"left {duration(left_s)}"),
         ]
