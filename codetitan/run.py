@@ -64,7 +64,8 @@ def _describe(trainer: CodeTrainer, resolved: Resolved) -> None:
         "plan   %s steps × %s × %s = %s tokens a step, %s tokens in all",
         f"{training.steps:,}", rows, training.seq_len, f"{tokens:,}", count(training.steps * tokens),
     )  # fmt: skip
-    logger.info("start  %s", beginning(resolved))
+    if line := beginning(resolved):
+        logger.info("start  %s", line)
     for line in notes(resolved):
         logger.warning("note   %s", line)
     if why_not := resolved.adapted.get("training.disable_cuda_graphs"):

@@ -43,16 +43,15 @@ def notes(resolved: Resolved) -> list[str]:
     return lines
 
 
-def beginning(resolved: Resolved) -> str:
-    """Returns what the weights are at the run's first step: initial values, a checkpoint's, or the run's own."""
+def beginning(resolved: Resolved) -> str | None:
+    """Returns what the weights are at a new run's first step; None of a run that goes on, which says so when it has."""
     config = resolved.config
     checkpoint = config.checkpoint
-    if not checkpoint.enable:
+    if checkpoint.enable and complete_steps(config):
+        return None
+    if not checkpoint.enable or not checkpoint.initial_load_path:
         return f"initial values of seed {config.debug.seed}"
-    if there := complete_steps(config):
-        step = there[-1] if checkpoint.load_step == -1 else checkpoint.load_step
-        return f"goes on from step {step} of {config.dump_folder}/{checkpoint.folder}"
-    if checkpoint.initial_load_path:
-        what = "weights" if checkpoint.initial_load_model_only else "weights, optimizer and data"
-        return f"{what} of {checkpoint.initial_load_path}"
-    return f"initial values of seed {config.debug.seed}"
+    rest = {"optimizer": "optimizer", "dataloader": "place in the data"}
+    taken = [words for name, words in rest.items() if name not in checkpoint.exclude_from_loading]
+    taken = ["weights", *([] if checkpoint.initial_load_model_only else taken)]
+    return f"{', '.join(taken)} of {checkpoint.initial_load_path}"

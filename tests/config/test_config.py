@@ -245,6 +245,9 @@ def test_what_a_run_begins_with(tmp_path: Path) -> None:
     named = [*options, "--checkpoint.initial_load_path", str(tmp_path / "other" / "step-7")]
     assert beginning(resolved(tmp_path, *options, run="")) == "initial values of seed 0"
     assert beginning(resolved(tmp_path, *named, run="")) == f"weights of {tmp_path}/other/step-7"
+    whole = [*named, "--checkpoint.initial_load_model_only", "false"]
+    taken = beginning(resolved(tmp_path, *whole, "--checkpoint.exclude_from_loading", "dataloader", run=""))
+    assert taken == f"weights, optimizer of {tmp_path}/other/step-7"
     (tmp_path / "out" / "checkpoint" / "step-25" / ".metadata").touch()
-    assert beginning(resolved(tmp_path, *named, run="")) == f"goes on from step 25 of {tmp_path}/out/checkpoint"
+    assert beginning(resolved(tmp_path, *named, run="")) is None
     assert "is not read: the run goes on from its own step 25" in notes(resolved(tmp_path, *named, run=""))[0]
