@@ -7,13 +7,12 @@ import os
 import pwd
 import stat
 import sys
-import tempfile
 from pathlib import Path
 
 from codetitan.errors import ConfigError
 
 # What other libraries keep below the home folder: the variable that moves it, and where it is without. datasets,
-# huggingface_hub and wandb's cache follow XDG_CACHE_HOME; tiktoken and torch write to the temporary folder by themselves.
+# huggingface_hub and wandb's cache follow XDG_CACHE_HOME; tiktoken and torch write to the temporary folder anyway.
 _BELOW_HOME = {
     "XDG_CACHE_HOME": ".cache",
     "TRITON_HOME": ".",
@@ -24,7 +23,7 @@ _BELOW_HOME = {
 
 
 def expand(path: str | Path, key: str) -> Path:
-    """Returns a path with `~` or `~NAME` at its beginning written out; a file or folder that is so called is itself.
+    """Returns a path with `~` or `~NAME` at its beginning written out, but for one that exists and is called ~NAME.
 
     Args:
         path: as a person wrote it.
@@ -35,7 +34,7 @@ def expand(path: str | Path, key: str) -> Path:
     """
     text = str(path)
     first = text.partition("/")[0]
-    if not first.startswith("~") or os.path.lexists(first):
+    if not first.startswith("~") or (first != "~" and os.path.lexists(first)):
         return Path(path)
     home = _home(first[1:])
     if home is None:
@@ -139,6 +138,8 @@ def _can_be_written(folder: Path) -> bool:
 
 def _temporary() -> Path:
     """Returns this user's folder among the temporary ones: the same for all of a run's processes, and no one else's."""
+    import tempfile  # half of the time of `import codetitan`, and seldom needed
+
     folder = Path(tempfile.gettempdir()) / f"codetitan-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()

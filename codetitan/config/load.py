@@ -80,7 +80,7 @@ def _shipped(path: Path) -> Path | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomli.loads(path.read_text(encoding="utf-8"))
+        return tomli.loads(path.read_text(encoding="utf-8-sig"))  # some editors put a mark before the first line
     except FileNotFoundError:
         folder = path.parent
         names = sorted(file.name for file in folder.glob("*.toml")) if folder.is_dir() else []
@@ -93,7 +93,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{_shown(path)}: can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{_shown(path)}: not UTF-8, so not TOML") from None
-    except tomli.TOMLDecodeError as error:
+    except (tomli.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{_shown(path)}: not valid TOML: {error}") from None
 
 
@@ -111,7 +111,7 @@ def _chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
         files.append((path, table))
         if base is None:
             return files[::-1]
-        if not isinstance(base, str):
+        if not isinstance(base, str) or not base.strip():
             raise ConfigError(f'{_shown(path)}: extends = {base!r} must be a string, such as "base.toml"')
         below = path.parent / places.expand(base, f"{_shown(path)}: extends")
         # The recipe is there for every file: also where the package is installed and its folder is not at hand.
@@ -140,6 +140,8 @@ def _overrides(arguments: Sequence[str]) -> list[tuple[list[str], str]]:
         if not argument.startswith("--") or len(argument) == 2:
             raise ConfigError(f'"{argument}": expected --section.key VALUE, for example --training.steps 100')
         name, equals, text = argument[2:].partition("=")
+        if not all(name.split(".")):
+            raise ConfigError(f'"{argument}": expected --section.key VALUE, for example --training.steps 100')
         if not equals:
             # A negative number is a value, not an option.
             is_value = bool(rest) and (not rest[0].startswith("--"))
@@ -184,6 +186,8 @@ def _set(tree: Tree, path: list[str], setting: Setting) -> None:
         if isinstance(below, Setting) and isinstance(below.value, list) and path[i + 1].isdigit():
             _set_in_list(node, name, below, path[i + 1 :], setting, ".".join(path))
             return
+        if isinstance(below, Setting) and below.from_command_line:
+            raise ConfigError(f"{'.'.join(path[: i + 1])} = {below.value} (command line) must be a table")
         if not isinstance(below, dict):
             below = {}
             node[name] = below
@@ -191,14 +195,22 @@ def _set(tree: Tree, path: list[str], setting: Setting) -> None:
     node[path[-1]] = setting
 
 
+def read_value(text: str) -> Any:
+    """Returns a value of the command line as TOML reads it; None: it is no TOML."""
+    if "\n" in text:  # which would begin another key
+        return None
+    try:
+        return tomli.loads(f"value = {text}")["value"]
+    except (tomli.TOMLDecodeError, RecursionError):
+        return None
+
+
 def _as_list(value: Any) -> Any:
     """Reads a list that the command line gave, before an item of it is changed there too."""
     if not isinstance(value, str):
         return value
-    try:
-        return tomli.loads(f"value = {value}")["value"]
-    except tomli.TOMLDecodeError:
-        return value.split(",")
+    read = read_value(value)
+    return value.split(",") if read is None else read
 
 
 def _set_in_list(node: Tree, name: str, below: Setting, path: list[str], setting: Setting, key: str) -> None:
@@ -206,7 +218,7 @@ def _set_in_list(node: Tree, name: str, below: Setting, path: list[str], setting
     if index >= len(items):
         raise ConfigError(f"{key}: the list has {len(items)} items, numbered from 0")
     if len(path) == 1:
-        items[index] = setting.value
+        items[index] = setting
     elif isinstance(items[index], dict):
         table = items[index]
         for part in path[1:-1]:

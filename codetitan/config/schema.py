@@ -10,12 +10,10 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import tomli
-
 from codetitan import places
 from codetitan.config import values
 from codetitan.config.choice import Choice
-from codetitan.config.load import Setting, Tree
+from codetitan.config.load import Setting, Tree, read_value
 from codetitan.errors import ConfigError, did_you_mean
 
 _CLOSE = 0.7  # of difflib: a name so like another is taken for a slip in it
@@ -131,12 +129,10 @@ def _from_text(text: str, hint: Any) -> Any:
     """Reads a value of the command line as TOML where the type allows that, else as the text itself."""
     if hint is str or get_origin(hint) is Literal:
         return text
-    try:
-        return tomli.loads(f"value = {text}")["value"]
-    except tomli.TOMLDecodeError:
-        if get_origin(hint) is list:
-            return text.split(",")
-        return text
+    value = read_value(text)
+    if value is None:
+        return text.split(",") if get_origin(hint) is list else text
+    return value
 
 
 def coerce(setting: Setting, hint: Any, key: str, root: type) -> Any:
@@ -175,7 +171,12 @@ def coerce(setting: Setting, hint: Any, key: str, root: type) -> Any:
             raise _wrong(key, setting, f"must be {_type_name(base)}")
         (inner,) = get_args(base)
         return [
-            coerce(Setting(item, setting.origin, setting.layer), inner, f"{key}.{i}", root)
+            coerce(
+                item if isinstance(item, Setting) else Setting(item, setting.origin, setting.layer),
+                inner,
+                f"{key}.{i}",
+                root,
+            )
             for i, item in enumerate(value)
         ]
     if base is dict or origin is dict:
@@ -232,6 +233,8 @@ def _choice_list(setting: Setting, choice: Choice, key: str, root: type) -> list
         raise _wrong(key, setting, "must be a list of tables")
     built = []
     for i, item in enumerate(value):
+        if isinstance(item, Setting):
+            item = item.value
         if isinstance(item, str) and choice.word is not None:
             item = choice.word(item)
         if not isinstance(item, dict):

@@ -4,14 +4,22 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from codetitan.config.schema import HIDDEN
+from codetitan.config.schema import HIDDEN, hints
 from codetitan.models.code.flavors import FLAVORS, Flavor
 from codetitan.models.code.kernels import Kernels
 from codetitan.models.code.rope import RopeConfig
-from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss, DebugConfig, ParallelismConfig, TrainingConfig
+from codetitan.titan import (
+    ChunkedLossWrapper,
+    CrossEntropyLoss,
+    DebugConfig,
+    ParallelismConfig,
+    Trainer,
+    TrainingConfig,
+)
 from codetitan.training.checkpoint import CodeCheckpoints
 from codetitan.training.loader import TrainerDataLoader
 from codetitan.training.metrics import CodeMetrics
+from codetitan.training.optimizer import CodeOptimizers
 
 
 @dataclass(kw_only=True, slots=True)
@@ -125,5 +133,7 @@ HIDDEN[DebugConfig] = frozenset(
         "batch_invariant",
     }
 )
+HIDDEN[CodeOptimizers.Config] = frozenset({"optimizer_factory_kwargs_by_name"})  # objects, for DistMuon
+HIDDEN[hints(Trainer.Config)["profiler"]] = frozenset({"trace_post_processor"})  # a function
 HIDDEN[CrossEntropyLoss.Config] = frozenset({"global_vocab_size"})
 HIDDEN[ChunkedLossWrapper.Config] = frozenset({"loss_fn"})

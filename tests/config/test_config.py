@@ -43,6 +43,11 @@ def test_precedence(tmp_path: Path) -> None:
     }
 
 
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("[training]\nsteps = 5", encoding="utf-8-sig")
+    assert resolved(tmp_path, run=(tmp_path / "run.toml").read_text()).config.training.steps == 5
+
+
 def test_extends_is_relative_to_its_file(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "base.toml").write_text("[training]\nsteps = 5")
@@ -66,6 +71,12 @@ def test_types_from_the_command_line(tmp_path: Path) -> None:
     ).config  # fmt: skip
     assert config.compile.enable is True
     assert config.optimizer.betas == [0.8, 0.9] and type(config.optimizer.lr) is float
+    assert resolved(
+        tmp_path, "--optimizer.betas.1", "0.7", run="[optimizer]\nbetas = [0.8, 0.9]"
+    ).config.optimizer.betas == [
+        0.8,
+        0.7,
+    ]
     assert config.lr_scheduler.decay_ratio is None
     assert config.checkpoint.exclude_from_loading == ["dataloader", "optimizer"]
 

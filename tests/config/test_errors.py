@@ -31,10 +31,16 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"trainig.steps": 3}, 1, 'trainig: unknown key; did you mean "training"?'),
     ({"lr": 3}, 1, 'lr (command line): unknown key; did you mean "optimizer.lr"?'),
     ({"optimizer.foo": 1}, 1, "optimizer.foo (command line): unknown key; optimizer has param_groups, implementation, "
-     "optimizer_factory_kwargs_by_name, name, lr, betas, eps, weight_decay"),
+     "name, lr, betas, eps, weight_decay"),
     ({"dataloader.rows": 8}, 1, "dataloader.rows (command line): unknown key; dataloader has sources, seed, "
      "packing, block, metadata, fim, workers, prefetch, pin_memory"),
+    ({".steps": 3}, 1, '"--.steps": expected --section.key VALUE, for example --training.steps 100'),
+    ({"training..steps": 3}, 1, '"--training..steps": expected --section.key VALUE, for example --training.steps 100'),
+    ({"training": "x", "training.steps": 3}, 1, "training = x (command line) must be a table"),
     # types
+    ({"optimizer.betas": "[" * 500}, 1, "optimizer.betas.0 = " + "[" * 500 + " (command line) must be a number"),
+    ({"training.steps": "1\nseed = 2"}, 1, "training.steps = 1\\nseed = 2 (command line) must be a whole number"),
+    ({"optimizer.betas.1": "x"}, 1, "optimizer.betas.1 = x (command line) must be a number"),
     ({"training.steps": "many"}, 1, "training.steps = many (command line) must be a whole number"),
     ({"training.steps": "1e3"}, 1, "training.steps = 1e3 (command line) must be a whole number; write 1000"),
     ({"training.steps": "true"}, 1, "training.steps = true (command line) must be a whole number"),
@@ -388,6 +394,9 @@ def test_a_disk_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 IN_A_FILE = [
     ("[training]\nsteps = \n", "run.toml: not valid TOML: Invalid value (at line 2, column 9)"),
     ("[training]\nsteps = 1\nsteps = 2\n", "run.toml: not valid TOML: Cannot overwrite a value (at line 3, column 10)"),
+    ("a = " + "[" * 500 + "]" * 500,
+     "run.toml: not valid TOML: TOML inline arrays/tables are nested more than the allowed 400 levels"),
+    ("extends = ''", "run.toml: extends = '' must be a string, such as \"base.toml\""),
     ('extends = "bas.toml"', 'bas.toml: no such file; did you mean "base.toml"?'),
     ("extends = 3", 'run.toml: extends = 3 must be a string, such as "base.toml"'),
     ('extends = "circle.toml"', "extends goes round in a circle: run.toml → circle.toml → run.toml; remove one of them"),
