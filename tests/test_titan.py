@@ -173,7 +173,7 @@ def test_no_peak_is_invented() -> None:
 def test_the_seam_leaves_datasets_alone() -> None:
     """A start without Hugging Face's datasets and pandas, which are then there for whoever asks."""
     code = (
-        "import sys, codetitan.titan; assert not {'datasets', 'pandas'} & sys.modules.keys(); "
+        "import gc, sys, codetitan.titan; assert not {'datasets', 'pandas'} & sys.modules.keys() and gc.isenabled(); "
         "import datasets; assert datasets.Dataset.from_dict({'a': [1]}).num_rows == 1"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -21,12 +21,16 @@ class ConfigCommand:
     """Check the plan for this many processes; default: for as few as its degrees allow. Needs no GPU."""
 
     def run(self, overrides: Sequence[str]) -> None:
+        at_least_one("--world-size", self.world_size)
+        from codetitan import starts
         from codetitan.config.load import find
+
+        file, collected = find(self.config), starts.pause()  # nothing here lives long
         from codetitan.config.render import render
         from codetitan.config.resolve import resolve
 
-        at_least_one("--world-size", self.world_size)
-        resolved = resolve(find(self.config), overrides, world_size=self.world_size, here=False)
+        resolved = resolve(file, overrides, world_size=self.world_size, here=False)
+        starts.go_on(collected)
         print(render(resolved), end="")
 
 

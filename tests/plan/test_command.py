@@ -71,7 +71,7 @@ def test_what_does_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
 REFUSED = {
     "--world-size 0": "--world-size 0 must be at least 1",
     "--world-size 7": "training.global_batch_size = 16 must be a multiple of",
-    "--gpu h10": '--gpu "h10" must be one of a100, h100, h200, b200; did you mean "h100"?',
+    "--gpu h10": '--gpu "h10" must be one of a100, a100-40, h100, ',
     "--worldsize 8": '--worldsize: unknown option; did you mean "--world-size"?',
     "--gpus h100": '--gpus: unknown option; did you mean "--gpu"?',
     "--nodes-of 0": "--nodes-of 0 must be at least 1",
