@@ -19,7 +19,7 @@ from codetitan.errors import ConfigError, did_you_mean
 _CLOSE = 0.7  # of difflib: a name so like another is taken for a slip in it
 
 # Words that people, and torchtitan's old files, have for the key that chooses a component.
-_NAMES = ("mode", "type", "kind", "name", "policy", "format")
+_NAMES = ("mode", "type", "kind", "policy", "format")
 
 NONE = "none"  # TOML has no null: a key that may be None takes this word
 
@@ -68,7 +68,7 @@ def _unknown(key: str, known: list[str], root: type, setting: "Setting | Tree") 
     """A key that nobody knows: suggests a neighbour, else the same name in another section."""
     section, _, name = key.rpartition(".")
     close = difflib.get_close_matches(name, known, n=1, cutoff=_CLOSE)
-    if not close and name in _NAMES and (key_of_choice := next((one for one in ("name", "type") if one in known), "")):
+    if not close and name in _NAMES and (key_of_choice := next((one for one in ("type", "name") if one in known), "")):
         close = [key_of_choice]
     if close:
         hint = f'; did you mean "{section}.{close[0]}"?' if section else f'; did you mean "{close[0]}"?'
