@@ -39,6 +39,7 @@ def test_every_shipped_configuration_fits(capsys: pytest.CaptureFixture[str], pa
 def test_the_report(capsys: pytest.CaptureFixture[str]) -> None:
     """What a person reads: the mesh, the stages, memory, traffic, time, and the rank that was built."""
     options = ["--parallelism.pipeline_parallel_degree", "2", "--parallelism.tensor_parallel_degree", "2"]
+    options += ["--tokens", "1M"]
     assert main(["plan", "--config", DEBUG, "--world-size", "16", "--rank", "5", "--nodes-of", "8", *options]) == 0
     out = capsys.readouterr().out
     for line in (
@@ -52,6 +53,8 @@ def test_the_report(capsys: pytest.CaptureFixture[str]) -> None:
         "  stage 1 on pipeline rank 1: norm and head",
         "dry run rank 5 (pp 0, dp_shard 2, tp 1) of 16 was built by the trainer's own code",
         "inside documents",
+        "% of the memory is used; larger microbatches or less checkpointing may be faster: --search",
+        "245 steps, 1M tokens",
     ):
         assert line in out, out
     assert "  fits: " in out and "pipeline bubble" in out

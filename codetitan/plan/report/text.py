@@ -11,6 +11,7 @@ from codetitan.plan.memory import FRAGMENTATION, RESERVED, Memory
 from codetitan.plan.report.drawing import contents, draw
 from codetitan.plan.report.tables import columns, count, gib
 from codetitan.titan import FullAC, SelectiveAC
+from codetitan.training.console import count as count_tokens
 from codetitan.training.metrics import duration
 from codetitan.training.trainer import CodeTrainer
 
@@ -84,7 +85,7 @@ def _time(plan: Estimate, no_share: str) -> list[str]:
         f"time    {plan.step_s:.3f} s a step of {plan.tokens_per_step:,} tokens; {', '.join(parts)}",
         f"  {plan.tok_per_s_per_gpu:,.0f} tok/s/GPU, {plan.tok_per_s_per_gpu * gpus:,.0f} tok/s in all",
         f"  MFU of {plan.peak_flops / 1e12:,.0f} TFLOP/s ({plan.precision.upper()}): {mfu}",
-        f"  {plan.steps:,} steps, {plan.steps * plan.tokens_per_step / 1e9:,.1f}B tokens: {duration(plan.seconds)} "
+        f"  {plan.steps:,} steps, {count_tokens(plan.steps * plan.tokens_per_step)} tokens: {duration(plan.seconds)} "
         f"({hours:,.1f} h, {hours * gpus:,.0f} GPU-hours)",
         "  assumed: shares of the peaks (plan/tracing/roofline.py, plan/topology.py); no stragglers, saving, loading",
     ]
