@@ -11,13 +11,13 @@ from pathlib import Path
 
 from codetitan.errors import ConfigError
 
-# What other libraries keep below the home folder: the variable that moves it, and where it is without. datasets,
+# What other libraries write below the home folder: the variable that moves it, and where it is without. datasets,
 # huggingface_hub and wandb's cache follow XDG_CACHE_HOME; tiktoken and torch write to the temporary folder anyway.
+# What is only read there, such as wandb's settings, stays.
 _BELOW_HOME = {
     "XDG_CACHE_HOME": ".cache",
-    "TRITON_HOME": ".",
+    "TRITON_HOME": ".triton",
     "MPLCONFIGDIR": ".config/matplotlib",
-    "WANDB_CONFIG_DIR": ".config/wandb",
     "WANDB_DATA_DIR": ".local/share/wandb",
 }
 
