@@ -6,6 +6,7 @@ the attention (models/code/attention.py), FSDP's reduction (models/code/parallel
 (config/resolve.py: no CUDA graphs); `set_pg_timeouts` and `get_total_norm` below are put in place by titan.py.
 """
 
+# ruff: noqa: E402  (torch is imported while no garbage is collected)
 import os
 import platform
 import re
@@ -19,9 +20,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from codetitan import starts
+
+_collected = starts.pause()
 import torch
 import torch.distributed as dist
 
+starts.go_on(_collected)
 from codetitan.errors import ConfigError
 
 

@@ -1,17 +1,28 @@
 """The one exception for what a person got wrong: shown as one line, without a traceback."""
 
 import difflib
+import re
 import sys
 from collections.abc import Iterable
 
 EXIT_USER_ERROR = 2
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _escaped(character: str) -> str:
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character, f"\\u{ord(character):04x}")
+
 
 class ConfigError(ValueError):
     """A wrong TOML, command line, corpus or machine; the text names key, value, rule and a fix.
 
-    Entry points print it as `codetitan: error: TEXT` on stderr and exit with 2 (`EXIT_USER_ERROR`).
+    Entry points print it as `codetitan: error: TEXT` on stderr and exit with 2 (`EXIT_USER_ERROR`). It is one line
+    whatever the value is: control characters are shown as TOML writes them.
     """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(_CONTROL.sub(lambda found: _escaped(found[0]), text))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

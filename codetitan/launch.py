@@ -19,7 +19,7 @@ from typing import Any
 from codetitan import stop
 from codetitan.errors import EXIT_USER_ERROR, ConfigError, did_you_mean, fail
 
-USAGE = """usage: ./run_train.sh --config FILE [--section.key VALUE …]
+USAGE = """usage: codetitan train --config FILE [--section.key VALUE …]        (or ./run_train.sh)
 
 Trains what FILE describes; every key of it can be overridden, for example --training.steps 100.
 Prints the resolved configuration: codetitan config --config FILE.
@@ -68,7 +68,7 @@ def parse(arguments: Sequence[str]) -> tuple[Path, list[str]]:
                 return Path(rest[i + 1]), rest[:i] + rest[i + 2 :]
     word = next((a for a in rest if a.startswith("--") and "." not in a), "")
     raise ConfigError(
-        "--config: missing; for example ./run_train.sh --config train_configs/debug.toml"
+        "--config: missing; for example codetitan train --config train_configs/debug.toml"
         + did_you_mean(word, ["--config"])
     )
 
@@ -164,7 +164,7 @@ def set_environment(environment: MutableMapping[str, str], nproc: int, cores: in
         environment.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
 
 
-def _report(rank: int, failure: Any) -> int:
+def _report(rank: int, failure: Any, folder: str) -> int:
     """Says why the first failed rank failed; returns its exit code as a shell sees it."""
     code = int(failure.exitcode)
     if code < 0:
@@ -177,7 +177,7 @@ def _report(rank: int, failure: Any) -> int:
     )
     if code == EXIT_USER_ERROR:
         return fail(ConfigError(text.removeprefix("ConfigError: ")))
-    print(f"codetitan: rank {rank} failed first (its log is in dump_folder/logs):\n{traceback}", file=sys.stderr)
+    print(f"codetitan: rank {rank} failed first (its log is in {folder}/logs):\n{traceback}", file=sys.stderr)
     return code
 
 
@@ -192,10 +192,10 @@ def pass_on(request: signal.Signals, sender: int) -> None:
         os._exit(stop.EXIT_STOPPED)
 
 
-def torchrun(launch: Launch, config: Path, overrides: Sequence[str]) -> int:
+def torchrun(launch: Launch, config: Path, overrides: Sequence[str], folder: str) -> int:
     """Runs torchrun in this process; returns the exit code of the first process that failed, or 128 + signal.
 
-    EXIT_STOPPED where the run was stopped and has saved.
+    EXIT_STOPPED where the run was stopped and has saved. `folder` is the run's dump_folder.
     """
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -207,8 +207,8 @@ def torchrun(launch: Launch, config: Path, overrides: Sequence[str]) -> int:
     os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGINT,SIGHUP,SIGQUIT"
     options = [f"--nnodes={launch.nnodes}", *launch.rendezvous, f"--nproc-per-node={launch.nproc}"]
     try:
-        with tempfile.TemporaryDirectory(prefix="codetitan-") as folder:
-            status = Path(folder) / "status"
+        with tempfile.TemporaryDirectory(prefix="codetitan-") as own:
+            status = Path(own) / "status"
             os.environ[stop.STATUS] = str(status)
             arguments = [*options, "-m", "codetitan.train", str(config), *overrides]
             run(parse_args(arguments))  # type: ignore[no-untyped-call]
@@ -218,7 +218,7 @@ def torchrun(launch: Launch, config: Path, overrides: Sequence[str]) -> int:
         rank, failure = min(
             error.failures.items(), key=lambda item: (item[1].exitcode != EXIT_USER_ERROR, item[1].timestamp)
         )
-        return _report(rank, failure)
+        return _report(rank, failure, folder)
     except SignalException as error:
         print(
             f"codetitan: stopped by {error.sigval.name}; the same command goes on from the last checkpoint",
@@ -238,8 +238,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         config, overrides = parse(arguments)
         nnodes, rendezvous = find_nodes(os.environ)
-        from codetitan.config.load import load
+        from codetitan.config.load import find, load
 
+        config = find(config)
         load(config, overrides)  # a missing file or a slip in the TOML is said at once, before torch is imported
         from codetitan import device
 
@@ -261,7 +262,7 @@ def main(arguments: Sequence[str]) -> int:
     cpu = device.device_type() == "cpu"
     set_environment(os.environ, launch.nproc, len(os.sched_getaffinity(0)), cpu=cpu)
     try:
-        return torchrun(launch, config, overrides)
+        return torchrun(launch, config, overrides, resolved.config.dump_folder)
     except KeyboardInterrupt:  # before torchrun took over the signals
         return 130
 

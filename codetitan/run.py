@@ -9,12 +9,14 @@ import torch.distributed as dist
 import codetitan
 from codetitan import device, stop
 from codetitan.config import data
+from codetitan.config.notes import beginning, notes
 from codetitan.config.render import render
 from codetitan.config.resolve import Resolved
 from codetitan.data.rows.loader import Served
 from codetitan.errors import ConfigError
 from codetitan.models.code.float8_linear import gathers_float8, linear_layers
 from codetitan.titan import logger, structured_logger
+from codetitan.training.console import count
 from codetitan.training.trainer import CodeTrainer
 
 
@@ -70,9 +72,13 @@ def _describe(trainer: CodeTrainer, resolved: Resolved) -> None:
     logger.info("mesh   %s; %s gradient accumulation steps", mesh, trainer.gradient_accumulation_steps)
     logger.info("data   %s", trainer.dataloader.summary())
     logger.info(
-        "plan   %s steps × %s × %s = %s tokens a step, %.1fM tokens in all",
-        f"{training.steps:,}", rows, training.seq_len, f"{tokens:,}", training.steps * tokens / 1e6,
+        "plan   %s steps × %s × %s = %s tokens a step, %s tokens in all",
+        f"{training.steps:,}", rows, training.seq_len, f"{tokens:,}", count(training.steps * tokens),
     )  # fmt: skip
+    if line := beginning(resolved):
+        logger.info("start  %s", line)
+    for line in notes(resolved):
+        logger.warning("note   %s", line)
     if rows_without_token := data.unused_rows(config, trainer.tokenizer, shape.vocab_size):
         logger.warning("note   %s", rows_without_token)
     if why_not := resolved.adapted.get("training.disable_cuda_graphs"):

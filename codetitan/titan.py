@@ -1,7 +1,7 @@
 """The seam to torchtitan 0.3.0: every torchtitan and private torch name that codetitan uses; mends are in patches.py.
 
 Nothing else in the package imports torchtitan, so a new torchtitan is a change to this file (and to what
-tests/test_titan.py then shows). Importing it takes about five seconds: import it late.
+tests/test_titan.py then shows). Importing it takes about three seconds: import it late.
 """
 
 # ruff: noqa: E402  (the device must be known to torchtitan before anything else of it is imported)
@@ -9,9 +9,15 @@ import logging
 import time
 from types import SimpleNamespace
 
+from codetitan import starts
+
+_collected = starts.pause()
+
 from codetitan import device, patches
 
 device.install()
+with patches.without_datasets():
+    import torchtitan.components.validate  # noqa: F401  (what imports datasets; torchtitan.trainer imports it)
 # torchao 0.18 registers two enums in a way that torch 2.14 warns about on every start; no fault of the user's.
 logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 
@@ -106,6 +112,7 @@ if device.device_type() == "cpu":
     # torch compiles it when it splits a mask over context-parallel ranks: 15 s a process, and no gain on a CPU.
     context_parallel._compiled_create_block_mask = create_block_mask  # type: ignore[assignment]
 
+starts.go_on(_collected)
 logger = logging.getLogger("codetitan")
 
 __all__ = [

@@ -16,6 +16,8 @@ from codetitan.training.stopping import obey
 
 # Lines of torchtitan that are no news to a user: (part of the message). All of them are in the log file.
 _NOT_FOR_THE_CONSOLE = (
+    "Adjusting warmup steps to",  # config/notes.py says it, with the key
+    "Adjusting decay steps to",
     "Peak flops undefined",  # we print no MFU where the peak is unknown (metrics.known_peak_flops)
     "Error running lspci",
     "will be overridden to",  # torchrun sets TORCH_NCCL_ASYNC_ERROR_HANDLING, torchtitan changes it

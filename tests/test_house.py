@@ -97,7 +97,7 @@ def test_only_the_seam_imports_torchtitan() -> None:
 
 def test_no_room_imports_the_commands() -> None:
     found = [module for module, names in IMPORTS.items() if any(within(name, "codetitan.cli") for name in names)]
-    assert [module for module in found if not within(module, "codetitan.cli")] == []
+    assert [module for module in found if not within(module, "codetitan.cli")] == ["codetitan.__main__"]
 
 
 def test_no_import_runs_in_a_circle() -> None:

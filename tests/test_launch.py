@@ -3,9 +3,11 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from codetitan import launch
 from codetitan.errors import ConfigError
 from codetitan.launch import find_nodes, first_host, parse, processes, set_environment
 from tests.conftest import REPOSITORY, environment, run_train_sh
@@ -107,7 +109,7 @@ def test_help() -> None:
     result = subprocess.run(
         [str(REPOSITORY / "run_train.sh"), "--help"], env=environment(1), capture_output=True, text=True
     )
-    assert result.returncode == 0 and result.stdout.startswith("usage: ./run_train.sh --config FILE")
+    assert result.returncode == 0 and result.stdout.startswith("usage: codetitan train --config FILE")
 
 
 @pytest.mark.slow
@@ -141,3 +143,10 @@ def test_a_finished_run_always_exits_0(tiny: Path, tmp_path: Path, nproc: int, m
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
         result = run_train_sh(tiny, "--training.steps", "2", *mesh, nproc=nproc)
         assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_failed_rank_is_shown_with_the_place_of_its_log(capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"message": {"message": "RuntimeError: x", "extraInfo": {"py_callstack": "Traceback: x"}}}
+    failure = SimpleNamespace(exitcode=1, error_file_data=said, message="")
+    assert launch._report(3, failure, "outputs/a") == 1
+    assert capsys.readouterr().err == ("codetitan: rank 3 failed first (its log is in outputs/a/logs):\nTraceback: x\n")

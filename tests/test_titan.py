@@ -2,6 +2,8 @@
 
 import dataclasses
 import inspect
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -166,3 +168,12 @@ def test_no_peak_is_invented() -> None:
         "NVIDIA B300": None,
     }  # fmt: skip
     assert {name: known_peak_flops(name, "fp8") for name in fp8} == fp8
+
+
+def test_the_seam_leaves_datasets_alone() -> None:
+    """A start without Hugging Face's datasets and pandas, which are then there for whoever asks."""
+    code = (
+        "import gc, sys, codetitan.titan; assert not {'datasets', 'pandas'} & sys.modules.keys() and gc.isenabled(); "
+        "import datasets; assert datasets.Dataset.from_dict({'a': [1]}).num_rows == 1"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

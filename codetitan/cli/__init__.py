@@ -1,49 +1,83 @@
-"""`codetitan`: the commands that are not a training run. Heavy imports happen inside the commands."""
+"""`codetitan`: the commands. Heavy imports happen inside them."""
 
+import contextlib
 import dataclasses
+import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Union
 
 import tyro
 
 import codetitan
-from codetitan import stop
+from codetitan import places, stop
+from codetitan.cli import options
 from codetitan.cli.config import ConfigCommand, FlavorsCommand
 from codetitan.cli.data import DataDigestCommand, DataInspectCommand, DataStatsCommand
 from codetitan.cli.model import CompleteCommand, ExportCommand, ImportCommand, InfillCommand
 from codetitan.cli.plan import PlanCommand
 from codetitan.cli.tokenizer import TokenizerTrainCommand
+from codetitan.cli.train import TrainCommand
 from codetitan.errors import ConfigError, did_you_mean, fail
 
-Command = (
-    Annotated[ConfigCommand, tyro.conf.subcommand("config")]
-    | Annotated[PlanCommand, tyro.conf.subcommand("plan")]
-    | Annotated[FlavorsCommand, tyro.conf.subcommand("flavors")]
-    | Annotated[ExportCommand, tyro.conf.subcommand("export")]
-    | Annotated[ImportCommand, tyro.conf.subcommand("import")]
-    | Annotated[InfillCommand, tyro.conf.subcommand("infill")]
-    | Annotated[CompleteCommand, tyro.conf.subcommand("complete")]
-    | Annotated[DataInspectCommand, tyro.conf.subcommand("data inspect")]
-    | Annotated[DataStatsCommand, tyro.conf.subcommand("data stats")]
-    | Annotated[DataDigestCommand, tyro.conf.subcommand("data digest")]
-    | Annotated[TokenizerTrainCommand, tyro.conf.subcommand("tokenizer train")]
-)
-COMMANDS = (
-    "config", "plan", "flavors", "export", "import", "infill", "complete",
-    "data inspect", "data stats", "data digest", "tokenizer train",
-)  # fmt: skip
+COMMANDS: dict[str, type] = {
+    "train": TrainCommand,
+    "config": ConfigCommand,
+    "plan": PlanCommand,
+    "flavors": FlavorsCommand,
+    "export": ExportCommand,
+    "import": ImportCommand,
+    "infill": InfillCommand,
+    "complete": CompleteCommand,
+    "data inspect": DataInspectCommand,
+    "data stats": DataStatsCommand,
+    "data digest": DataDigestCommand,
+    "tokenizer train": TokenizerTrainCommand,
+}
+_Command: Any = Union[  # noqa: UP007  (made of a dictionary)
+    tuple(Annotated[command, tyro.conf.subcommand(name)] for name, command in COMMANDS.items())
+]
 _TAKE_OVERRIDES = (ConfigCommand, PlanCommand, DataInspectCommand, DataStatsCommand, DataDigestCommand)
+_GROUPS = {name.split()[0] for name in COMMANDS if " " in name}
 
 
-def _check_options(command: Any, rest: Sequence[str]) -> None:
-    """What is left over are overrides of the configuration; a mistyped option is said to be one."""
-    options = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(command)]
-    for word in rest:
-        name = word.partition("=")[0]
-        if name.startswith("--") and "." not in name and (hint := did_you_mean(name, options)):
-            raise ConfigError(f"{name}: unknown option{hint}")
+def _no_command(word: str) -> ConfigError:
+    return ConfigError(f'"{word}": no such command; there are {", ".join(COMMANDS)}{did_you_mean(word, COMMANDS)}')
+
+
+def _parse(words: Sequence[str]) -> tuple[Any, list[str]]:
+    """Returns the command with its options, and the overrides of a configuration; exits where help is asked for.
+
+    Raises:
+        ConfigError: an option is wrong.
+    """
+    if words[0] in COMMANDS and not {"--help", "-h"} & set(words):
+        command = COMMANDS[words[0]]
+        options.check(words[0], command, words[1:], takes_overrides=issubclass(command, _TAKE_OVERRIDES))
+    box = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            parsed, rest = tyro.cli(
+                _Command,
+                prog="codetitan",
+                description=f"codetitan {codetitan.__version__}. To train: codetitan train --config FILE",
+                args=words,
+                return_unknown_args=True,
+            )
+    except SystemExit as end:
+        if end.code:  # what `options.check` does not know: tyro's box, without its frame
+            raise ConfigError(
+                " ".join(box.getvalue().translate(dict.fromkeys(map(ord, "╭╮╰╯│─"), " ")).split())
+            ) from None
+        raise
+    paths = {
+        field.name: places.expand(value, f"--{field.name.replace('_', '-')}")
+        for field in dataclasses.fields(parsed)
+        if isinstance(value := getattr(parsed, field.name), Path)
+    }
+    return dataclasses.replace(parsed, **paths), list(rest)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,28 +85,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if parent := os.environ.get(stop.PARENT):
         stop.end_with(int(parent))
+    if words[:1] == ["train"]:
+        from codetitan import launch
+
+        return launch.main(words[1:])
+    if words[:1] in (["--version"], ["-V"]):
+        print(f"codetitan {codetitan.__version__}")
+        return 0
     if len(words) > 1 and " ".join(words[:2]) in COMMANDS:
         # A group and its command are one name to tyro, whose own groups can't hand back unknown options.
         words = [" ".join(words[:2]), *words[2:]]
-    elif not words or words[0] in {name.split()[0] for name in COMMANDS if " " in name}:
+    elif not words or words[0] in ("--help", "-h") or (words[0] in _GROUPS and words[1:2] in ([], ["--help"], ["-h"])):
         words = ["--help"]
-    elif words[0] not in COMMANDS and not words[0].startswith("-"):
-        return fail(
-            ConfigError(
-                f'"{words[0]}": no such command; there are {", ".join(COMMANDS)}{did_you_mean(words[0], COMMANDS)}'
-            )
-        )
+    elif words[0] in _GROUPS:
+        return fail(_no_command(" ".join(words[:2])))
+    elif words[0] not in COMMANDS:
+        return fail(_no_command(words[0]))
     try:
-        command, rest = tyro.cli(
-            Command,
-            prog="codetitan",
-            description=f"codetitan {codetitan.__version__}. To train: ./run_train.sh --config FILE",
-            args=words,
-            return_unknown_args=True,
-        )
-        _check_options(command, rest)
-        if rest and not isinstance(command, _TAKE_OVERRIDES):
-            raise ConfigError(f'"{rest[0]}": unknown option; see codetitan --help')
+        command, rest = _parse(words)
         command.run(rest)
     except ConfigError as error:
         return fail(error)

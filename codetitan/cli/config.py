@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codetitan.errors import ConfigError
+from codetitan.cli.options import at_least_one
 
 
 @dataclass
@@ -21,12 +21,16 @@ class ConfigCommand:
     """Check the plan for this many processes; default: for as few as its degrees allow. Needs no GPU."""
 
     def run(self, overrides: Sequence[str]) -> None:
+        at_least_one("--world-size", self.world_size)
+        from codetitan import starts
+        from codetitan.config.load import find
+
+        file, collected = find(self.config), starts.pause()  # nothing here lives long
         from codetitan.config.render import render
         from codetitan.config.resolve import resolve
 
-        if self.world_size is not None and self.world_size < 1:
-            raise ConfigError(f"--world-size {self.world_size} must be at least 1")
-        resolved = resolve(self.config, overrides, world_size=self.world_size, here=False)
+        resolved = resolve(file, overrides, world_size=self.world_size, here=False)
+        starts.go_on(collected)
         print(render(resolved), end="")
 
 
@@ -40,4 +44,5 @@ class FlavorsCommand:
     def run(self, overrides: Sequence[str]) -> None:
         from codetitan.models.code.flavors import table
 
+        at_least_one("--seq-len", self.seq_len)
         print(table(self.seq_len))

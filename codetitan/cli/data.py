@@ -154,10 +154,11 @@ def _resolve_data(config: Path, overrides: Sequence[str]) -> "Resolved":
     import logging
 
     from codetitan.config import data
+    from codetitan.config.load import find
     from codetitan.config.resolve import resolve
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    resolved = resolve(config, overrides, world_size=None, here=False)
+    resolved = resolve(find(config), overrides, world_size=None, here=False)
     data.require_sources(resolved.config)
     return resolved
 

@@ -22,10 +22,13 @@ class PlanCommand:
     """GPUs; default: as few as the degrees allow."""
 
     gpu: str = "h100"
-    """a100, h100, h200 or b200; the flags below change one."""
+    """a100, a100-40, h100, h100-pcie, h200, b200, l40s, a10, rtx4090, …; the flags below change one."""
 
     nodes_of: int = 8
     """GPUs of a node."""
+
+    tokens: str | None = None
+    """Length of the run in tokens, such as 7B; the same as --training.tokens."""
 
     rank: int = 0
     """The rank whose set-up is built whole by the trainer's own code."""
@@ -66,6 +69,8 @@ class PlanCommand:
             raise ConfigError("--search prints no JSON; leave one of them out")
         at_least_one("--world-size", self.world_size)
         at_least_one("--nodes-of", self.nodes_of)
+        if self.rank < 0:
+            raise ConfigError(f"--rank {self.rank} must not be negative")
         changes = {
             "memory": (self.gpu_memory_gib, "--gpu-memory-gib", gpus.GIB),
             "bf16_flops": (self.gpu_bf16_tflops, "--gpu-bf16-tflops", 1e12),
@@ -78,9 +83,11 @@ class PlanCommand:
             if value is not None and not value > 0:
                 raise ConfigError(f"{option} {value} must be above 0")
         gpu = gpus.find(self.gpu, **{k: None if v is None else v * unit for k, (v, _, unit) in changes.items()})
+        from codetitan.config.load import find
         from codetitan.plan import command
 
+        length = [] if self.tokens is None else ["--training.tokens", self.tokens]
         command.run(
-            self.config, overrides, world_size=self.world_size, gpu=gpu, nodes_of=self.nodes_of, rank=self.rank,
-            as_json=self.json, searches=self.search, output=self.output,
+            find(self.config), [*overrides, *length], world_size=self.world_size, gpu=gpu, nodes_of=self.nodes_of,
+            rank=self.rank, as_json=self.json, searches=self.search, output=self.output,
         )  # fmt: skip

@@ -70,15 +70,8 @@ def data_parallel_degree(config: Config, world_size: int) -> int:
 
 
 def check_batch(config: Config, world_size: int) -> None:
-    """The global batch splits into microbatches over the data-parallel ranks, and those over the pipeline."""
+    """The global batch splits into microbatches over the data-parallel ranks."""
     global_rows(config.training, data_parallel_degree(config, world_size))
-    local = config.training.local_batch_size
-    p = config.parallelism
-    if p.pipeline_parallel_degree > 1 and local % p.pipeline_parallel_microbatch_size:
-        raise ConfigError(
-            f"training.local_batch_size = {local} must be a multiple of parallelism.pipeline_parallel_microbatch_size "
-            f"= {p.pipeline_parallel_microbatch_size}"
-        )
 
 
 def check_sequence(config: Config) -> None:

@@ -4,6 +4,9 @@ Needs neither torch nor torchtitan: the latter's ConfigManager has no TOML since
 swallows an ImportError inside a configuration.
 """
 
+import dataclasses
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 
 import tomli
 
+from codetitan import places
 from codetitan.errors import ConfigError, did_you_mean
 
 COMMAND_LINE = "command line"
@@ -47,13 +51,41 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
+SHIPPED = Path(__file__).parent.parent / "train_configs"
+
+
+def find(config: Path) -> Path:
+    """Returns a configuration's file, absolute: as written, else the shipped one of that name, which is said.
+
+    `code_350m`, `code_350m.toml` and `train_configs/code_350m.toml` are names of shipped ones.
+
+    Raises:
+        ConfigError: there is none, or it or what it extends is not TOML; said before anything heavy is imported.
+    """
+    path = places.expand(config, "--config")
+    shipped = None if os.path.lexists(path) else _shipped(path)
+    _chain((shipped or path).resolve())
+    if shipped is None:
+        return path.absolute()
+    print(f"codetitan: note: {config}: taken from the package: {shipped}", file=sys.stderr, flush=True)
+    return shipped
+
+
+def _shipped(path: Path) -> Path | None:
+    if path.is_absolute() or str(path.parent) not in (".", "train_configs"):
+        return None
+    file = SHIPPED / (path.name if path.suffix == ".toml" else f"{path.name}.toml")
+    return file.resolve() if file.is_file() else None
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomli.loads(path.read_text(encoding="utf-8"))
+        return tomli.loads(path.read_text(encoding="utf-8-sig"))  # some editors put a mark before the first line
     except FileNotFoundError:
         folder = path.parent
         names = sorted(file.name for file in folder.glob("*.toml")) if folder.is_dir() else []
-        hint = did_you_mean(path.name, names) or (f"; there are {', '.join(names)}" if names else "")
+        shipped = [file.name if path.suffix == ".toml" else file.stem for file in sorted(SHIPPED.glob("*.toml"))]
+        hint = did_you_mean(path.name, [*names, *shipped]) or (f"; there are {', '.join(names)}" if names else "")
         raise ConfigError(f"{_shown(path)}: no such file{hint}") from None
     except IsADirectoryError:
         raise ConfigError(f"{_shown(path)}: is a folder, not a TOML file") from None
@@ -61,7 +93,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{_shown(path)}: can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{_shown(path)}: not UTF-8, so not TOML") from None
-    except tomli.TOMLDecodeError as error:
+    except (tomli.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{_shown(path)}: not valid TOML: {error}") from None
 
 
@@ -79,9 +111,11 @@ def _chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
         files.append((path, table))
         if base is None:
             return files[::-1]
-        if not isinstance(base, str):
+        if not isinstance(base, str) or not base.strip():
             raise ConfigError(f'{_shown(path)}: extends = {base!r} must be a string, such as "base.toml"')
-        path = (path.parent / base).resolve()
+        below = path.parent / places.expand(base, f"{_shown(path)}: extends")
+        # The recipe is there for every file: also where the package is installed and its folder is not at hand.
+        path = (below if below.exists() else _shipped(Path(base)) or below).resolve()
 
 
 def _lay_over(tree: Tree, table: dict[str, Any], origin: str, layer: int, prefix: str = "") -> None:
@@ -106,6 +140,8 @@ def _overrides(arguments: Sequence[str]) -> list[tuple[list[str], str]]:
         if not argument.startswith("--") or len(argument) == 2:
             raise ConfigError(f'"{argument}": expected --section.key VALUE, for example --training.steps 100')
         name, equals, text = argument[2:].partition("=")
+        if not all(name.split(".")):
+            raise ConfigError(f'"{argument}": expected --section.key VALUE, for example --training.steps 100')
         if not equals:
             # A negative number is a value, not an option.
             is_value = bool(rest) and (not rest[0].startswith("--"))
@@ -128,7 +164,7 @@ def load(config: Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> Tre
         ConfigError: no such file, not TOML, a circle of `extends`, or a malformed override.
     """
     tree: Tree = {}
-    files = _chain(config.expanduser().resolve())
+    files = _chain(places.expand(config, "--config").resolve())
     for layer, (path, table) in enumerate(files):
         _lay_over(tree, table, _shown(path), layer)
     if isinstance(overrides, Mapping):
@@ -145,9 +181,13 @@ def _set(tree: Tree, path: list[str], setting: Setting) -> None:
     node: Tree = tree
     for i, name in enumerate(path[:-1]):
         below = node.get(name)
+        if isinstance(below, Setting) and below.from_command_line and path[i + 1].isdigit():
+            below = dataclasses.replace(below, value=_as_list(below.value))
         if isinstance(below, Setting) and isinstance(below.value, list) and path[i + 1].isdigit():
             _set_in_list(node, name, below, path[i + 1 :], setting, ".".join(path))
             return
+        if isinstance(below, Setting) and below.from_command_line:
+            raise ConfigError(f"{'.'.join(path[: i + 1])} = {below.value} (command line) must be a table")
         if not isinstance(below, dict):
             below = {}
             node[name] = below
@@ -155,18 +195,40 @@ def _set(tree: Tree, path: list[str], setting: Setting) -> None:
     node[path[-1]] = setting
 
 
+def read_value(text: str) -> Any:
+    """Returns a value of the command line as TOML reads it; None: it is no TOML."""
+    if "\n" in text:  # which would begin another key
+        return None
+    try:
+        return tomli.loads(f"value = {text}")["value"]
+    except (tomli.TOMLDecodeError, RecursionError):
+        return None
+
+
+def _as_list(value: Any) -> Any:
+    """Reads a list that the command line gave, before an item of it is changed there too."""
+    if not isinstance(value, str):
+        return value
+    read = read_value(value)
+    return value.split(",") if read is None else read
+
+
 def _set_in_list(node: Tree, name: str, below: Setting, path: list[str], setting: Setting, key: str) -> None:
     index, items = int(path[0]), [dict(item) if isinstance(item, dict) else item for item in below.value]
     if index >= len(items):
         raise ConfigError(f"{key}: the list has {len(items)} items, numbered from 0")
     if len(path) == 1:
-        items[index] = setting.value
-    elif len(path) == 2 and isinstance(items[index], dict):
-        items[index][path[1]] = setting
-    elif isinstance(items[index], str):
+        items[index] = setting
+    elif isinstance(items[index], dict):
+        table = items[index]
+        for part in path[1:-1]:
+            # A table inside, such as languages: as deep as the command line says; copied, for a file may be read twice.
+            below_it = table.get(part)
+            table[part] = dict(below_it) if isinstance(below_it, dict) else {}
+            table = table[part]
+        table[path[-1]] = setting
+    else:
         raise ConfigError(
             f'{key}: item {index} is the word "{items[index]}", which has no keys; write a table in its place'
         )
-    else:
-        raise ConfigError(f"{key}: no table of that depth")
     node[name] = Setting(items, below.origin, setting.layer)

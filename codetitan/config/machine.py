@@ -128,11 +128,18 @@ def check_checkpoint(config: Config) -> None:
                 f"{LATEST_GOOD} the last that is not damaged"
             )
     path = checkpoint.initial_load_path
-    if checkpoint.enable and path and "://" not in path and not (Path(path) / ".metadata").is_file():
+    if checkpoint.enable and path and "://" not in path and not _is_complete(Path(path)):
         raise ConfigError(
             f'checkpoint.initial_load_path = "{path}" is no complete checkpoint: a folder such as '
             "…/checkpoint/step-1000, with a file .metadata"
         )
+
+
+def _is_complete(checkpoint: Path) -> bool:
+    try:
+        return (checkpoint / ".metadata").is_file()
+    except OSError:  # too long a name, or a folder that may not be read
+        return False
 
 
 def checkpoint_bytes(config: Config) -> int:

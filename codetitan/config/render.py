@@ -4,8 +4,10 @@ import dataclasses
 import json
 from typing import Any, get_origin
 
+import tomli
+
 from codetitan.config.choice import Choice
-from codetitan.config.load import Setting, Tree
+from codetitan.config.load import COMMAND_LINE, Setting, Tree
 from codetitan.config.resolve import Resolved
 from codetitan.config.schema import NONE, hints, split
 
@@ -90,6 +92,9 @@ def _tables(value: Any, key: str, tree: "Tree | Setting | None", adapted: dict[s
         elif dataclasses.is_dataclass(base):
             inner = _tables(item, full, _subtree(tree, name), adapted)
             below += ["", f"[{full}]", *inner] if inner else []
+        elif full == "training.steps" and full in adapted:
+            # They follow from the tokens, also where this is run again with another batch.
+            lines.append(f"{f'# {name} = {_value(item)}':<{_COLUMN}}  # {adapted[full]}")
         elif full in adapted:
             lines.append(_line(name, item, adapted[full]))
         elif item is None and key == "model":
@@ -97,6 +102,35 @@ def _tables(value: Any, key: str, tree: "Tree | Setting | None", adapted: dict[s
         else:
             lines.append(_line(name, item, _origin(tree, name)))
     return lines + below
+
+
+def of_command_line(resolved: Resolved) -> dict[str, Any]:
+    """Returns what the command line set, as tables of values of the right types; lists of tables are whole."""
+    blocks: list[list[str]] = [[""]]  # a header, and what stands below it
+    for line in _tables(resolved.config, "", resolved.tree, resolved.adapted):
+        if line.startswith("["):
+            blocks.append([line])
+        elif line:
+            blocks[-1].append(line)
+    kept: dict[str, list[str]] = {}
+    for header, *lines in blocks:
+        kept.setdefault(header, []).extend(line for line in lines if line.endswith(f"# {COMMAND_LINE}"))
+    text = []
+    for header, *lines in blocks:
+        if kept[header]:
+            text += [header, *(lines if header.startswith("[[") else kept[header])]
+    return tomli.loads("\n".join(text))
+
+
+def dump(tables: dict[str, Any], prefix: str = "") -> list[str]:
+    """Returns the lines of nested tables as TOML; lists of tables stand on one line."""
+    lines = [f"{name} = {_value(value)}" for name, value in tables.items() if not isinstance(value, dict)]
+    for name, value in tables.items():
+        if isinstance(value, dict):
+            has_own = any(not isinstance(item, dict) for item in value.values())
+            lines += ["", f"[{prefix}{name}]"] if has_own else []
+            lines += dump(value, f"{prefix}{name}.")
+    return lines
 
 
 def render(resolved: Resolved) -> str:

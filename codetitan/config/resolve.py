@@ -9,7 +9,9 @@ from pathlib import Path
 
 from codetitan import device
 from codetitan.config import data, degrees, machine, rules, schema
-from codetitan.config.load import Tree, load
+from codetitan.config.load import Setting, Tree, load
+from codetitan.config.values import number_of_tokens
+from codetitan.errors import ConfigError
 from codetitan.models.code.spec import model_spec
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss
 from codetitan.training.trainer import CodeTrainer
@@ -48,6 +50,36 @@ def _init_timeout_is_written(tree: Tree) -> bool:
     return isinstance(comm, dict) and "init_timeout_seconds" in comm
 
 
+def _steps_or_tokens(tree: Tree) -> None:
+    """Of `training.steps` and `training.tokens` the one that was written later holds: the other is taken out.
+
+    Raises:
+        ConfigError: one file, or the command line, has both.
+    """
+    training = tree.get("training")
+    if not isinstance(training, dict):
+        return
+    steps, tokens = training.get("steps"), training.get("tokens")
+    if not isinstance(steps, Setting) or not isinstance(tokens, Setting) or tokens.value == schema.NONE:
+        return
+    if steps.layer == tokens.layer:
+        raise ConfigError(
+            f"training.steps = {steps.value} and training.tokens = {tokens.value} ({tokens.origin}): give one of them"
+        )
+    del training["steps" if steps.layer < tokens.layer else "tokens"]
+
+
+def _with_steps_for_tokens(config: CodeTrainer.Config, world_size: int) -> CodeTrainer.Config:
+    """Returns the configuration with the steps that serve `training.tokens`, where those are set."""
+    training = config.training
+    if training.tokens is None:
+        return config
+    tokens = number_of_tokens(training.tokens)
+    rows = data.global_rows(training, degrees.data_parallel_degree(config, world_size))
+    steps = -(-tokens // (rows * training.seq_len))
+    return dataclasses.replace(config, training=dataclasses.replace(training, steps=steps))  # type: ignore[call-arg]
+
+
 def _no_cuda_graphs(config: CodeTrainer.Config, *, here: bool) -> str | None:
     """Returns why a step can't be captured in CUDA graphs; None: it can."""
     if here and device.device_type() == "cpu":
@@ -72,10 +104,14 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
         ConfigError: whatever is wrong with it, in one line.
     """
     tree = load(file, overrides)
+    _steps_or_tokens(tree)
     adapted: dict[str, str] = {}
     with _without_upstream_warnings():
         config: CodeTrainer.Config = schema.build(CodeTrainer.Config, tree, "", CodeTrainer.Config)
     world_size = degrees.smallest_world_size(config) if world_size is None else world_size
+    config = _with_steps_for_tokens(config, world_size)
+    if config.training.tokens is not None:
+        adapted["training.steps"] = "codetitan: training.tokens / (global batch · seq_len), rounded up"
     rules.check(config, world_size)
     if here:
         machine.check(config)

@@ -1,4 +1,4 @@
-"""Ranges, and what depends on several keys or on the number of processes: a rule a function.
+"""What depends on several keys or on the number of processes: a rule a function; `values` has the single ones.
 
 `model`, `data` and `degrees` have those of their sections. `machine` is asked after these, and not for another machine.
 
@@ -7,13 +7,14 @@ configuration whose types are right.
 """
 
 import inspect
-import math
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from codetitan import device
 from codetitan.config import data, degrees, model
+from codetitan.config.schema import BEFORE, hints
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.spec import model_config
 from codetitan.titan import MemoryBudgetAC, canonical_fqn
@@ -21,96 +22,53 @@ from codetitan.training.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
 
-# key → (holds, the rule in words)
-_AT_LEAST_ONE: tuple[Callable[[float], bool], str] = (lambda x: x >= 1, "must be at least 1")
-_POSITIVE: tuple[Callable[[float], bool], str] = (lambda x: x > 0, "must be above 0")
-_NOT_NEGATIVE: tuple[Callable[[float], bool], str] = (lambda x: x >= 0, "must not be negative")
-_SHARE: tuple[Callable[[float], bool], str] = (lambda x: 0 <= x <= 1, "must lie between 0 and 1")
-_RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
-    "training.steps": _AT_LEAST_ONE,
-    "training.max_norm": _POSITIVE,
-    "training.gc_freq": _AT_LEAST_ONE,
-    "optimizer.lr": _POSITIVE,
-    "optimizer.eps": _POSITIVE,
-    "optimizer.weight_decay": _NOT_NEGATIVE,
-    "lr_scheduler.warmup_steps": _NOT_NEGATIVE,
-    "lr_scheduler.warmup_ratio": _SHARE,
-    "lr_scheduler.total_steps": _AT_LEAST_ONE,
-    "lr_scheduler.decay_ratio": _SHARE,
-    "lr_scheduler.min_lr_factor": _SHARE,
-    "metrics.log_freq": _AT_LEAST_ONE,
-    "checkpoint.interval": _AT_LEAST_ONE,
-    "checkpoint.export_every_k": _AT_LEAST_ONE,
-    "parallelism.data_parallel_replicate_degree": _AT_LEAST_ONE,
-    "parallelism.tensor_parallel_degree": _AT_LEAST_ONE,
-    "parallelism.pipeline_parallel_degree": _AT_LEAST_ONE,
-    "parallelism.context_parallel_degree": _AT_LEAST_ONE,
-    "parallelism.pipeline_parallel_layers_per_stage": _AT_LEAST_ONE,
-    "parallelism.pipeline_parallel_microbatch_size": _AT_LEAST_ONE,
-    "model.rope.theta": _POSITIVE,
-    "model.rope.factor": _AT_LEAST_ONE,
-    "model.rope.original_seq_len": _AT_LEAST_ONE,
-    "model.rope.beta_fast": _POSITIVE,
-    "model.rope.beta_slow": _POSITIVE,
-    "model.rope.low_freq_factor": _POSITIVE,
-    "model.rope.high_freq_factor": _POSITIVE,
-    "model.dim": _AT_LEAST_ONE,
-    "model.n_layers": _AT_LEAST_ONE,
-    "model.n_heads": _AT_LEAST_ONE,
-    "model.n_kv_heads": _AT_LEAST_ONE,
-    "model.ffn_dim": _AT_LEAST_ONE,
-    "model.vocab_size": _AT_LEAST_ONE,
-    "model.norm_eps": _POSITIVE,
-    "loss.num_chunks": _AT_LEAST_ONE,
-    "comm.init_timeout_seconds": _AT_LEAST_ONE,
-    "comm.train_timeout_seconds": _AT_LEAST_ONE,
-}
-
-
 _OPTIMIZERS = ["AdamW", "Adam"]
-_STATES: list[str | None] = ["optimizer", "lr_scheduler", "dataloader", "train_state"]
-_BALANCERS: list[str | None] = ["headtail", "ptrr", None]
 
 
-def check_ranges(config: Config) -> None:
-    """Each number lies in its range."""
-    for key, (holds, rule) in _RANGES.items():
-        value: Any = config
-        for name in key.split("."):
-            value = getattr(value, name, None)
-        if value is not None and not holds(value):
-            raise ConfigError(f"{key} = {value} {rule}")
+def _before_compile(values: Mapping[str, Any]) -> None:
+    if values["enable_async_tensor_parallel"] and not (values["enable"] and "model" in values["components"]):
+        raise ConfigError(
+            "compile.enable_async_tensor_parallel = true needs compile.enable = true, with model among "
+            "compile.components; set it to false, or compile"
+        )
+
+
+def _before_parallelism(values: Mapping[str, Any]) -> None:
+    if values["enable_fsdp_symm_mem"] and device.device_type() == "cpu":
+        raise ConfigError("parallelism.enable_fsdp_symm_mem = true needs a GPU, and there is none; set it to false")
+
+
+def _before_all(values: Mapping[str, Any]) -> None:
+    compile_, training, p = values["compile"], values["training"], values["parallelism"]
+    policy = values["activation_checkpoint"]
+    if isinstance(policy, MemoryBudgetAC.Config) and not (compile_.enable and "model" in compile_.components):
+        raise ConfigError(
+            'activation_checkpoint.name = "memory-budget" needs compile.enable = true, with model among '
+            'compile.components; compile, or use "selective"'
+        )
+    if p.pipeline_parallel_degree > 1 and training.local_batch_size % p.pipeline_parallel_microbatch_size:
+        raise ConfigError(
+            f"training.local_batch_size = {training.local_batch_size} must be a multiple of "
+            f"parallelism.pipeline_parallel_microbatch_size = {p.pipeline_parallel_microbatch_size}"
+        )
+
+
+BEFORE[hints(Config)["compile"]] = _before_compile
+BEFORE[hints(Config)["parallelism"]] = _before_parallelism
+BEFORE[Config] = _before_all
+
+
+def check_sections(config: Config) -> None:
+    """What torchtitan's own types can't say of a section."""
     total, steps = config.lr_scheduler.total_steps, config.training.steps
     if total is not None and total < steps:
         raise ConfigError(f"lr_scheduler.total_steps = {total} must be at least training.steps = {steps}")
     if config.debug.seed is None:
         raise ConfigError("debug.seed: must be a whole number: the same TOML gives the same weights")
-    if not math.isfinite(config.optimizer.lr):
-        raise ConfigError(f"optimizer.lr = {config.optimizer.lr} must be finite")
-    budget = config.activation_checkpoint
-    if isinstance(budget, MemoryBudgetAC.Config) and not 0 <= budget.memory_budget <= 1:
-        raise ConfigError(f"activation_checkpoint.memory_budget = {budget.memory_budget} must lie between 0 and 1")
-    for key, values, known in (
-        ("checkpoint.exclude_from_loading", config.checkpoint.exclude_from_loading, _STATES),
-        ("compile.components", config.compile.components, ["model", "loss"]),
-        ("compile.backend", [config.compile.backend], ["inductor", "aot_eager"]),
-        ("parallelism.context_parallel_load_balancer", [config.parallelism.context_parallel_load_balancer], _BALANCERS),
-    ):
-        for value in values:
-            if value not in known:
-                names = ", ".join("none" if name is None else name for name in known)
-                hint = did_you_mean(str(value), [name for name in known if name is not None])
-                raise ConfigError(f'{key}: "{value}" must be one of {names}{hint}')
     if config.comm.mode not in ("default", "torchcomms"):
         raise ConfigError(
             f'comm.mode = "{config.comm.mode}" is for torchtitan\'s own dry runs; must be one of default, torchcomms'
         )
-    for name, instead in (
-        ("last_save_in_hf", "export the checkpoint: checkpoint.export_every_k, or codetitan export"),
-        ("initial_load_in_hf", "import the model first: codetitan import"),
-    ):
-        if getattr(config.checkpoint, name):
-            raise ConfigError(f"checkpoint.{name} = true is not supported; set it to false, and {instead}")
     if config.checkpoint.export_every_k is not None and "://" in config.dump_folder + config.checkpoint.folder:
         raise ConfigError(
             f"checkpoint.export_every_k = {config.checkpoint.export_every_k} needs checkpoints on a disk of this "
@@ -126,14 +84,16 @@ def check_ranges(config: Config) -> None:
             'optimizer.implementation = "fused_opt_states_bf16" does not work with training.enable_cpu_offload = true, '
             'whose optimizer runs on the CPU; use "fused"'
         )
+    profiler = config.profiler
+    cycle = profiler.profiler_warmup + profiler.profiler_active
+    if profiler.enable_profiling and profiler.profile_freq < cycle:
+        raise ConfigError(
+            f"profiler.profile_freq = {profiler.profile_freq} must be at least profiler.profiler_warmup + "
+            f"profiler.profiler_active = {cycle}"
+        )
     betas = config.optimizer.betas
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         raise ConfigError(f"optimizer.betas = {betas} must be two numbers from 0 to below 1, such as [0.9, 0.95]")
-    degree = config.parallelism.data_parallel_shard_degree
-    if degree != -1 and degree < 1:
-        raise ConfigError(
-            f"parallelism.data_parallel_shard_degree = {degree} must be at least 1, or -1 to have it worked out"
-        )
 
 
 def check_optimizer(config: Config) -> None:
@@ -166,11 +126,15 @@ def check_optimizer(config: Config) -> None:
         for name in group.optimizer_kwargs:
             if name not in known:
                 raise ConfigError(f"{key}.optimizer_kwargs.{name}: unknown key{did_you_mean(name, known)}")
+        try:
+            getattr(torch.optim, group.optimizer_name)([torch.zeros(1)], **group.optimizer_kwargs)
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise ConfigError(f"{key}.optimizer_kwargs = {group.optimizer_kwargs}: {error}") from None
 
 
 def check(config: Config, world_size: int) -> None:
     """Runs every rule that needs nothing but the configuration and the number of processes."""
-    check_ranges(config)
+    check_sections(config)
     model.check_model(config)
     data.check(config, config.model.shape().vocab_size)
     degrees.check(config, world_size)

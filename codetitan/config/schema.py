@@ -5,23 +5,30 @@ There is no second schema: the fields, types and defaults are those of torchtita
 
 import dataclasses
 import difflib
+import math
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import tomli
-
+from codetitan import places
+from codetitan.config import values
 from codetitan.config.choice import Choice
-from codetitan.config.load import Setting, Tree
+from codetitan.config.load import Setting, Tree, read_value
 from codetitan.errors import ConfigError, did_you_mean
 
 _CLOSE = 0.7  # of difflib: a name so like another is taken for a slip in it
+
+# Words that people, and torchtitan's old files, have for the key that chooses a component.
+_NAMES = ("mode", "type", "kind", "policy", "format")
 
 NONE = "none"  # TOML has no null: a key that may be None takes this word
 
 
 # dataclass → fields that a configuration file can't set; filled by the root's module (training/trainer.py).
 HIDDEN: dict[type, frozenset[str]] = {}
+
+# dataclass → what is asked of its fields' values before it is built: its own validation may name no key.
+BEFORE: dict[type, Callable[[Mapping[str, Any]], None]] = {}
 
 
 def hints(cls: Any) -> dict[str, Any]:
@@ -61,6 +68,8 @@ def _unknown(key: str, known: list[str], root: type, setting: "Setting | Tree") 
     """A key that nobody knows: suggests a neighbour, else the same name in another section."""
     section, _, name = key.rpartition(".")
     close = difflib.get_close_matches(name, known, n=1, cutoff=_CLOSE)
+    if not close and name in _NAMES and (key_of_choice := next((one for one in ("type", "name") if one in known), "")):
+        close = [key_of_choice]
     if close:
         hint = f'; did you mean "{section}.{close[0]}"?' if section else f'; did you mean "{close[0]}"?'
     else:
@@ -120,12 +129,10 @@ def _from_text(text: str, hint: Any) -> Any:
     """Reads a value of the command line as TOML where the type allows that, else as the text itself."""
     if hint is str or get_origin(hint) is Literal:
         return text
-    try:
-        return tomli.loads(f"value = {text}")["value"]
-    except tomli.TOMLDecodeError:
-        if get_origin(hint) is list:
-            return text.split(",")
-        return text
+    value = read_value(text)
+    if value is None:
+        return text.split(",") if get_origin(hint) is list else text
+    return value
 
 
 def coerce(setting: Setting, hint: Any, key: str, root: type) -> Any:
@@ -151,23 +158,31 @@ def coerce(setting: Setting, hint: Any, key: str, root: type) -> Any:
             raise _wrong(key, setting, f"must be one of {', '.join(options)}{did_you_mean(str(value), options)}")
         return value
     if base is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value) if abs(value) < 1 << 1000 else math.inf
     if base in (int, float, bool, str):
-        if type(value) is not base:
+        if type(value) is not base or (base is float and math.isnan(value)):
             raise _wrong(key, setting, f"must be {_type_name(base)}{_number_hint(value, base)}")
-        return value
+        if base is str and "\0" in value:
+            raise _wrong(key, setting, "must have no character NUL")
+        values.check(key, value)
+        return str(places.expand(value, key)) if key in values.PATHS and value.startswith("~") else value
     if origin is list:
         if not isinstance(value, list):
             raise _wrong(key, setting, f"must be {_type_name(base)}")
         (inner,) = get_args(base)
         return [
-            coerce(Setting(item, setting.origin, setting.layer), inner, f"{key}.{i}", root)
+            coerce(
+                item if isinstance(item, Setting) else Setting(item, setting.origin, setting.layer),
+                inner,
+                f"{key}.{i}",
+                root,
+            )
             for i, item in enumerate(value)
         ]
     if base is dict or origin is dict:
         if not isinstance(value, dict):
             raise _wrong(key, setting, f"must be {_type_name(base)}")
-        return value
+        return _dict(_table(value, setting), base, key, root)
     if dataclasses.is_dataclass(base):
         if not isinstance(value, dict):
             raise _wrong(key, setting, "must be a table")
@@ -189,6 +204,8 @@ def _union(setting: Setting, base: Any, key: str, root: type) -> Any:
     for arm in arms:
         try:
             return coerce(setting, arm, key, root)
+        except values.RefusedError:
+            raise
         except ConfigError as error:
             errors.append(error)
     if len(errors) == 1 and type(None) in get_args(base):
@@ -216,6 +233,8 @@ def _choice_list(setting: Setting, choice: Choice, key: str, root: type) -> list
         raise _wrong(key, setting, "must be a list of tables")
     built = []
     for i, item in enumerate(value):
+        if isinstance(item, Setting):
+            item = item.value
         if isinstance(item, str) and choice.word is not None:
             item = choice.word(item)
         if not isinstance(item, dict):
@@ -307,18 +326,28 @@ def build(
             inner = _default(defaults[name])
             arguments[name] = build(base, setting, prefix + name, root, start=inner)  # type: ignore[arg-type]
         elif base is dict or get_origin(base) is dict:
-            arguments[name] = _plain(setting)
+            arguments[name] = _dict(setting, base, prefix + name, root)
         else:
             raise ConfigError(f"{prefix}{name}: must be {_type_name(base)}, not a table")
     for name, field in defaults.items():
         if name in fields and arguments.get(name, _default(field)) is dataclasses.MISSING:
             raise ConfigError(f"{prefix}{name}: missing; must be {_type_name(split(fields[name])[0])}")
+    if before := BEFORE.get(cls):
+        before(
+            {
+                name: arguments.get(name, _default(field) if start is dataclasses.MISSING else getattr(start, name))
+                for name, field in defaults.items()
+            }
+        )
     try:
         return cls(**arguments) if start is dataclasses.MISSING else dataclasses.replace(start, **arguments)
     except (ValueError, AssertionError, NotImplementedError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f"{key or 'the configuration'}: {' '.join(str(error).split())}") from None
+        said = " ".join(str(error).split())
+        if said.partition(" ")[0] in fields:  # it begins with its key
+            raise ConfigError(prefix + said) from None
+        raise ConfigError(f"{key or 'the configuration'}: {said}") from None
 
 
 def _default(field: "dataclasses.Field[Any]") -> Any:
@@ -327,5 +356,15 @@ def _default(field: "dataclasses.Field[Any]") -> Any:
     return field.default
 
 
-def _plain(tree: Tree) -> dict[str, Any]:
-    return {name: item.value if isinstance(item, Setting) else _plain(item) for name, item in tree.items()}
+def _dict(tree: Tree, hint: Any, key: str, root: type) -> dict[str, Any]:
+    """Reads a table of any keys, each value as the table's type says."""
+    inner = get_args(hint)[1] if get_args(hint) else Any
+    read: dict[str, Any] = {}
+    for name, item in tree.items():
+        if isinstance(item, Setting):
+            read[name] = coerce(item, inner, f"{key}.{name}", root)
+        elif inner is Any or get_origin(inner) is dict:
+            read[name] = _dict(item, inner, f"{key}.{name}", root)
+        else:
+            raise ConfigError(f"{key}.{name}: must be {_type_name(inner)}, not a table")
+    return read

@@ -21,7 +21,7 @@ from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
 from codetitan.plan import forks
 from codetitan.plan.estimate import estimate
-from codetitan.plan.gpus import GPU, GPUS
+from codetitan.plan.gpus import GPU
 from codetitan.plan.report import ranking, text
 from codetitan.plan.search import search
 from codetitan.plan.tracing.dry_run import build
@@ -91,7 +91,7 @@ def check_gpu(resolved: Resolved, gpu: GPU) -> None:
         raise ConfigError(f'float8.recipe = "mxfp8" needs Blackwell, and its kernels can\'t be traced; {way_out}')
     if recipe != "none" and not resolved.config.float8.emulate and not gpu.fp8_flops:
         raise ConfigError(f'float8.recipe = "{recipe}": the {gpu.name} has no FP8; set it to "none"')
-    if attention == "flex_flash" and gpu.name == GPUS["a100"].name:
+    if attention == "flex_flash" and not gpu.hopper:
         raise ConfigError(f'model.attention = "flex_flash" needs a Hopper GPU or newer, not {gpu.name}; use "flex"')
 
 
@@ -152,14 +152,7 @@ def run(
                 f"--search: none of {compared} valid settings fits {resolved.world_size} × {gpu.name}; take more GPUs, "
                 "a smaller flavor or a shorter training.seq_len"
             )
-        fragment = ranking.fragment(
-            best[0],
-            resolved.config,
-            config,
-            overrides,
-            resolved.world_size,
-            Path() if output is None else output.parent,
-        )
+        fragment = ranking.fragment(best[0], resolved, config, Path() if output is None else output.parent)
         print(ranking.ranking(best, compared), fragment, sep="\n\n")
         if output is not None:
             _write(output, fragment)

@@ -84,9 +84,9 @@ class Topology:
             places = [place | {dimension: i} for place in places for i in range(self.degrees[dimension])]
         return [self.rank(place) for place in places]
 
-    def link(self, degree: str) -> str:
-        """Returns "NVLink" or "network"; a group that reaches over nodes waits for the network."""
-        return "network" if self.nodes(degree) > 1 else "NVLink"
+    def link(self, degree: str, gpu: GPU) -> str:
+        """Returns e.g. "NVLink", or "network"; a group that reaches over nodes waits for the network."""
+        return "network" if self.nodes(degree) > 1 else gpu.inside
 
     def seconds(self, degree: str, received: float, calls: float, gpu: GPU) -> float:
         """Returns how long collectives of a degree take, alone on the links.

@@ -73,7 +73,7 @@ def traffic_of(
             most[degree] = max(most.get(degree, (0.0, 0.0)), (received, cost.calls[degree]))
     return [
         Traffic(
-            degree, received, calls, topology.link(degree), topology.seconds(degree, received, calls, gpu),
+            degree, received, calls, topology.link(degree, gpu), topology.seconds(degree, received, calls, gpu),
             degree in overlapped or degree == "pp",
         )
         for degree, (received, calls) in sorted(most.items(), key=lambda item: -item[1][0])

@@ -284,6 +284,7 @@ class CodeCheckpoints(CheckpointManager):
             advice = (
                 "if it is damaged, remove it, and the run goes on from the one before"
                 if self._is_own(checkpoint_id)
-                else "checkpoint.initial_load_path must be of the model that this configuration describes"
+                else "it is what checkpoint.initial_load_path names: name another, or set [model] and the tokenizer as "
+                "there"
             )
             raise ConfigError(f"{checkpoint_id} can't be loaded: {reason(error)}; {advice}") from error

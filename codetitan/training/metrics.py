@@ -16,6 +16,7 @@ from codetitan.errors import ConfigError
 from codetitan.models.code.pipeline import is_v_shaped
 from codetitan.titan import BaseLogger, MetricsProcessor, WandBLogger, _get_metrics_rank, get_peak_flops
 from codetitan.training import compilation
+from codetitan.training.console import StepLine, rate
 from codetitan.training.logs import MetricsFile, TensorBoardFile
 
 logger = logging.getLogger("codetitan.training.metrics")  # heard from any rank: codetitan/train.py
@@ -92,6 +93,7 @@ class CodeMetrics(MetricsProcessor):
         self.served: Callable[[], Served] | None = None  # a collective over the data-parallel ranks; set by the trainer
         self.skipped: Callable[[], int] = lambda: 0  # steps whose update was not made; set by the trainer
         self._last_step = 0
+        self._line = StepLine()
 
     def _build_metric_logger(self, **kwargs: Any) -> Any:
         """Starts Weights & Biases where it is wanted. TensorBoard is ours: torchtitan's is a new curve at each start.
@@ -211,21 +213,19 @@ class CodeMetrics(MetricsProcessor):
             self._try("TensorBoard", lambda: tensorboard.write(numbers, step))
         self._try("Weights & Biases", lambda: self.logger.log(numbers, step))
         world = self.parallel_dims.world_size
-        logger.info(
-            "step %*d/%d  loss %.4f  grad norm %.3f  lr %.2e  %s tok/s%s  %.2f TFLOP/s%s  mem %.2f GiB  left %s",
-            len(str(self._steps)),
-            step,
-            self._steps,
-            global_avg_loss,
-            grad_norm,
-            lr,
-            f"{tok_per_s:,.0f}",
-            f" ({tok_per_s_per_device:,.0f} each)" if world > 1 else "",
-            flop_per_s / 1e12,
-            "" if mfu is None else f"  MFU {100 * mfu:.1f} %{' of the FP8 peak' if self.precision == 'fp8' else ''}",
-            memory.max_reserved_gib,
-            duration(left_s),
-        )
+        share = "" if mfu is None else f"MFU {100 * mfu:.1f} %{' of FP8' if self.precision == 'fp8' else ''}"
+        parts = [
+            (0, f"step {step:{len(str(self._steps))}d}/{self._steps}"),
+            (0, f"loss {global_avg_loss:.4f}"),
+            (1, f"norm {grad_norm:.3f}"),
+            (3, f"lr {lr:.2e}"),
+            (0, f"{rate(tok_per_s)} tok/s"),
+            (5, f"{rate(tok_per_s_per_device)} each" if world > 1 else ""),
+            (2 if share else 6, share or f"{flop_per_s / 1e12:.2f} TFLOP/s"),
+            (4, f"{memory.max_reserved_gib:.2f} GiB"),
+            (0, f"left {duration(left_s)}"),
+        ]
+        logger.info(self._line.text(parts))
         self._reset_clock()
 
     def close(self) -> None:

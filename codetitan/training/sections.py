@@ -5,14 +5,22 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from codetitan import stop
-from codetitan.config.schema import HIDDEN
+from codetitan.config.schema import HIDDEN, hints
 from codetitan.models.code.flavors import FLAVORS, Flavor
 from codetitan.models.code.kernels import Kernels
 from codetitan.models.code.rope import RopeConfig
-from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss, DebugConfig, ParallelismConfig, TrainingConfig
+from codetitan.titan import (
+    ChunkedLossWrapper,
+    CrossEntropyLoss,
+    DebugConfig,
+    ParallelismConfig,
+    Trainer,
+    TrainingConfig,
+)
 from codetitan.training.checkpoint import CodeCheckpoints
 from codetitan.training.loader import TrainerDataLoader
 from codetitan.training.metrics import CodeMetrics
+from codetitan.training.optimizer import CodeOptimizers
 
 
 @dataclass(kw_only=True, slots=True)
@@ -85,7 +93,10 @@ class ModelConfig:
 
 @dataclass(kw_only=True, slots=True)
 class CodeTrainingConfig(TrainingConfig):
-    """torchtitan's section, with what is reduced when, and what ends a run before its last step."""
+    """torchtitan's section, with the length in tokens, what is reduced when, and what ends a run early."""
+
+    tokens: str | int | float | None = None
+    """In place of steps: how many tokens to train on, such as "7B", "400M" or 1.5e12."""
 
     gradient_sync: Literal["auto", "each-microbatch", "last-microbatch"] = "auto"
     """When FSDP reduces gradients, where a step has several microbatches. last-microbatch keeps them whole until then:
@@ -100,21 +111,9 @@ class CodeTrainingConfig(TrainingConfig):
     max_time: str | None = None
     """Stop after this time, such as "3h50m", counted from the start of the command: save, and exit with 75."""
 
-    def __post_init__(self) -> None:
-        self.max_seconds()
-        if self.max_skipped_steps < 1:
-            raise ValueError(f"max_skipped_steps = {self.max_skipped_steps} must be at least 1")
-
     def max_seconds(self) -> float | None:
-        """Returns `max_time` in seconds.
-
-        Raises:
-            ValueError: it is no time.
-        """
-        try:
-            return None if self.max_time is None else stop.seconds(self.max_time)
-        except ValueError as error:
-            raise ValueError(f"max_time = {error}") from None
+        """Returns `max_time` in seconds."""
+        return None if self.max_time is None else stop.seconds(self.max_time)
 
     def syncs_once(self, shards: int) -> bool:
         """Returns whether gradients are reduced in the last microbatch only, where FSDP has `shards` shards.
@@ -148,5 +147,7 @@ HIDDEN[DebugConfig] = frozenset(
         "batch_invariant",
     }
 )
+HIDDEN[CodeOptimizers.Config] = frozenset({"optimizer_factory_kwargs_by_name"})  # objects, for DistMuon
+HIDDEN[hints(Trainer.Config)["profiler"]] = frozenset({"trace_post_processor"})  # a function
 HIDDEN[CrossEntropyLoss.Config] = frozenset({"global_vocab_size"})
 HIDDEN[ChunkedLossWrapper.Config] = frozenset({"loss_fn"})

@@ -6,11 +6,12 @@ import pytest
 import tomli
 
 from codetitan.config.load import Setting, load
-from codetitan.config.render import render
+from codetitan.config.notes import beginning, notes
+from codetitan.config.render import dump, of_command_line, render
 from codetitan.config.resolve import Resolved, resolve
 from codetitan.data.sources.open import Directory, PythonStdlib
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss, FullAC, SelectiveAC
-from tests.conftest import REPOSITORY, codetitan, new_codetitan
+from tests.conftest import REPOSITORY, new_codetitan
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -42,6 +43,11 @@ def test_precedence(tmp_path: Path) -> None:
     }
 
 
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("[training]\nsteps = 5", encoding="utf-8-sig")
+    assert resolved(tmp_path, run=(tmp_path / "run.toml").read_text()).config.training.steps == 5
+
+
 def test_extends_is_relative_to_its_file(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "base.toml").write_text("[training]\nsteps = 5")
@@ -65,6 +71,12 @@ def test_types_from_the_command_line(tmp_path: Path) -> None:
     ).config  # fmt: skip
     assert config.compile.enable is True
     assert config.optimizer.betas == [0.8, 0.9] and type(config.optimizer.lr) is float
+    assert resolved(
+        tmp_path, "--optimizer.betas.1", "0.7", run="[optimizer]\nbetas = [0.8, 0.9]"
+    ).config.optimizer.betas == [
+        0.8,
+        0.7,
+    ]
     assert config.lr_scheduler.decay_ratio is None
     assert config.checkpoint.exclude_from_loading == ["dataloader", "optimizer"]
 
@@ -132,23 +144,6 @@ def test_codetitan_config_prints_origins(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["confg"], '"confg": no such command; there are config, plan, flavors, export, import, infill, complete, data inspect, data stats, data digest, tokenizer train; did you mean "config"?'),
-        (["flavors", "--seqlen", "3"], '--seqlen: unknown option; did you mean "--seq-len"?'),
-        (["tokenizer", "train", "--output", "x", "--source", "stdlib"],
-         '--source "stdlib" must be python-stdlib, directory:PATH, jsonl:PATH, parquet:PATH or huggingface:NAME; did you mean "python-stdlib"?'),
-        (["config", "--config", "no.toml"], "no.toml: no such file"),
-        (["config", "--config", "x.toml", "oops"], '"oops": expected --section.key VALUE, for example --training.steps 100'),
-    ],
-)  # fmt: skip
-def test_commands_mistyped(tmp_path: Path, arguments: list[str], line: str) -> None:
-    (tmp_path / "x.toml").write_text("")
-    result = codetitan(*arguments, cwd=tmp_path)
-    assert result.returncode == 2 and result.stderr.startswith(f"codetitan: error: {line}"), result.stderr
-
-
-@pytest.mark.parametrize(
     ("overrides", "here", "why_not"),
     [
         ([], True, "there is no GPU"),
@@ -178,3 +173,92 @@ def test_the_rope_factor_is_what_the_sequence_asks() -> None:
     config = resolve(file, [], world_size=64, here=False).config
     rope = config.model_spec.model.layers[0].attention.rope
     assert (rope.scaling, rope.rope_factor, rope.original_seq_len) == ("yarn", 4.0, 4096)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "steps"),
+    [("7B", 13352), ("400M", 763), ("1.5T", 2861023), ("524288", 1), ("524_289", 2), ("1e6", 2), ("7b", 13352)],
+)
+def test_tokens_in_place_of_steps(tokens: str, steps: int) -> None:
+    """The later of both holds, here over the file's steps; steps are rounded up."""
+    recipe = REPOSITORY / "train_configs" / "code_350m.toml"
+    one = resolve(recipe, ["--training.tokens", tokens], world_size=8, here=False)
+    assert one.config.training.steps == steps
+    lines = {" ".join(line.split()) for line in render(one).splitlines()}
+    assert f"# steps = {steps} # codetitan: training.tokens / (global batch · seq_len), rounded up" in lines
+    assert f'tokens = "{tokens}" # command line' in lines
+
+
+def test_tokens_of_a_file(tmp_path: Path) -> None:
+    """What is printed can be run again, with another batch too; steps on the command line hold over a file's tokens."""
+    file = write(tmp_path, run="[training]\ntokens = 1_000_000\nseq_len = 100\n[loss]\nname = 'cross-entropy'")
+    one = resolve(file, [], world_size=1)
+    assert one.config.training.steps == 1250
+    (tmp_path / "again.toml").write_text(render(one))
+    assert resolve(tmp_path / "again.toml", [], world_size=1).config == one.config
+    more = resolve(tmp_path / "again.toml", ["--training.global_batch_size", "16"], world_size=1)
+    assert more.config.training.steps == 625
+    assert resolve(file, ["--training.steps", "7"], world_size=1).config.training.steps == 7
+    assert resolve(file, ["--training.tokens", "none"], world_size=1).config.training.tokens is None
+
+
+def test_home_in_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / ".metadata").touch()
+    config = resolved(
+        tmp_path, "--dump_folder", "~/out", "--checkpoint.initial_load_path", "~/there", "--checkpoint.enable", run=""
+    ).config
+    assert config.dump_folder == str(tmp_path / "out")
+    assert config.checkpoint.initial_load_path == str(tmp_path / "there")
+
+
+def test_what_the_command_line_set_as_a_file(tmp_path: Path) -> None:
+    """Values have their types, a list of tables is whole; over the file it gives the same configuration."""
+    run = write(tmp_path, run='[[dataloader.sources]]\ntype = "directory"\npath = "a"\n[training]\nsteps = 3')
+    options = [
+        "--dataloader.sources.0.path", "b", "--dataloader.sources.0.languages.python", "2", "--model.rope.theta", "5e5",
+        "--dump_folder", "17", "--training.seq_len=64", "--loss.name", "cross-entropy", "--compile.components", "loss",
+    ]  # fmt: skip
+    one = resolve(run, options, world_size=1)
+    tables = of_command_line(one)
+    assert tables["dump_folder"] == "17" and tables["training"] == {"seq_len": 64}
+    assert [source["path"] for source in tables["dataloader"]["sources"]] == ["b"]
+    (tmp_path / "again.toml").write_text("\n".join(['extends = "run.toml"', *dump(tables)]))
+    assert resolve(tmp_path / "again.toml", [], world_size=1).config == one.config
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ("", ["no checkpoint is saved: checkpoint.enable is false by default"]),
+        ("[checkpoint]\nenable = false", []),
+        ("[checkpoint]\nenable = true\nload_only = true", ["no checkpoint is saved: checkpoint.load_only = true"]),
+        ('extends = "base.toml"', []),
+        ('extends = "base.toml"\n[lr_scheduler]\nwarmup_steps = 200\n[training]\nsteps = 100',
+         ["lr_scheduler.warmup_steps = 200 are all of the 100 steps"]),
+        ('extends = "base.toml"\n[lr_scheduler]\nwarmup_steps = 200\ntotal_steps = 1000\n[training]\nsteps = 100', []),
+        ('extends = "base.toml"\n[lr_scheduler]\nwarmup_ratio = 0.6\ndecay_ratio = 0.5\n[training]\nsteps = 100',
+         ["lr_scheduler: 60 steps of warm-up leave 40 of the 100"]),
+    ],
+)  # fmt: skip
+def test_notes_on_what_may_not_be_meant(tmp_path: Path, run: str, said: list[str]) -> None:
+    found = notes(resolved(tmp_path, "--dump_folder", str(tmp_path / "out"), run=run))
+    assert [line[: len(start)] for line, start in zip(found, said, strict=True)] == said
+
+
+def test_what_a_run_begins_with(tmp_path: Path) -> None:
+    """Also where the checkpoint that is named is not what it begins with."""
+    for step in ("out/checkpoint/step-25", "other/step-7"):
+        (tmp_path / step).mkdir(parents=True)
+    (tmp_path / "other" / "step-7" / ".metadata").touch()
+    options = ["--dump_folder", str(tmp_path / "out"), "--checkpoint.enable"]
+    named = [*options, "--checkpoint.initial_load_path", str(tmp_path / "other" / "step-7")]
+    assert beginning(resolved(tmp_path, *options, run="")) == "initial values of seed 0"
+    assert beginning(resolved(tmp_path, *named, run="")) == f"weights of {tmp_path}/other/step-7"
+    whole = [*named, "--checkpoint.initial_load_model_only", "false"]
+    taken = beginning(resolved(tmp_path, *whole, "--checkpoint.exclude_from_loading", "dataloader", run=""))
+    assert taken == f"weights, optimizer of {tmp_path}/other/step-7"
+    (tmp_path / "out" / "checkpoint" / "step-25" / ".metadata").touch()
+    assert beginning(resolved(tmp_path, *named, run="")) is None
+    assert "is not read: the run goes on from its own step 25" in notes(resolved(tmp_path, *named, run=""))[0]

@@ -305,7 +305,7 @@ MISTYPED: list[tuple[list[str], str]] = [
     (["complete", "--model", "M", "--prefix-file", "F"], "M is no checkpoint, and has none: a folder such as"),
     (["export", "--checkpoint", "M", "--output", "O"], "M is no checkpoint, and has none: a folder such as"),
     (["export", "--checkpoint", "M", "--output", "O", "--max-shard-gb", "0"], "--max-shard-gb 0.0 must be above 0"),
-    (["export", "--checkpoint", "M", "--output", "O", "--max-shard-gb", "inf"], "--max-shard-gb inf must be above 0"),
+    (["export", "--checkpoint", "M", "--output", "O", "--max-shard-gb", "inf"], "--max-shard-gb inf must be finite"),
     (["export", "--checkpoint", "M", "--output", "s3://b/O"], "--output s3:/b/O is not on this machine; copy it"),
     (["export", "--checkpoint", "s3://b/M", "--output", "O"], "s3:/b/M is not on this machine; copy it"),
     (["import", "--model", "M", "--output", "O"], "--model M has no config.json: it is no folder in Hugging Face form"),

@@ -34,9 +34,11 @@ def test_coordinates_are_torchtitans(rank: int) -> None:
 def test_links() -> None:
     assert [OF_64.group_of_0(name) for name in ("tp", "cp", "pp")] == [[0, 1, 2, 3], [0, 4], [0, 32]]
     assert OF_64.group_of_0("fsdp") == [0, 4, 8, 12]  # FSDP shards over context-parallel ranks, too
-    assert [OF_64.link(name) for name in ("tp", "cp", "fsdp", "pp")] == ["NVLink", "NVLink", "network", "network"]
+    links = [OF_64.link(name, GPUS["h100"]) for name in ("tp", "cp", "fsdp", "pp")]
+    assert links == ["NVLink", "NVLink", "network", "network"]
+    assert OF_64.link("tp", GPUS["l40s"]) == "PCIe"
     straddling = Topology({"pp": 1, "dp_replicate": 1, "dp_shard": 3, "cp": 1, "tp": 4}, nodes_of=6)
-    assert straddling.link("tp") == "network"  # ranks 4 to 7
+    assert straddling.link("tp", GPUS["h100"]) == "network"  # ranks 4 to 7
     assert OF_64.varying([0, 4, 8]) == {"cp", "dp_shard"}
 
 
@@ -56,8 +58,22 @@ def test_seconds() -> None:
 def test_gpus() -> None:
     assert find("H100") is GPUS["h100"]
     assert find("h100", memory=94 * 2**30).memory == 94 * 2**30
-    with pytest.raises(ConfigError, match='--gpu "h10" must be one of a100, h100, h200, b200; did you mean "h100"'):
+    with pytest.raises(ConfigError, match=r'--gpu "h10" must be one of a100, a100-40, h100, .*; did you mean "h100"'):
         find("h10")
+    with pytest.raises(ConfigError, match="it has no bf16"):
+        find("V100-SXM2-16GB")
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("A100-40GB", "a100-40"), ("a100 80gb", "a100"), ("A100-SXM4-40GB", "a100-40"), ("a100-80", "a100"),
+        ("H100 SXM", "h100"), ("h100_pcie", "h100-pcie"), ("NVIDIA H100 NVL", "h100-nvl"), ("H200-141GB", "h200"),
+        ("NVIDIA GeForce RTX 4090", "rtx4090"), ("3090", "rtx3090"), ("rtx-5090", "rtx5090"), ("MI300X", "mi300x"),
+    ],
+)  # fmt: skip
+def test_names_of_gpus(name: str, key: str) -> None:
+    assert find(name) is GPUS[key]
 
 
 def test_peaks_are_those_of_the_metrics() -> None:
@@ -69,6 +85,10 @@ def test_peaks_are_those_of_the_metrics() -> None:
         "h100": "NVIDIA H100 80GB HBM3",
         "h200": "NVIDIA H200",
         "b200": "NVIDIA B200",
+        "a100-40": "NVIDIA A100-SXM4-40GB",
+        "h100-pcie": "NVIDIA H100 PCIe",
+        "h100-nvl": "NVIDIA H100 NVL",
+        "gb200": "NVIDIA GB200",
     }
     for short, name in names.items():
         assert GPUS[short].bf16_flops == known_peak_flops(name)

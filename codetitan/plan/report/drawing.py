@@ -1,5 +1,6 @@
 """The mesh and the stages, drawn."""
 
+from codetitan.plan.gpus import GPU
 from codetitan.plan.report.tables import columns, count, ranges
 from codetitan.plan.stage import Stage
 from codetitan.plan.topology import DEGREES, DIMENSIONS, Topology
@@ -7,7 +8,7 @@ from codetitan.plan.topology import DEGREES, DIMENSIONS, Topology
 NAMES = {"pp": "PP", "dp_replicate": "replicate", "dp_shard": "FSDP", "cp": "CP", "tp": "TP"}
 
 
-def draw(topology: Topology) -> list[str]:
+def draw(topology: Topology, gpu: GPU) -> list[str]:
     """Draws the first node (at most 16 ranks a line), a cell a rank, and says where each degree's groups reach."""
     active = [name for name in DIMENSIONS if topology.degrees[name] > 1]
     shape = " · ".join(f"{NAMES[name]} {topology.degrees[name]}" for name in active) or "one process"
@@ -29,7 +30,7 @@ def draw(topology: Topology) -> list[str]:
         where = "inside a node" if reach == 1 else f"over {reach} nodes"
         name = " · ".join(NAMES[d] for d in dimensions if topology.degrees[d] > 1)
         label = f"{name} (sharded weights)" if degree == "fsdp" and topology.degrees["cp"] > 1 else name
-        lines.append(f"  {label}: groups of {size} {where}, {topology.link(degree)} (ranks {ranges(group)})")
+        lines.append(f"  {label}: groups of {size} {where}, {topology.link(degree, gpu)} (ranks {ranges(group)})")
     return lines
 
 

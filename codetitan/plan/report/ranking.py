@@ -5,10 +5,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from codetitan.config.render import dump, of_command_line
+from codetitan.config.resolve import Resolved
 from codetitan.plan.gpus import GIB
 from codetitan.plan.report.tables import columns
 from codetitan.plan.search import Found
-from codetitan.training.trainer import CodeTrainer
 
 
 def ranking(found: Sequence[Found], compared: int) -> str:
@@ -28,27 +29,23 @@ def ranking(found: Sequence[Found], compared: int) -> str:
     )
 
 
-def fragment(
-    best: Found, searched: CodeTrainer.Config, file: Path, overrides: Sequence[str], world_size: int, folder: Path
-) -> str:
-    """Returns a TOML file for `folder` that extends `file` with the best settings; `overrides` are in a comment."""
-    tables: dict[str, list[str]] = {}
+def fragment(best: Found, resolved: Resolved, file: Path, folder: Path) -> str:
+    """Returns a TOML file for `folder` that extends `file`: the command line's settings, and the best of a search."""
+    tables = of_command_line(resolved)
+    tables.pop("activation_checkpoint", None)  # its options belong to the policy that is replaced
     settings = best.candidate.settings(
         best.config.training.global_batch_size, best.config.parallelism.pipeline_parallel_schedule
     )
     written = best.config.parallelism
     for name in ("module_fqns_per_model_part", "pipeline_parallel_layers_per_stage"):
-        if getattr(searched.parallelism, name) != getattr(written, name):
+        if getattr(resolved.config.parallelism, name) != getattr(written, name):
             settings[f"parallelism.{name}"] = "none"  # stages are placed by cost
     for key, value in settings.items():
         section, name = key.split(".")
-        tables.setdefault(section, []).append(f"{name} = {json.dumps(value)}")
+        tables.setdefault(section, {})[name] = value
     lines = [
-        f"# codetitan plan --search for {world_size} × {best.plan.gpu.name}: an estimated "
+        f"# codetitan plan --search for {resolved.world_size} × {best.plan.gpu.name}: an estimated "
         f"{best.plan.tok_per_s_per_gpu:,.0f} tok/s/GPU",
-        *([f"# The search had these options, which are not in this file: {' '.join(overrides)}"] if overrides else []),
-        f"extends = {json.dumps(os.path.relpath(file, folder))}",
+        f"extends = {json.dumps(os.path.relpath(file, folder), ensure_ascii=False)}",
     ]
-    for section, settings_ in tables.items():
-        lines += ["", f"[{section}]", *settings_]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *dump(tables)]) + "\n"

@@ -11,6 +11,7 @@ from codetitan.plan.memory import FRAGMENTATION, RESERVED, Memory
 from codetitan.plan.report.drawing import contents, draw
 from codetitan.plan.report.tables import columns, count, gib
 from codetitan.titan import FullAC, SelectiveAC
+from codetitan.training.console import count as count_tokens
 from codetitan.training.metrics import duration
 from codetitan.training.trainer import CodeTrainer
 
@@ -84,7 +85,7 @@ def _time(plan: Estimate, no_share: str) -> list[str]:
         f"time    {plan.step_s:.3f} s a step of {plan.tokens_per_step:,} tokens; {', '.join(parts)}",
         f"  {plan.tok_per_s_per_gpu:,.0f} tok/s/GPU, {plan.tok_per_s_per_gpu * gpus:,.0f} tok/s in all",
         f"  MFU of {plan.peak_flops / 1e12:,.0f} TFLOP/s ({plan.precision.upper()}): {mfu}",
-        f"  {plan.steps:,} steps, {plan.steps * plan.tokens_per_step / 1e9:,.1f}B tokens: {duration(plan.seconds)} "
+        f"  {plan.steps:,} steps, {count_tokens(plan.steps * plan.tokens_per_step)} tokens: {duration(plan.seconds)} "
         f"({hours:,.1f} h, {hours * gpus:,.0f} GPU-hours)",
         "  assumed: shares of the peaks (plan/tracing/roofline.py, plan/topology.py); no stragglers, saving, loading",
     ]
@@ -101,7 +102,13 @@ def built(plan: Estimate, rank: int, held: int, seconds: float) -> str:
 
 
 def advice(plan: Estimate, config: CodeTrainer.Config) -> list[str]:
-    """Returns what to change where it does not fit, the cheapest first; nothing where it fits."""
+    """Returns what to change where it does not fit, the cheapest first, or where much of the memory lies idle."""
+    if plan.fits and plan.fullest.needed < plan.gpu.memory / 3:
+        share = 100 * plan.fullest.needed / plan.gpu.memory
+        return [
+            f"change  {share:.0f} % of the memory is used; larger microbatches or less checkpointing may be faster: "
+            "--search"
+        ]
     if plan.fits:
         return []
     fullest, p, training = plan.fullest, config.parallelism, config.training
@@ -148,7 +155,7 @@ def text(plan: Estimate, config: CodeTrainer.Config, no_share: str) -> str:
             stages.append(f"  stage {i} on pipeline rank {rank}: {contents(stage)}")
     sections = [
         head,
-        draw(plan.topology),
+        draw(plan.topology, plan.gpu),
         stages,
         _memory(plan),
         advice(plan, config),

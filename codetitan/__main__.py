@@ -1,0 +1,7 @@
+"""`python -m codetitan` is `codetitan`."""
+
+import sys
+
+from codetitan.cli import main
+
+sys.exit(main())
