@@ -202,7 +202,9 @@ class CodeTrainer(Trainer):
                 self.dataloader.positions_before = loaded.positions
         self.metrics_processor.start(first_step=self.step)
         if self.step > 1:
-            logger.info("goes on from step %d of %s", self.step - 1, self.checkpointer.folder)
+            began = None if self.checkpointer.loaded else self.config.checkpoint.initial_load_path
+            where = began or self.checkpointer.folder
+            logger.info("goes on from step %d of %s", self.step - 1, where)
             if loaded := self.checkpointer.loaded:
                 for line in resume.changes(loaded, self._toml):
                     logger.info("changed %s", line)

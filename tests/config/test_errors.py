@@ -298,7 +298,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"model.rope.scaling": "llama3", "model.rope.original_seq_len": "64", "model.rope.low_freq_factor": "4"}, 1,
      "model.rope.high_freq_factor = 4.0 must be above model.rope.low_freq_factor = 4.0"),
     ({"checkpoint.load_step": 7, "dump_folder": "no/such"}, 1,
-     "checkpoint.load_step = 7: no complete checkpoint of that step in no/such/checkpoint; there are: none; -1 takes the last"),
+     "checkpoint.load_step = 7: no complete checkpoint of that step in no/such/checkpoint; there are: none; -1 takes the last, latest-good the last that is not damaged"),
     ({"checkpoint.initial_load_path": "/no/such"}, 1,
      'checkpoint.initial_load_path = "/no/such" is no complete checkpoint: a folder such as …/checkpoint/step-1000, with '
      "a file .metadata"),
@@ -306,7 +306,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "checkpoint.create_seed_checkpoint (command line): unknown key; checkpoint has enable, folder, interval, "
      "initial_load_path, initial_load_model_only, initial_load_in_hf, initial_load_in_hf_quantized, last_save_model_only, "
      "last_save_in_hf, export_dtype, keep_latest_k, load_step, exclude_from_loading, enable_first_step_checkpoint, "
-     "load_only, async_mode, export_every_k"),
+     "load_only, async_mode, export_every_k, verify"),
     # data and folders
     ({"dataloader.sources": "python_stdlib"}, 1,
      f"dataloader.sources.0.type = python_stdlib (command line) must be one of {SOURCES}; did you mean "

@@ -1,6 +1,5 @@
 """What is said of a checkpoint that can't be loaded: the advice fits what asked for it."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,17 +9,22 @@ from codetitan.training.checkpoint import CodeCheckpoints
 
 
 @pytest.mark.parametrize(
-    ("asked", "advice"),
+    ("folder", "advice"),
     [
-        ("/a/step-7", "it is what checkpoint.initial_load_path names: name another, or set [model] and the tokenizer"),
-        (None, "if it is of another model, set another --dump_folder; if it is damaged, remove it"),
+        (
+            "/b",
+            "it is what checkpoint.initial_load_path names: name another, or set [model] and the tokenizer as there",
+        ),
+        ("/a", "if it is damaged, remove it, and the run goes on from the one before"),
     ],
 )
-def test_the_advice(asked: str | None, advice: str) -> None:
-    def fails(*_: Any, **__: Any) -> None:
+def test_the_advice(monkeypatch: pytest.MonkeyPatch, folder: str, advice: str) -> None:
+    def fails(*_: Any) -> None:
         raise RuntimeError("size mismatch\nand more")
 
-    checkpoints: Any = SimpleNamespace(initial_load_path=asked, _base_of=fails)
-    with pytest.raises(ConfigError, match="/a/step-7 can't be loaded: size mismatch; ") as error:
-        CodeCheckpoints.dcp_load(checkpoints, {}, "/a/step-7", from_hf=False, from_quantized=False)
-    assert advice in str(error.value)
+    checkpoints = object.__new__(CodeCheckpoints)
+    monkeypatch.setattr(checkpoints, "folder", folder, raising=False)
+    monkeypatch.setattr(checkpoints, "_description_of", fails)
+    with pytest.raises(ConfigError) as error:
+        checkpoints.dcp_load({}, "/a/step-7", from_hf=False, from_quantized=False)
+    assert str(error.value) == f"/a/step-7 can't be loaded: size mismatch; {advice}"

@@ -40,8 +40,9 @@ class Selection:
             return f"{source.name}: a stream, {source.n_bytes / 1e6:.1f} MB"
         n = sum(component.n_documents or 0 for component in self.components)
         count = f"{n:,}" if n == len(source) else f"{n:,} of {len(source):,}"
-        # Files of other types are no documents: counting them here would only alarm.
-        reasons = sorted((reason, k) for reason, k in source.dropped.items() if reason != "other file type")
+        # What was meant to be left out is counted by `data stats`: here it would only alarm.
+        meant = ("other file type", "excluded by name", "hidden")
+        reasons = sorted((reason, k) for reason, k in source.dropped.items() if reason not in meant)
         left_out = [f"{k} {reason}" for reason, k in reasons]
         left_out += [f"{k} {language}, which has no share" for language, k in self.unlisted.most_common()]
         return f"{source.name}: {count} documents, {source.n_bytes / 1e6:.1f} MB" + (
