@@ -63,12 +63,14 @@ class CodeCheckpoints(CheckpointManager):
             that lies; raises ConfigError where it is of another model.
         before_save: called on every rank before anything is saved; what it raises, it raises instead.
         loaded: the description of the checkpoint that the run goes on from, None where it begins.
+        loaded_from: the folder that this lies in.
     """
 
     describe: Callable[[Description | None], Description]
     check_model: Callable[[Description, str], None] = staticmethod(lambda *_: None)
     before_save: Callable[[], None] = staticmethod(lambda: None)
     loaded: Description | None = None
+    loaded_from: Path | None = None
 
     @dataclass(kw_only=True, slots=True)
     class Config(CheckpointManager.Config):
@@ -261,11 +263,13 @@ class CodeCheckpoints(CheckpointManager):
         """
         try:
             description = self._description_of(checkpoint_id)
-            if not self._is_own(checkpoint_id):
-                self._base = description
-            elif description is not None:
-                self.check_model(description, checkpoint_id)
-                self.loaded, self._base = description, description.base
+            if description is not None:
+                if self._is_own(checkpoint_id):
+                    self.check_model(description, checkpoint_id)
+                # What goes on with the data has its counts; what begins the data has them as its base's.
+                self._base = description.base if "dataloader" in state_dict else description
+                if "train_state" in state_dict:
+                    self.loaded, self.loaded_from = description, Path(checkpoint_id).parent
             if "dataloader" in state_dict:
                 # Compared before any tensor is loaded: a changed global batch would only show as a wrong size.
                 saved: dict[str, Any] = {"dataloader": {"identity": ""}}

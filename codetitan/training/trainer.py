@@ -202,8 +202,7 @@ class CodeTrainer(Trainer):
                 self.dataloader.positions_before = loaded.positions
         self.metrics_processor.start(first_step=self.step)
         if self.step > 1:
-            began = None if self.checkpointer.loaded else self.config.checkpoint.initial_load_path
-            where = began or self.checkpointer.folder
+            where = self.checkpointer.loaded_from or self.checkpointer.folder
             logger.info("goes on from step %d of %s", self.step - 1, where)
             if loaded := self.checkpointer.loaded:
                 for line in resume.changes(loaded, self._toml):
