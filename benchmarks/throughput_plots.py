@@ -149,6 +149,8 @@ def write_plots(folder: Path, run: Row, rows: Sequence[Row]) -> list[Path]:
     measured = [row for row in rows if "summary" in row]
     on_gpu = run["device"]["type"] == "cuda"
     unit, title = "GPU" if on_gpu else "process", f"{run['processes']} × {run['device']['name']}"
+    if not on_gpu:
+        title += " (a CPU: that all of them run, not how fast they are on a GPU)"
     if measured:
         files.append(folder / "by-setting.png")
         plot_by_setting(measured, unit, title, files[-1])
