@@ -4,6 +4,7 @@ Everything that a person can get wrong is found here, in one process, so that it
 of a traceback from each rank. Then torchrun runs in this process; it starts `codetitan.train` on every rank.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -181,13 +182,19 @@ def _report(rank: int, failure: Any, folder: str) -> int:
     return code
 
 
+_ranks_seen: list[bool] = []
+
+
 def pass_on(request: signal.Signals, sender: int) -> None:
     """What the launcher does about a request to stop: its ranks shall save and end, and it ends with them."""
     del sender
     ranks = stop.children()
     for rank in ranks:
-        stop.pass_on(request, rank)
-    if not ranks:
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            stop.pass_on(request, rank)
+    if ranks:
+        _ranks_seen.append(True)
+    elif not _ranks_seen:  # else they have all ended, and so does this process
         print(f"codetitan: stopped by {request.name} before the first step", file=sys.stderr, flush=True)
         os._exit(stop.EXIT_STOPPED)
 
@@ -210,9 +217,10 @@ def torchrun(launch: Launch, config: Path, overrides: Sequence[str], folder: str
         with tempfile.TemporaryDirectory(prefix="codetitan-") as own:
             status = Path(own) / "status"
             os.environ[stop.STATUS] = str(status)
+            os.environ[stop.LAUNCHER] = str(os.getpid())
             arguments = [*options, "-m", "codetitan.train", str(config), *overrides]
             run(parse_args(arguments))  # type: ignore[no-untyped-call]
-            stopped = status.exists()
+            stopped = status.read_text(encoding="utf-8") if status.exists() else None
     except ChildFailedError as error:
         # A rank that knows what the user can do about it speaks before those that only saw their peers go.
         rank, failure = min(
@@ -225,7 +233,7 @@ def torchrun(launch: Launch, config: Path, overrides: Sequence[str], folder: str
             file=sys.stderr,
         )
         return 128 + int(error.sigval)
-    return stop.EXIT_STOPPED if stopped else 0
+    return 0 if stopped is None else int(stopped)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -49,7 +49,10 @@ class Lock:
         Raises:
             ConfigError: another process has it, on this host or another.
         """
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o664)
+        except OSError as error:
+            raise ConfigError(f"{self._path} can't be opened: {error.strerror}; choose another --dump_folder") from None
         try:
             self._take()
         except ConfigError:

@@ -1,6 +1,7 @@
 """One run from start to end: what is printed and saved before, and the orderly way out."""
 
 import os
+import signal
 from pathlib import Path
 
 import torch
@@ -124,6 +125,12 @@ def run(resolved: Resolved) -> None:
     dist.destroy_process_group()
     trainer.checkpointer.wait_for_exports()
     if trainer.stopped:
-        logger.info("stopped by %s after step %d; the same command goes on", trainer.stopped, trainer.step)
+        goes_on = "the same command goes on"
+        if config.checkpoint.load_step != -1:
+            goes_on += ", without --checkpoint.load_step"
+        if not trainer.stop_is_saved:
+            goes_on = "nothing is saved, for checkpoint.enable = false or checkpoint.load_only = true"
+        logger.info("stopped by %s after step %d; %s", trainer.stopped, trainer.step, goes_on)
         if (status := os.environ.get(stop.STATUS)) and os.environ.get("LOCAL_RANK") == "0":
-            Path(status).write_text(trainer.stopped, encoding="utf-8")
+            code = stop.EXIT_STOPPED if trainer.stop_is_saved else 128 + signal.SIGTERM
+            Path(status).write_text(str(int(code)), encoding="utf-8")

@@ -28,6 +28,9 @@ STATUS = "CODETITAN_STATUS"
 STARTED = "CODETITAN_STARTED"
 """Environment variable: when the launcher started, in seconds since 1970."""
 
+LAUNCHER = "CODETITAN_LAUNCHER"
+"""Environment variable: the launcher's process, which its ranks end with."""
+
 PARENT = "CODETITAN_PARENT"
 """Environment variable of a command that a run starts: the process that it ends with."""
 
@@ -98,7 +101,7 @@ def seconds(text: str) -> float:
     Raises:
         ValueError: it is no such duration.
     """
-    match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.replace(" ", ""))
+    match = re.fullmatch(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", text.replace(" ", ""))
     if match is None or not any(match.groups()):
         raise ValueError(f'"{text}" must be a time such as "3h50m", "2d" or "90m"')
     days, hours, minutes, s = (int(group or 0) for group in match.groups())

@@ -68,6 +68,7 @@ from torchtitan.components.metrics import (
     _get_metrics_rank,  # the rank that knows the loss
 )
 from torchtitan.components.optimizer import LRSchedulersContainer, OptimizersContainer, ParamGroupConfig
+from torchtitan.components.optimizer.utils import init_optim_state
 from torchtitan.components.quantization import Float8Linear as TitanFloat8Linear
 from torchtitan.components.quantization import MXFP8Linear
 from torchtitan.components.tokenizer import BaseTokenizer
@@ -189,6 +190,7 @@ __all__ = [
     "get_peak_flops",
     "get_schedule_class",
     "inductor_config",
+    "init_optim_state",
     "is_fake",
     "logger",
     "min_cut_rematerialization_partition",

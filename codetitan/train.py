@@ -118,7 +118,8 @@ def main(arguments: list[str]) -> int:
     # SIGINT ends the process at once, inside a collective too, where a Python handler would never run. Nothing is
     # saved: ranks stop at different places, and the last checkpoint is at most one interval old.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    stop.end_with(os.getppid())  # the launcher
+    # By its number: one that was killed while this process imported torch is no longer the parent.
+    stop.end_with(int(os.environ.get(stop.LAUNCHER, os.getppid())))
     stop.listen(obey)
     # Python asks a thread for the lock after 5 ms, and the loader's thread computes without pause: 3,000 launches of a
     # kernel take 9 to 16 ms beside it instead of 7, and 8 to 13 with this interval (two Xeon cores).

@@ -10,9 +10,11 @@ import torch
 from torch.distributed.checkpoint.api import CheckpointException
 
 from codetitan.device import get_total_norm
+from codetitan.errors import ConfigError
 from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.spec import model_config
 from codetitan.titan import ParamGroupConfig, dist_utils
+from codetitan.training import finite
 from codetitan.training.checkpoint import half_written
 from codetitan.training.checkpoint_error import os_error_of
 from codetitan.training.logs import MetricsFile
@@ -57,6 +59,32 @@ def test_a_resumed_optimizer_keeps_what_the_configuration_says() -> None:
     after = resumed.state_dict()
     moments = [name for name in state if name.endswith("exp_avg")]
     assert moments and all(torch.equal(after[name], state[name]) and state[name].any() for name in moments)
+
+
+def test_moments_that_are_not_finite_are_not_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finite gradient, whose square is not."""
+    monkeypatch.setattr(finite.dist, "get_world_size", lambda: 1)
+    container = optimizers(CodeOptimizers.Config(implementation="foreach"))
+    for part in container.model_parts:
+        for parameter in part.parameters():
+            parameter.grad = torch.full_like(parameter, 1e25)
+    container.step()
+    with pytest.raises(ConfigError, match=r"^step-1 is not saved: state\..*\.exp_avg_sq is not finite"):
+        finite.check_saved({"optimizer": container}, "step-1")
+
+
+def test_a_skipped_first_step_leaves_what_no_step_leaves() -> None:
+    """A checkpoint has the same names then, and the next step is the first."""
+    skipped, plain = (optimizers(CodeOptimizers.Config(implementation="foreach")) for _ in range(2))
+    for part in skipped.model_parts:
+        for parameter in part.parameters():
+            parameter.grad = torch.full_like(parameter, torch.nan)
+    skipped.skips = lambda: True
+    skipped.step()
+    state, expected = skipped.state_dict(), plain.state_dict()
+    assert state.keys() == expected.keys()
+    moments = [name for name in state if name.startswith("state.")]
+    assert moments and not any(state[name].any() for name in moments)
 
 
 def test_a_group_of_the_users_own_comes_first() -> None:

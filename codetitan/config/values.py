@@ -83,7 +83,7 @@ RANGES: dict[str, Range] = {
     "checkpoint.interval": _COUNT,
     # torchtitan keeps the one before until the next is whole.
     "checkpoint.keep_latest_k": Range(2, also=(0,), words="must be at least 2, or 0 to keep all"),
-    "checkpoint.load_step": Range(0, also=(-1,), words="must be a step, or -1 for the last"),
+    "checkpoint.load_step": Range(0, also=(-1,), words="must be a step, -1 for the last, or latest-good"),
     "checkpoint.export_every_k": _COUNT,
     "parallelism.data_parallel_replicate_degree": _DEGREE,
     "parallelism.data_parallel_shard_degree": Range(

@@ -166,6 +166,8 @@ class CodeCheckpoints(CheckpointManager):
 
     def _load(self, step: int | str = -1) -> bool:
         if step == LATEST_GOOD:
+            if filesystem.is_remote(self.folder):
+                raise ConfigError(f'checkpoint.load_step = "{LATEST_GOOD}" needs a checkpoint.folder on a file system')
             steps = self._steps()
             good = next((step for step in steps if self._damage(step) is None), None)
             if steps and good is None:
@@ -174,17 +176,39 @@ class CodeCheckpoints(CheckpointManager):
                     f"{', '.join(f'step-{step}' for step in steps)}"
                 )
             if steps and good != steps[0]:
-                logger.warning("step-%d is damaged (%s)", steps[0], self._damage(steps[0]))
+                logger.warning("step-%d is damaged", steps[0])
+            if good is None:
+                self._check_files(-1)
             step = -1 if good is None else good
         elif self._verify and not filesystem.is_remote(self.folder):
             self._check_files(self._find_load_step() if step == -1 else int(step))
-        loaded: bool = super()._load(step)
+        own = self._find_load_step() if step == -1 else int(step)
+        if own != -1 and "dataloader" in self.exclude_from_loading and self._has_this_data(own):
+            # The data has begun anew before, and this is the same command again.
+            others = [key for key in self.exclude_from_loading if key != "dataloader"]
+            self.exclude_from_loading: list[str] = others
+        loaded: bool = super()._load(int(step))
         self._last_step = self.states["train_state"].step
         return loaded
 
     def _steps(self) -> list[int]:
         """Returns the steps of the complete checkpoints, the last first."""
-        return sorted((int(path.parent.name[5:]) for path in Path(self.folder).glob("step-*/.metadata")), reverse=True)
+        names = [path.parent.name for path in Path(self.folder).glob("step-*/.metadata")]
+        return sorted((int(name[5:]) for name in names if re.fullmatch(r"step-\d+", name)), reverse=True)
+
+    def _has_this_data(self, step: int) -> bool:
+        """Whether the data of an own checkpoint can be continued."""
+        try:
+            self._check_data(self._create_checkpoint_id(step))
+        except (Exception, CheckpointException):  # what can't be read is said when it is loaded
+            return False
+        return True
+
+    def _check_data(self, checkpoint_id: str) -> None:
+        saved: dict[str, Any] = {"dataloader": {"identity": ""}}
+        with warnings.catch_warnings(action="ignore"):
+            load(saved, checkpoint_id=checkpoint_id, no_dist=True)
+        self.states["dataloader"].check_identity(saved["dataloader"]["identity"])
 
     def _is_own(self, checkpoint_id: str) -> bool:
         """Whether it is one of this run, and not what the run begins with."""
@@ -272,10 +296,7 @@ class CodeCheckpoints(CheckpointManager):
                     self.loaded, self.loaded_from = description, Path(checkpoint_id).parent
             if "dataloader" in state_dict:
                 # Compared before any tensor is loaded: a changed global batch would only show as a wrong size.
-                saved: dict[str, Any] = {"dataloader": {"identity": ""}}
-                with warnings.catch_warnings(action="ignore"):
-                    load(saved, checkpoint_id=checkpoint_id, no_dist=True)
-                self.states["dataloader"].check_identity(saved["dataloader"]["identity"])
+                self._check_data(checkpoint_id)
             if dist.get_world_size() == 1 and not from_hf:
                 load(state_dict, checkpoint_id=checkpoint_id, no_dist=True)
                 self.states["model"].load_state_dict(state_dict)

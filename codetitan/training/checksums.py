@@ -47,7 +47,12 @@ def _blocks(path: Path) -> list[int]:
 def write(folder: Path, name: str, files: list[str]) -> None:
     """Writes the checksums of `files`, names in `folder`, to `name`.crc32 there."""
     sums = {file: {"bytes": (folder / file).stat().st_size, "crc32": _blocks(folder / file)} for file in files}
-    (folder / f"{name}{SUFFIX}").write_text(json.dumps({"block": _BLOCK, "files": sums}), encoding="utf-8")
+    with (folder / f"{name}{SUFFIX}").open("w", encoding="utf-8") as file:
+        json.dump({"block": _BLOCK, "files": sums}, file)
+        file.flush()
+        os.fsync(
+            file.fileno()
+        )  # as torch's shards: an empty one after a power cut would call a good checkpoint damaged
 
 
 class ChecksumWriter(FileSystemWriter):
@@ -72,11 +77,16 @@ def _damage(folder: Path, name: str, said: dict[str, Any], block: int) -> Iterat
     if not path.is_file():
         yield f"{name} is missing"
         return
-    size = path.stat().st_size
-    if size != said["bytes"]:
-        yield f"{name} has {size:,} bytes, not {said['bytes']:,}"
+    try:
+        size = path.stat().st_size
+        if size != said["bytes"]:
+            yield f"{name} has {size:,} bytes, not {said['bytes']:,}"
+            return
+        blocks = _blocks(path)
+    except OSError as error:
+        yield f"{name} can't be read: {error.strerror}"
         return
-    for i, (was, is_) in enumerate(zip(said["crc32"], _blocks(path), strict=True)):
+    for i, (was, is_) in enumerate(zip(said["crc32"], blocks, strict=True)):
         if was != is_:
             yield f"{name} has changed between bytes {i * block:,} and {min(size, (i + 1) * block):,}"
 
@@ -93,9 +103,14 @@ def damage(folder: Path, rank: int = 0, world_size: int = 1) -> str | None:
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         try:
             said = json.loads(path.read_bytes())
-            files |= {name: (sums, said["block"]) for name, sums in said["files"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError):
+            for name, sums in said["files"].items():
+                if len(sums["crc32"]) != -(-sums["bytes"] // said["block"]):
+                    raise ValueError(name)
+                files[name] = (sums, said["block"])
+        except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
             return f"{path.name} is no file of checksums"
+        except OSError as error:
+            return f"{path.name} can't be read: {error.strerror}"
     for name in sorted(files)[rank::world_size]:
         for found in _damage(folder, name, *files[name]):
             return found

@@ -146,7 +146,9 @@ def check_saved(state_dict: Mapping[str, Any], where: str) -> None:
     """
     extremes: dict[torch.device, list[torch.Tensor]] = {}
     names: dict[torch.device, list[str]] = {}
-    for name, value in state_dict.items():
+    optimizer: Any = state_dict.get("optimizer")  # the container, whose state the distributed checkpoint asks for
+    moments = {} if optimizer is None else optimizer.state_dict()
+    for name, value in {**state_dict, **moments}.items():
         local = value.to_local() if isinstance(value, DTensor) else value
         if isinstance(local, torch.Tensor) and local.is_floating_point() and local.numel():
             extremes.setdefault(local.device, []).append(torch.stack(torch.aminmax(local.detach())).float())

@@ -54,7 +54,7 @@ class MetricsFile:
         kept = []
         if path.exists():
             # A run that goes on from a checkpoint repeats the steps after it: their lines, and a torn last one, go.
-            for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
                 try:
                     if line.endswith("\n") and json.loads(line)["step"] < first_step:
                         kept.append(line)

@@ -91,6 +91,7 @@ class CodeMetrics(MetricsProcessor):
         self._failing: set[str] = set()  # logs that could not be written when that was last tried
         self.first_step: int | None = None  # of this process's life; None before the first
         self.served: Callable[[], Served] | None = None  # a collective over the data-parallel ranks; set by the trainer
+        self.before_log: Callable[[], None] = lambda: None  # called on every rank; what it raises ends the run
         self.skipped: Callable[[], int] = lambda: 0  # steps whose update was not made; set by the trainer
         self._last_step = 0
         self._line = StepLine()
@@ -117,7 +118,7 @@ class CodeMetrics(MetricsProcessor):
                 "the key to false"
             ) from error
 
-    def _try(self, log: str, write: Callable[[], None]) -> None:
+    def _try(self, log: str, write: Callable[[], object]) -> None:
         """Writes to a log. A failure is one warning, until it has succeeded again: a helper must not end a run."""
         try:
             write()
@@ -137,9 +138,12 @@ class CodeMetrics(MetricsProcessor):
                 self._try("TensorBoard", self._open_tensorboard)
         self._reset_clock()
 
-    def _open_file(self) -> None:
+    def _open_file(self) -> MetricsFile:
+        """Returns `metrics.jsonl`, which is opened now where it could not be before."""
         assert self.first_step is not None
-        self._file = MetricsFile(self._folder / "metrics.jsonl", first_step=self.first_step)
+        if self._file is None:
+            self._file = MetricsFile(self._folder / "metrics.jsonl", first_step=self.first_step)
+        return self._file
 
     def _open_tensorboard(self) -> None:
         assert self.first_step is not None
@@ -165,6 +169,7 @@ class CodeMetrics(MetricsProcessor):
     ) -> None:
         """Writes one step everywhere. `extra_metrics` holds the learning rates."""
         assert self.served is not None, "the trainer sets it"
+        self.before_log()
         served = self.served()
         if not self._writes:
             self._reset_clock()
@@ -202,9 +207,7 @@ class CodeMetrics(MetricsProcessor):
             **{f"sources/{name}": tokens for name, tokens in served.sources.items()},
             **{f"languages/{name}": tokens for name, tokens in served.languages.items()},
         }
-        if self._file is not None:
-            file = self._file
-            self._try("metrics.jsonl", lambda: file.write(record))
+        self._try("metrics.jsonl", lambda: self._open_file().write(record))
         numbers = {
             name: value for name, value in record.items() if name not in ("step", "mfu_peak") and value is not None
         }

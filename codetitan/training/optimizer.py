@@ -8,7 +8,13 @@ from typing import Any, Literal
 from torch import nn
 
 from codetitan.models.code.pipeline import is_copy
-from codetitan.titan import LRSchedulersContainer, OptimizersContainer, ParamGroupConfig, canonical_fqn
+from codetitan.titan import (
+    LRSchedulersContainer,
+    OptimizersContainer,
+    ParamGroupConfig,
+    canonical_fqn,
+    init_optim_state,
+)
 
 # What is not decayed: norms and biases. Decay pulls towards zero, which means nothing for a gain around one.
 NO_DECAY = r"(norm\.weight|\.bias)$"
@@ -55,7 +61,16 @@ class CodeOptimizers(OptimizersContainer):
 
     def step(self, closure: Any = None) -> Any:
         """Makes the update, unless it is to be skipped."""
-        return None if self.skips() else super().step(closure)
+        if not self.skips():
+            return super().step(closure)
+        for optimizer in self.optimizers:
+            if not optimizer.state:
+                # A checkpoint needs moments, and torchtitan makes none while there are gradients. As after no step.
+                optimizer.zero_grad(set_to_none=True)
+                init_optim_state(optimizer)
+                for state in optimizer.state.values():
+                    state["step"].zero_()
+        return None
 
     @staticmethod
     def _build_param_groups(

@@ -27,19 +27,22 @@ def obey(request: signal.Signals, sender: int) -> None:
 class Stopping:
     """Asked before every step, by every rank, with the same answers at the same steps; no collective.
 
-    The first rank that knows a reason writes the step into torchrun's store. Not the present step: another rank may
-    have asked for that one already. But none can have asked for the one after the next: it would have to finish the
-    next step first, whose gradients it does not have before this rank has begun that step, later than it wrote.
+    The first rank that knows a reason writes a step into torchrun's store, which no other rank can have asked for yet.
+    Not the present one. On a CPU the next: whoever asks for that has finished it, and so has its gradients, which come
+    from this rank too, after it wrote. On a GPU a rank's host runs ahead of its device by up to a step: it may ask
+    for the next one before this rank has begun it, but for the one after that only when the device has done the next
+    (torchtitan waits for it when it copies the count of tokens), so there one step more is made.
 
     Args:
+        runs_ahead: whether the host may be a step ahead of what it computes.
         max_time: seconds since the launcher started, as `stop.STARTED` says; None: no limit.
         name: of the limit's key.
     """
 
-    def __init__(self, max_time: float | None, name: str = "training.max_time") -> None:
+    def __init__(self, max_time: float | None, *, runs_ahead: bool, name: str = "training.max_time") -> None:
         started = float(os.environ.get(stop.STARTED, time.time()))
         self._deadline = None if max_time is None else started + max_time
-        self._name = name
+        self._name, self._margin = name, 2 if runs_ahead else 1
         self._store = _get_default_store() if dist.get_world_size() > 1 else None
         self._after: int | None = None
         self.why = ""
@@ -62,7 +65,9 @@ class Stopping:
         if self._store.check([_KEY]):
             said = self._store.get(_KEY)
         elif reason:
-            said = self._store.compare_set(_KEY, "", f"{done + 1} {reason}")  # what is there, if another was faster
+            said = self._store.compare_set(
+                _KEY, "", f"{done + self._margin} {reason}"
+            )  # what is there, if another was faster
         else:
             return
         after, _, self.why = said.decode().partition(" ")

@@ -124,16 +124,19 @@ class CodeTrainer(Trainer):
             self.optimizers.optimizers,
             config.training.on_nonfinite,
             most=config.training.max_skipped_steps,
-            on_device=on_gpu and config.optimizer.implementation.startswith("fused"),
+            on_device=on_gpu
+            and all(group["fused"] for optimizer in self.optimizers for group in optimizer.param_groups),
         )
         self.optimizers.skips = self._finite.skips
+        self.metrics_processor.before_log = self._finite.settle
         self.metrics_processor.skipped = lambda: self._finite.skipped
         self.checkpointer.before_save = self._finite.settle
         self.checkpointer.check_model = lambda saved, where: resume.check_model(
             saved, config.model.shape(), config.model.rope, where
         )
-        self._stopping = Stopping(config.training.max_seconds())
+        self._stopping = Stopping(config.training.max_seconds(), runs_ahead=self.device.type == "cuda")
         self.stopped = ""  # by what, where the run ends before its last step
+        self.stop_is_saved = False
         dims = self.parallel_dims
         self._syncs_once = not dims.pp_enabled and config.training.syncs_once(dims.dp_shard * dims.cp)
         self._microbatches_left = 0  # of the step under way
@@ -198,7 +201,7 @@ class CodeTrainer(Trainer):
             self.dataloader.licences()
         if loaded := self.checkpointer.loaded:
             self._finite.skipped = loaded.skipped_steps
-            if "dataloader" in self.config.checkpoint.exclude_from_loading:
+            if "dataloader" in self.checkpointer.exclude_from_loading:
                 self.dataloader.positions_before = loaded.positions
         self.metrics_processor.start(first_step=self.step)
         if self.step > 1:
@@ -283,9 +286,10 @@ class CodeTrainer(Trainer):
     def should_continue_training(self) -> bool:
         """Whether there are steps left, and nobody has asked for an end; where somebody has, the state is saved."""
         goes_on = bool(super().should_continue_training())
+        if not goes_on:
+            self._finite.settle()  # of the last step
         if goes_on and self._stopping.due(self.step):
-            if not self.checkpointer.save_now(self.step):
-                logger.warning("nothing is saved: checkpoint.enable is false, or checkpoint.load_only is true")
+            self.stop_is_saved = self.checkpointer.save_now(self.step)
             self.stopped = self._stopping.why
             return False
         if not goes_on and self.metrics_processor.first_step is None:
