@@ -177,7 +177,7 @@ def _report(rank: int, failure: Any, folder: str) -> int:
         (message["message"], message["extraInfo"]["py_callstack"]) if isinstance(message, dict) else 2 * (message,)
     )
     if code == EXIT_USER_ERROR:
-        return fail(ConfigError(text.removeprefix("ConfigError: ")))
+        return fail(ConfigError(re.sub(r"^\w+Error: ", "", text, count=1)))
     print(f"codetitan: rank {rank} failed first (its log is in {folder}/logs):\n{traceback}", file=sys.stderr)
     return code
 

@@ -39,7 +39,7 @@ def sleep(arguments: list[str]) -> int:
 
 
 def test_a_refused_configuration_is_named(bench: Bench) -> None:
-    with pytest.raises(MeshFailure, match=r"^rank 0 ended with 2: ConfigError: training\.steps = 0 must be"):
+    with pytest.raises(MeshFailure, match=r"^rank 0 ended with 2: RefusedError: training\.steps = 0 must be"):
         bench.train(1, {"training.steps": 0})
 
 
