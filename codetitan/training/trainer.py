@@ -208,6 +208,8 @@ class CodeTrainer(Trainer):
             where = self.checkpointer.loaded_from or self.checkpointer.folder
             logger.info("goes on from step %d of %s", self.step - 1, where)
             if loaded := self.checkpointer.loaded:
+                if "dataloader" in self.checkpointer.exclude_from_loading:
+                    logger.info("the data begins anew (checkpoint.exclude_from_loading)")
                 for line in resume.changes(loaded, self._toml):
                     logger.info("changed %s", line)
         batches = super().batch_generator(data_iterable)
