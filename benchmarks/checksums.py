@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -40,10 +41,10 @@ def main() -> None:
         for turn in range(3):
             for name, writer in (("write", FileSystemWriter), ("write, with checksums", checksums.ChecksumWriter)):
                 place = folder / f"{turn} {name}"
-                run = seconds(lambda: save(state, storage_writer=writer(place), checkpoint_id=place, no_dist=True))  # noqa: B023
+                run = seconds(partial(save, state, storage_writer=writer(place), checkpoint_id=place, no_dist=True))
                 times.setdefault(name, []).append(run)
-            times.setdefault("compare", []).append(seconds(lambda: checksums.check(place)))  # noqa: B023
-            times.setdefault("read", []).append(seconds(lambda: load(state, checkpoint_id=place, no_dist=True)))  # noqa: B023
+            times.setdefault("compare", []).append(seconds(partial(checksums.check, place)))
+            times.setdefault("read", []).append(seconds(partial(load, state, checkpoint_id=place, no_dist=True)))
             for path in folder.iterdir():
                 shutil.rmtree(path)
     finally:

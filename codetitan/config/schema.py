@@ -208,6 +208,9 @@ def _union(setting: Setting, base: Any, key: str, root: type) -> Any:
             raise
         except ConfigError as error:
             errors.append(error)
+    words = [str(word) for arm in arms if get_origin(arm) is Literal for word in get_args(arm)]
+    if words and get_origin(arms[0]) is not Literal:
+        raise ConfigError(f"{errors[0]}, or {', '.join(words)}{did_you_mean(str(setting.value), words)}")
     if len(errors) == 1 and type(None) in get_args(base):
         raise ConfigError(f'{errors[0]}; or "{NONE}"')
     raise errors[0]

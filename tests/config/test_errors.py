@@ -41,6 +41,8 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"optimizer.betas": "[" * 500}, 1, "optimizer.betas.0 = " + "[" * 500 + " (command line) must be a number"),
     ({"training.steps": "1\nseed = 2"}, 1, "training.steps = 1\\nseed = 2 (command line) must be a whole number"),
     ({"optimizer.betas.1": "x"}, 1, "optimizer.betas.1 = x (command line) must be a number"),
+    ({"checkpoint.load_step": "latest"}, 1, "checkpoint.load_step = latest (command line) must be a whole number, or "
+     'latest-good; did you mean "latest-good"?'),
     ({"training.steps": "many"}, 1, "training.steps = many (command line) must be a whole number"),
     ({"training.steps": "1e3"}, 1, "training.steps = 1e3 (command line) must be a whole number; write 1000"),
     ({"training.steps": "true"}, 1, "training.steps = true (command line) must be a whole number"),
