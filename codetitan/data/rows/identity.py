@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from codetitan.data.pieces.fim import grammar_versions
+from codetitan.data.pieces.grammars import grammar_versions
 from codetitan.data.rows.mixture import Component
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
@@ -59,6 +59,8 @@ def describe(
         "dataloader.block": config.block,
         **_flat("dataloader.metadata", asdict(config.metadata)),
         **_flat("dataloader.fim", asdict(config.fim)),
+        # Not where nothing is held out: such a run goes on from checkpoints that know of no validation.
+        **(_flat("validation", asdict(config.held_out)) if config.held_out.share else {}),
     }
     return json.dumps(identity)
 
