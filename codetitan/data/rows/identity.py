@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from codetitan.data.pieces.fim import grammar_versions
+from codetitan.data.pieces.grammars import grammar_versions
 from codetitan.data.rows.mixture import Component
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
