@@ -70,12 +70,14 @@ class EncodedText:
 
     def tokens_before(self, ids: Ids, n_bytes: int) -> int:
         """Returns how many of the tokens `ids` end within the first `n_bytes` of their text."""
+        return int(self.sizes(ids).cumsum().searchsorted(n_bytes, "right"))
+
+    def sizes(self, ids: Ids) -> npt.NDArray[np.int64]:
+        """Returns int64 (n,): the bytes that each token stands for."""
         sizes = self._encoding.token_bytes
         if sizes is None:
-            each = np.array([len(self._encoding.decode_bytes([number])) for number in ids.tolist()], np.int64)
-        else:
-            each = sizes[ids]
-        return int(each.cumsum().searchsorted(n_bytes, "right"))
+            return np.array([len(self._encoding.decode_bytes([number])) for number in ids.tolist()], np.int64)
+        return sizes[ids]
 
     def cut(self, most: int) -> list[Span]:
         """Cuts the text at line ends into parts of at most about `most` tokens; a line that is longer, between

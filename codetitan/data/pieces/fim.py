@@ -4,14 +4,12 @@ Sources: arXiv 2207.14255 (orders, character cuts, joint encoding of prefix and 
 that are syntax nodes).
 """
 
-import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import version
-from typing import Any, Literal
+from typing import Literal
 
+from codetitan.data.pieces.grammars import GRAMMARS, parse
 from codetitan.data.pieces.units import LINE_END, character_start, line_start
 
 Span = tuple[int, int]
@@ -107,42 +105,12 @@ def line_span(data: bytes, a: float, b: float) -> Span:
     return start, stop
 
 
-# language → (package, function that returns the grammar)
-_GRAMMARS = {
-    "python": ("tree_sitter_python", "language"),
-    "javascript": ("tree_sitter_javascript", "language"),
-    "typescript": ("tree_sitter_typescript", "language_typescript"),
-    "java": ("tree_sitter_java", "language"),
-    "go": ("tree_sitter_go", "language"),
-    "rust": ("tree_sitter_rust", "language"),
-    "c": ("tree_sitter_c", "language"),
-    "c++": ("tree_sitter_cpp", "language"),
-    "c#": ("tree_sitter_c_sharp", "language"),
-}
-
-
-def grammar_versions() -> str:
-    """Returns the versions of tree-sitter and its grammars: other ones may see another tree, so other spans."""
-    packages = ["tree-sitter", *(package.replace("_", "-") for package, _ in _GRAMMARS.values())]
-    return ", ".join(f"{package} {version(package)}" for package in packages)
-
-
-@cache
-def _grammar(language: str) -> Any:
-    import tree_sitter
-
-    package, function = _GRAMMARS[language]
-    return tree_sitter.Language(getattr(importlib.import_module(package), function)())
-
-
 def syntax_span(data: bytes, language: str, a: float, b: float) -> Span | None:
     """Returns a named node of the syntax tree: one of those around a byte drawn uniformly, so that large nodes are
     drawn more often than small ones. None where the language has no grammar here, or nothing there parses."""
-    if language not in _GRAMMARS:
+    if language not in GRAMMARS:
         return None
-    import tree_sitter
-
-    root = tree_sitter.Parser(_grammar(language)).parse(data).root_node
+    root = parse(data, language)
     position = min(int(a * len(data)), len(data) - 1)
     node = root.named_descendant_for_byte_range(position, position)
     if node == root:  # between two statements: the next one, or the last

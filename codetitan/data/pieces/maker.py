@@ -20,6 +20,7 @@ from codetitan.data.order import key, uniform
 from codetitan.data.pieces.dialects import Sentinels
 from codetitan.data.pieces.encoded import EncodedText, Ids
 from codetitan.data.pieces.fim import FimConfig, Hole, Span, choose_hole
+from codetitan.data.pieces.kinds import KindRange, kind_of_each, kinds
 from codetitan.data.pieces.metadata import Headers, MetadataConfig
 from codetitan.tokenizer.encoding import Encoding
 
@@ -48,6 +49,10 @@ class Piece:
         name: the documents that it is made of, for errors and for people.
         languages: (index into LANGUAGES, tokens); they add up to n.
         holes: order and kind of each hole, such as "psm random".
+        kinds: uint8 (n,), the `Kind` of each token; None where the maker was not asked for it.
+        n_bytes: uint32 (n,), the bytes of the text that each token stands for; 0 for what is no text: metadata and
+            sentinels, whose kind says nothing. None as `kinds`. Over the pieces of a document they add up to its text
+            in UTF-8, as the tokenizer normalizes it.
     """
 
     ids: Ids
@@ -55,6 +60,8 @@ class Piece:
     name: str
     languages: tuple[tuple[int, int], ...]
     holes: tuple[str, ...] = ()
+    kinds: npt.NDArray[np.uint8] | None = None
+    n_bytes: npt.NDArray[np.uint32] | None = None
 
     @property
     def size(self) -> int:
@@ -74,6 +81,7 @@ _LANGUAGE_NUMBER = {language: number for number, language in enumerate(LANGUAGES
 class _File:
     document: Document
     text: EncodedText
+    kinds: list[KindRange]  # none where nobody asks for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,26 @@ class _Chunk:
     def size(self) -> int:
         return len(self.header) + sum(len(ids) for _, ids in self.body)
 
+    def annotation(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
+        """Returns the kind of each token of `parts`, and the bytes that it stands for."""
+        n_header = len(self.header)
+        each_kind, each_size = np.zeros(self.size(), np.uint8), np.zeros(self.size(), np.uint32)
+        at = {Role.CODE: self.span[0], Role.PREFIX: self.span[0]}
+        if self.hole is not None:
+            at[Role.SUFFIX] = self.span[0] + self.hole.stop
+        i = n_header
+        for role, ids in self.body:
+            j = i + len(ids)
+            if role != Role.SENTINEL:
+                sizes = self.file.text.sizes(ids)
+                each_size[i:j] = sizes
+                each_kind[i:j] = kind_of_each(self.file.kinds, at[role], sizes)
+                if role == Role.PREFIX:
+                    # Encoded together with its middle, a prefix may end a token before the hole begins.
+                    at[Role.MIDDLE] = at[role] + int(sizes.sum())
+            i = j
+        return each_kind, each_size
+
 
 class PieceMaker:
     """Makes pieces.
@@ -103,6 +131,7 @@ class PieceMaker:
         fim: which pieces get a hole, how often.
         seq_len: L; a piece has at most L + 1 tokens.
         seed: of every draw.
+        annotate: whether each token of a piece gets its kind and its size in bytes. The pieces are the same.
     """
 
     def __init__(
@@ -114,7 +143,9 @@ class PieceMaker:
         *,
         seq_len: int,
         seed: int,
+        annotate: bool = False,
     ) -> None:
+        self._annotate = annotate
         self._encoding = encoding
         self._metadata = metadata
         self._fim = fim
@@ -171,7 +202,8 @@ class PieceMaker:
         return made + self._join(together, last=True)
 
     def _open(self, document: Document) -> _File:
-        return _File(document, EncodedText(self._encoding, self._encoding.normalize(document.text)))
+        text = EncodedText(self._encoding, self._encoding.normalize(document.text))
+        return _File(document, text, kinds(text.data, document.language) if self._annotate else [])
 
     def _fitting(self, header: list[int], otherwise: list[int]) -> list[int]:
         # A path of hundreds of characters must not take the place of the code.
@@ -214,12 +246,15 @@ class PieceMaker:
         ids = np.concatenate([ids for _, ids in parts])
         languages = [(_LANGUAGE_NUMBER[chunk.file.document.language], chunk.size()) for chunk in chunks]
         languages[-1] = languages[-1][0], languages[-1][1] + len(ids) - n_tokens
+        each_kind, each_size = self._annotation(chunks, len(ids)) if self._annotate else (None, None)
         piece = Piece(
             ids,
             tuple((role, len(ids)) for role, ids in parts if len(ids)),
             ", ".join(dict.fromkeys(chunk.file.document.path for chunk in chunks)),
             tuple(languages),
             tuple(f"{chunk.hole.order} {chunk.hole.kind}" for chunk in chunks if chunk.hole is not None),
+            each_kind,
+            each_size,
         )
         assert len(ids) >= 2
         if len(ids) <= self._most:
@@ -231,12 +266,31 @@ class PieceMaker:
         whole = [(Role.CODE, chunk.file.text.part(*chunk.span))]
         return self._join([_Chunk(chunk.file, chunk.span, chunk.header, whole, None)], last=last)
 
+    def _annotation(self, chunks: list[_Chunk], n: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
+        each_kind, each_size = zip(*(chunk.annotation() for chunk in chunks), strict=True)
+        missing = n - sum(map(len, each_size))  # the sentinel that ends the piece
+        return (
+            np.concatenate([*each_kind, np.zeros(missing, np.uint8)]),
+            np.concatenate([*each_size, np.zeros(missing, np.uint32)]),
+        )
+
 
 def _split(piece: Piece, most: int) -> list[Piece]:
     """Cuts a piece between tokens."""
     n = -(-len(piece.ids) // most)
     made = []
-    for ids, each in zip(np.array_split(piece.ids, n), np.array_split(piece.role_of_each(), n), strict=True):
-        roles = tuple((Role(role), sum(1 for _ in run)) for role, run in groupby(each.tolist()))
-        made.append(replace(piece, ids=ids, roles=roles, languages=((piece.languages[0][0], len(ids)),)))
+    for of_part in np.array_split(np.arange(len(piece.ids)), n):
+        at = slice(of_part[0], of_part[-1] + 1)
+        roles = tuple((Role(role), sum(1 for _ in run)) for role, run in groupby(piece.role_of_each()[at].tolist()))
+        languages = ((piece.languages[0][0], len(of_part)),)
+        made.append(
+            replace(
+                piece,
+                ids=piece.ids[at],
+                roles=roles,
+                languages=languages,
+                kinds=None if piece.kinds is None else piece.kinds[at],
+                n_bytes=None if piece.n_bytes is None else piece.n_bytes[at],
+            )
+        )
     return made
