@@ -78,6 +78,8 @@ def _describe(trainer: CodeTrainer, resolved: Resolved) -> None:
     )  # fmt: skip
     if line := beginning(resolved):
         logger.info("start  %s", line)
+    if trainer.validation is not None:
+        logger.info("valid  %s", trainer.validation.summary())
     for line in notes(resolved):
         logger.warning("note   %s", line)
     if rows_without_token := data.unused_rows(config, trainer.tokenizer, shape.vocab_size):
@@ -124,6 +126,8 @@ def run(resolved: Resolved) -> None:
     dist.barrier()
     dist.destroy_process_group()
     trainer.checkpointer.wait_for_exports()
+    if trainer.ended_early:
+        logger.info("ended after step %d: %s", trainer.step, trainer.ended_early)
     if trainer.stopped:
         goes_on = "the same command goes on"
         if config.checkpoint.load_step != -1:

@@ -60,7 +60,13 @@ from torchtitan.components.checkpoint import CheckpointManager
 from torchtitan.components.checkpointer.dcp import AsyncMode
 from torchtitan.components.checkpointer.utils import canonical_fqn  # a parameter's name without wrappers
 from torchtitan.components.dataloader import BaseDataLoader
-from torchtitan.components.loss import IGNORE_INDEX, BaseLoss, ChunkedLossWrapper, CrossEntropyLoss
+from torchtitan.components.loss import (
+    IGNORE_INDEX,
+    BaseLoss,
+    ChunkedLossWrapper,
+    CrossEntropyLoss,
+    compute_logprobs,  # of each label, whatever the logits are sharded over
+)
 from torchtitan.components.metrics import (
     BaseLogger,
     MetricsProcessor,
@@ -178,6 +184,7 @@ __all__ = [
     "aot_autograd",
     "assert_type_like",
     "canonical_fqn",
+    "compute_logprobs",
     "create_block_mask",
     "create_mask",
     "dense_activation_placement",

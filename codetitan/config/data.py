@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Protocol
 
+from codetitan.config.schema import HIDDEN
+from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.language import LANGUAGES
 from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.data.rows.selection import open_sources, parts_of, select
@@ -38,6 +40,7 @@ class DataConfig:
     dataloader: CodeDataLoader.Config = field(default_factory=CodeDataLoader.Config)
     tokenizer: CodeTokenizer.Config = field(default_factory=CodeTokenizer.Config)
     training: BatchConfig = field(default_factory=BatchConfig)
+    validation: HeldOutConfig = field(default_factory=HeldOutConfig)
 
     hf_assets_path: str = "code-32k"
     """The tokenizer: a folder with a tokenizer.json, a .json or .tiktoken file, a shipped name or tiktoken's."""
@@ -54,6 +57,9 @@ class HasData(Protocol):
     def training(self) -> BatchConfig: ...
     @property
     def hf_assets_path(self) -> str: ...
+
+
+HIDDEN[CodeDataLoader.Config] = frozenset({"held_out"})
 
 
 def unused_rows(config: HasData, tokenizer: CodeTokenizer, vocab_size: int) -> str | None:

@@ -11,6 +11,7 @@ from codetitan import device
 from codetitan.config import data, degrees, machine, rules, schema
 from codetitan.config.load import Setting, Tree, load
 from codetitan.config.values import number_of_tokens
+from codetitan.data.held_out import HeldOutConfig
 from codetitan.errors import ConfigError
 from codetitan.models.code.spec import model_spec
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss
@@ -147,7 +148,11 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
         config,
         training=dataclasses.replace(config.training, global_batch_size=rows, disable_cuda_graphs=no_cuda_graphs),  # type: ignore[call-arg]
         comm=comm,
-        dataloader=dataclasses.replace(config.dataloader, rows=rows),
+        dataloader=dataclasses.replace(
+            config.dataloader,
+            rows=rows,
+            held_out=HeldOutConfig(share=config.validation.share, by=config.validation.by),
+        ),
         loss=loss,
         model=dataclasses.replace(config.model, rope=rope),
         model_spec=model_spec(

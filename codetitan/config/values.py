@@ -187,8 +187,9 @@ def check(key: str, value: Any) -> None:
         raise RefusedError(f"{key} = true is not supported; set it to false, and {instead}")
 
 
-def number_of_tokens(value: str | float) -> int:
-    """Returns e.g. 7_000_000_000 of "7B", "7e9" or a number; units are K, M, B and T, of a thousand each.
+def number_of_tokens(value: str | float, key: str = "training.tokens") -> int:
+    """Returns e.g. 7_000_000_000 of "7B", "7e9" or a number, the value of a key; units are K, M, B and T, of a thousand
+    each.
 
     Raises:
         ConfigError: it is no such number.
@@ -201,5 +202,5 @@ def number_of_tokens(value: str | float) -> int:
         n = 0
     if not 1 <= n <= 1e18:
         shown = f'"{value}"' if isinstance(value, str) else value
-        raise ConfigError(f'training.tokens = {shown} must be a number of tokens, such as "7B", "400M" or 1.5e12')
+        raise ConfigError(f'{key} = {shown} must be a number of tokens, such as "7B", "400M" or 1.5e12')
     return n

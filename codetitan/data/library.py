@@ -3,6 +3,7 @@
 Imports neither torchtitan nor anything of CUDA; the batches are those that the trainer would get.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from codetitan.config import data, schema
 from codetitan.config.data import BatchConfig, DataConfig
 from codetitan.config.load import load
+from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.rows.loader import CodeDataLoader
 
 
@@ -27,6 +29,9 @@ def read_config(file: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
     training = tree.get("training")
     if isinstance(training, dict):
         tree["training"] = schema.only(training, list(schema.hints(BatchConfig)), "training", DataConfig)
+    validation = tree.get("validation")
+    if isinstance(validation, dict):
+        tree["validation"] = schema.only(validation, list(schema.hints(HeldOutConfig)), "validation", DataConfig)
     config: DataConfig = schema.build(DataConfig, tree, "", DataConfig)
     return config
 
@@ -48,7 +53,7 @@ def open_loader(config: DataConfig, *, dp_rank: int = 0, dp_world_size: int = 1)
     tokenizer = data.check(config)
     data.require_sources(config)
     return CodeDataLoader(
-        config.dataloader,
+        dataclasses.replace(config.dataloader, held_out=config.validation),
         dp_world_size=dp_world_size,
         dp_rank=dp_rank,
         tokenizer=tokenizer,

@@ -1,5 +1,7 @@
 """Counts what torch.compile does during a run: a graph that breaks is slow, one compiled again each step is slower."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codetitan.titan import dynamo_counters, logger
@@ -28,6 +30,18 @@ class Watch:
         self._steps = 0
         self._settled: Counts | None = None
         self._said = False
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """Within it, what compiles is no part of a step: a first pass without gradients compiles graphs of its own."""
+        before = counts()
+        yield
+        if self._settled is not None:
+            now = counts()
+            self._settled = Counts(
+                self._settled.graphs + now.graphs - before.graphs,
+                self._settled.graph_breaks + now.graph_breaks - before.graph_breaks,
+            )
 
     def after_step(self, step: int) -> None:
         """Called after each step."""

@@ -35,6 +35,7 @@ class Description:
         positions: rows times seq_len of all steps, padding counted, whatever the batch was.
         sources, languages: name → tokens served of it, padding not counted.
         licences: source → licence → documents, of a sample of each source's documents.
+        validation: on what the run is measured, and its best round so far.
         config: the run's configuration as TOML; "" of a model that was not trained here.
         base: of the model that the run began with, in place of initial values.
         version: of the codetitan that wrote it.
@@ -54,6 +55,7 @@ class Description:
     languages: dict[str, int] = field(default_factory=dict)
     licences: dict[str, dict[str, int]] = field(default_factory=dict)
     config: str = ""
+    validation: dict[str, Any] = field(default_factory=dict)
     base: "Description | None" = None
     version: str = codetitan.__version__
 

@@ -1,9 +1,10 @@
 """What a run shows and leaves: a console line, TensorBoard, and `metrics.jsonl` with one object a logged step."""
 
+import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from codetitan.titan import BaseLogger, MetricsProcessor, WandBLogger, _get_metr
 from codetitan.training import compilation
 from codetitan.training.console import StepLine, rate
 from codetitan.training.logs import MetricsFile, TensorBoardFile
+from codetitan.training.validation import Validation
 
 logger = logging.getLogger("codetitan.training.metrics")  # heard from any rank: codetitan/train.py
 
@@ -154,6 +156,33 @@ class CodeMetrics(MetricsProcessor):
         self.data_loading_times.clear()
         self.device_memory_monitor.reset_peak_stats()
         self.time_last_log = time.perf_counter()
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """Within it, no time passes for what is said of the steps."""
+        start = time.perf_counter()
+        yield
+        self.time_last_log += time.perf_counter() - start
+
+    def log_validation(self, step: int, values: Mapping[str, float], validation: Validation) -> None:  # type: ignore[override]
+        """Writes a round everywhere.
+
+        Args:
+            step: after which it was.
+            values: of `Validation.round`.
+            validation: which knows what they cost.
+        """
+        if not self._writes:
+            return
+        numbers = {f"validation/{name}": value for name, value in values.items()}
+        numbers["validation/share_of_time"] = round(validation.share_of_time, 4)
+        record = {"kind": "validation", "step": step, **numbers, "validation/set": validation.digest}
+        self._try("metrics.jsonl", lambda: self._open_file().write(record))
+        if self._tensorboard is not None:
+            tensorboard = self._tensorboard
+            self._try("TensorBoard", lambda: tensorboard.write(numbers, step))
+        self._try("Weights & Biases", lambda: self.logger.log(numbers, step))
+        logger.info(validation.line(step, values, len(str(self._steps))))
 
     def should_log(self, step: int) -> bool:
         """Steps 1, every `log_freq`-th and the last are logged."""

@@ -125,7 +125,7 @@ class CodeTrainingConfig(TrainingConfig):
         return bool(shards == 1 and self.disable_cuda_graphs and not self.enable_cpu_offload)
 
 
-HIDDEN[TrainerDataLoader.Config] = frozenset({"dataset", "dataset_path", "rows"})
+HIDDEN[TrainerDataLoader.Config] = frozenset({"dataset", "dataset_path", "rows", "held_out"})
 HIDDEN[CodeCheckpoints.Config] = frozenset({"create_seed_checkpoint"})  # models/code/initial_values.py needs none
 HIDDEN[CodeMetrics.Config] = frozenset(
     {"disable_color_printing", "save_for_all_ranks"}

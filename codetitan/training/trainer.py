@@ -46,6 +46,7 @@ from codetitan.training.optimizer import CodeLRSchedulers, CodeOptimizers
 from codetitan.training.sections import CodeTrainingConfig, ModelConfig
 from codetitan.training.stopping import Stopping
 from codetitan.training.tokenizer import TrainerTokenizer
+from codetitan.training.validation import Validation, ValidationConfig
 
 
 class CodeTrainer(Trainer):
@@ -70,6 +71,7 @@ class CodeTrainer(Trainer):
         metrics: CodeMetrics.Config = field(default_factory=CodeMetrics.Config)
         tokenizer: TrainerTokenizer.Config = field(default_factory=TrainerTokenizer.Config)
         dataloader: TrainerDataLoader.Config = field(default_factory=TrainerDataLoader.Config)
+        validation: ValidationConfig = field(default_factory=ValidationConfig)
         optimizer: CodeOptimizers.Config = field(default_factory=CodeOptimizers.Config)
         lr_scheduler: CodeLRSchedulers.Config = field(default_factory=CodeLRSchedulers.Config)
         # CUDA graphs are off until they are measured with document masks; torchtitan has them on.
@@ -134,9 +136,11 @@ class CodeTrainer(Trainer):
         self.checkpointer.check_model = lambda saved, where: resume.check_model(
             saved, config.model.shape(), config.model.rope, where
         )
+        self.validation = None if config.validation.interval is None else Validation(self)
         self._stopping = Stopping(config.training.max_seconds(), runs_ahead=self.device.type == "cuda")
         self.stopped = ""  # by what, where the run ends before its last step
         self.stop_is_saved = False
+        self.ended_early = ""  # why, where the run ends before its last step, and well
         dims = self.parallel_dims
         self._syncs_once = not dims.pp_enabled and config.training.syncs_once(dims.dp_shard * dims.cp)
         self._microbatches_left = 0  # of the step under way
@@ -182,6 +186,7 @@ class CodeTrainer(Trainer):
             languages=served.languages,
             licences=self.dataloader.licences(),
             config=self._toml,
+            validation={} if self.validation is None else self.validation.described(),
             base=base,
         )
 
@@ -201,6 +206,8 @@ class CodeTrainer(Trainer):
             self.dataloader.licences()
         if loaded := self.checkpointer.loaded:
             self._finite.skipped = loaded.skipped_steps
+            if self.validation is not None:
+                self.validation.go_on(loaded.validation)
             if "dataloader" in self.checkpointer.exclude_from_loading:
                 self.dataloader.positions_before = loaded.positions
         self.metrics_processor.start(first_step=self.step)
@@ -276,6 +283,12 @@ class CodeTrainer(Trainer):
                 raise ConfigError(f"step {self.step}: the loss is not finite, but its gradients are") from None
             self.metrics_processor.log(self.step, math.nan, math.nan, math.nan, extra_metrics=lr)
         self._compilation.after_step(self.step)
+        if self.validation is not None and self.validation.due(self.step):
+            # Before the checkpoint is saved, which keeps what came of it.
+            self._finite.settle()
+            with self._compilation.apart(), self.metrics_processor.apart():
+                values = self.validation.round(self.step)
+            self.metrics_processor.log_validation(self.step, values, self.validation)
 
     def _data_has_ended(self) -> bool:
         """Whether no rank has a row with something left; a collective over the data-parallel ranks."""
@@ -293,6 +306,14 @@ class CodeTrainer(Trainer):
         if goes_on and self._stopping.due(self.step):
             self.stop_is_saved = self.checkpointer.save_now(self.step)
             self.stopped = self._stopping.why
+            return False
+        if goes_on and self.validation is not None and self.validation.out_of_patience:
+            progress = self.validation.progress
+            self.ended_early = (
+                f"{progress.since_best} rounds of validation without a better loss than {progress.best:.4f}, of step "
+                f"{progress.best_step} (validation.patience)"
+            )
+            self.checkpointer.save(self.step, last_step=True)
             return False
         if not goes_on and self.metrics_processor.first_step is None:
             logger.info(

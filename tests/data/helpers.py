@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codetitan.data.document import Document, Dropped
+from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.language import LANGUAGES
 from codetitan.data.pieces.dialects import DIALECTS, resolve
 from codetitan.data.pieces.fim import FimConfig
@@ -65,7 +66,7 @@ def make_rows(
     metadata = metadata or MetadataConfig()
     sentinels = resolve(DIALECTS[dialect], tokenizer.encoding)
     maker = PieceMaker(tokenizer.encoding, sentinels, metadata, fim or FimConfig(), seq_len=seq_len, seed=seed)
-    mixture = Mixture(components, maker, seed=seed, rows=n, repository_level=metadata.repository_level)
+    mixture = Mixture(components, maker, seed=seed, rows=n, repository_level=metadata.repository_level, held_out=HeldOutConfig())
     return [
         Row(mixture, i, packing, seq_len=seq_len, block=block, rows=n, seed=seed, state=RowState.start(len(components)))
         for i in range(n)

@@ -59,6 +59,8 @@ def describe(
         "dataloader.block": config.block,
         **_flat("dataloader.metadata", asdict(config.metadata)),
         **_flat("dataloader.fim", asdict(config.fim)),
+        # Not where nothing is held out: such a run goes on from checkpoints that know of no validation.
+        **(_flat("validation", asdict(config.held_out)) if config.held_out.share else {}),
     }
     return json.dumps(identity)
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from codetitan.config.choice import Choice
+from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.language import LANGUAGES
 from codetitan.data.pieces.fim import FimConfig
 from codetitan.data.pieces.maker import PieceMaker
@@ -96,6 +97,9 @@ class CodeDataLoader:
         pin_memory: bool = True
         """Whether batches for a GPU lie in page-locked memory, from where they are copied while it computes."""
 
+        held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
+        """What is not served; filled in from `validation`."""
+
     def __init__(
         self,
         config: Config,
@@ -139,6 +143,7 @@ class CodeDataLoader:
             seed=config.seed,
             rows=self.rows,
             repository_level=config.metadata.repository_level,
+            held_out=config.held_out,
         )
 
     @property

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codetitan.data.document import Document, Dropped, EndOfStream
+from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.order import key, permute, uniform
 from codetitan.data.pieces.maker import Piece, PieceMaker
 from codetitan.data.sources.open import Source
@@ -121,13 +122,21 @@ class Mixture:
         seed: of the order and the dealing.
         rows: G.
         repository_level: probability that neighbours of one repository share a sample.
+        held_out: which documents are not served.
 
     Attributes:
         dropped: reason → documents that could not be served, as far as this process has met them.
     """
 
     def __init__(
-        self, components: Sequence[Component], maker: PieceMaker, *, seed: int, rows: int, repository_level: float
+        self,
+        components: Sequence[Component],
+        maker: PieceMaker,
+        *,
+        seed: int,
+        rows: int,
+        repository_level: float,
+        held_out: HeldOutConfig,
     ) -> None:
         self.components = components
         self.dropped: Counter[str] = Counter()
@@ -136,6 +145,7 @@ class Mixture:
         self._seed = seed
         self._rows = rows
         self._repository_level = repository_level
+        self._held_out = held_out
 
     @property
     def finite(self) -> bool:
@@ -166,6 +176,8 @@ class Mixture:
         # Were a single document usable, it would have been met by now but for a chance of e^-20.
         if chosen.n_documents is not None and in_vain > 64 + 20 * chosen.n_documents:
             counts = ", ".join(f"{count} {reason}" for reason, count in sorted(self.dropped.items()))
+            if self._held_out.share:
+                counts += f"{', ' if counts else ''}the others held out by validation.share = {self._held_out.share}"
             raise ConfigError(f"dataloader.sources: no document of {chosen.name} can be used: {counts}")
 
     def pieces(self, component: int, row: int, ordinal: int) -> list[Piece]:
@@ -210,6 +222,8 @@ class Mixture:
 
     def _read(self, component: Component, index: int) -> Document | None:
         document = component.source.read(index)
+        if isinstance(document, Document) and self._held_out.holds_out(document):
+            return None  # how many they are is said by the validation (data/validation/find.py)
         if isinstance(document, Document) and not self._maker.can_encode(document.text):
             document = Dropped(document.source, document.path, "the tokenizer can't encode it")
         if isinstance(document, Document):

@@ -1,0 +1,290 @@
+"""Which held-out documents a run is measured on, and which of them the training has a copy of.
+
+The whole corpus is read once: what is held out is known of each document alone, but a copy may be anywhere. The answer
+is kept in the cache, by the fingerprints of the sources, so a second start and the other ranks find it there.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from codetitan.data.document import Document, EndOfStream
+from codetitan.data.rows.selection import Selection, open_sources, select
+from codetitan.data.sources.open import Source, SourceConfig
+from codetitan.data.validation.config import ValidationData
+from codetitan.data.validation.copies import near_copies, normalised_hash
+from codetitan.errors import ConfigError
+from codetitan.places import cache_folder
+
+VERSION = 1
+"""Rises when the same corpus and keys would give other documents."""
+
+_BYTES_A_TOKEN = 16  # of the texts that are kept for a round: no tokenizer makes fewer tokens of code
+_STREAMED = 100_000  # documents of a stream that are looked through for held-out ones
+
+
+@dataclass(frozen=True)
+class Found:
+    """The documents of the validation.
+
+    Attributes:
+        documents: (source, index in it) in the order in which they are served: as a hash of their texts puts them.
+        held_out: documents that were held out, of `of` that were looked at.
+        repositories: those of the held-out documents.
+        copies, near_copies: held-out documents that are not measured, for the training has them too.
+        compared: "" where the held-out documents were compared with all of the training's; else why not.
+    """
+
+    documents: list[tuple[int, int]]
+    held_out: int
+    of: int
+    repositories: int
+    copies: int = 0
+    near_copies: int = 0
+    compared: str = ""
+
+    def summary(self, config: ValidationData) -> str:
+        """Returns e.g. `7 of 731 documents held out (1 repository); left out: 1 copy of a training document`."""
+        where = "of their own" if config.sources else f"of {self.of:,} held out"
+        units = f" ({_repositories(self.repositories)})"
+        text = f"{self.held_out:,} documents {where}{units if config.by == 'repository' else ''}"
+        left_out = [
+            f"{n:,} {name}" for n, name in ((self.copies, "copies"), (self.near_copies, "near copies")) if n
+        ]
+        if left_out:
+            text += f"; left out for the training has them: {', '.join(left_out)}"
+        return text + (f"; {self.compared}" if self.compared else "")
+
+
+def find(config: ValidationData, training: Sequence[SourceConfig], *, tokens: int) -> Found:
+    """Finds the documents, in the cache or by reading the corpus.
+
+    Args:
+        config: what is held out.
+        training: `dataloader.sources`.
+        tokens: of a round.
+
+    Raises:
+        ConfigError: nothing is held out, or all of it has a copy in the training data.
+    """
+    train = select(training, open_sources(training), together=1)
+    own = _open(config.sources) if config.sources else []
+    file = _cache_file(config, training, train, own, tokens)
+    found = _read(file)
+    if found is None:
+        found = _look(config, train, own, tokens)
+        _write(file, found)
+    _check(found, config)
+    return found
+
+
+def documents(config: ValidationData, training: Sequence[SourceConfig], found: Found) -> Iterator[Document]:
+    """Reads the documents, in their order."""
+    sources = _open(config.sources) if config.sources else open_sources(training)
+    streams = {s for s, source in enumerate(sources) if source.streamed}
+    ahead: dict[tuple[int, int], Document] = {}
+    for s in streams:  # they are read in ascending order only
+        wanted = sorted(index for source, index in found.documents if source == s)
+        for index in wanted:
+            document = sources[s].read(index)
+            if isinstance(document, Document):
+                ahead[s, index] = document
+    for s, index in found.documents:
+        read = ahead.get((s, index)) if s in streams else sources[s].read(index)
+        if isinstance(read, Document):
+            yield read
+
+
+def _repositories(n: int) -> str:
+    return f"{n:,} {'repository' if n == 1 else 'repositories'}"
+
+
+def _open(configs: Sequence[SourceConfig]) -> list[Source]:
+    try:
+        return open_sources(configs)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("dataloader.sources", "validation.sources")) from None
+
+
+def _cache_file(
+    config: ValidationData,
+    training: Sequence[SourceConfig],
+    train: Sequence[Selection],
+    own: Sequence[Source],
+    tokens: int,
+) -> Path | None:
+    if any(selection.source.streamed for selection in train) or any(source.streamed for source in own):
+        return None
+    of = {
+        "version": VERSION,
+        "share": config.share,
+        "by": config.by,
+        "tokens": tokens,
+        "copies": config.find_copies,
+        "near": config.near_duplicates,
+        "training": [
+            [selection.source.fingerprint, source.max_documents, source.languages]
+            for selection, source in zip(train, training, strict=True)
+        ],
+        "own": [source.fingerprint for source in own],
+    }
+    digest = hashlib.sha256(json.dumps(of).encode()).hexdigest()
+    try:
+        return cache_folder("validation") / f"{digest[:32]}.json"
+    except OSError:
+        return None
+
+
+def _read(file: Path | None) -> Found | None:
+    if file is None:
+        return None
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        return Found(**values | {"documents": [(int(s), int(i)) for s, i in values["documents"]]})
+    except (OSError, ValueError, KeyError, TypeError):  # it is made again
+        return None
+
+
+def _write(file: Path | None, found: Found) -> None:
+    if file is None:
+        return
+    with contextlib.suppress(OSError):  # it is read again, then
+        part = file.with_name(f"{file.name}.{os.getpid()}")
+        part.write_text(json.dumps(asdict(found)), encoding="utf-8")
+        part.replace(file)
+
+
+def _look(config: ValidationData, train: Sequence[Selection], own: Sequence[Source], tokens: int) -> Found:
+    held: list[_Held] = []
+    repositories: set[str] = set()
+    hashes = array("Q")  # of the training's documents
+    looked_at = 0
+    for s, selection in enumerate(train):
+        if not config.share and (selection.source.streamed or not config.find_copies):
+            continue  # nothing is held out of it, and nothing is compared with it
+        streamed_bytes = 0
+        for index, document in _served(selection):
+            looked_at += 1
+            if config.holds_out(document):
+                held.append(_held(s, index, document))
+                repositories |= {document.repo.lower()} if document.repo is not None else set()
+                streamed_bytes += held[-1].n_bytes
+                if selection.source.streamed and streamed_bytes > _BYTES_A_TOKEN * tokens:
+                    break  # nobody knows how long it is
+            elif config.find_copies:
+                hashes.append(normalised_hash(document.text))
+    for s, source in enumerate(own):
+        for index, document in _read_all(source):
+            held.append(_held(s, index, document))
+            repositories |= {document.repo.lower()} if document.repo is not None else set()
+    copied = np.isin([document.hash for document in held], np.frombuffer(hashes, np.uint64)).tolist()
+    left = sorted(document for document, is_copy in zip(held, copied, strict=True) if not is_copy)
+    kept: list[_Held] = []
+    seen: set[int] = set()  # of copies among themselves one is enough
+    n_bytes = 0
+    for document_ in left:
+        if document_.hash not in seen and n_bytes <= _BYTES_A_TOKEN * tokens:
+            seen.add(document_.hash)
+            kept.append(document_)
+            n_bytes += document_.n_bytes
+    near = 0
+    if config.near_duplicates and config.find_copies and kept:
+        near_of = _near(config, train, own, kept)
+        near = len(near_of)
+        kept = [document for i, document in enumerate(kept) if i not in near_of]
+    compared = ""
+    if not config.find_copies:
+        compared = "not compared with the training's (validation.find_copies = false)"
+    elif any(selection.source.streamed for selection in train):
+        compared = "not compared with the training's, which is a stream"
+    return Found(
+        [(document.source, document.index) for document in kept],
+        len(held), looked_at, len(repositories), sum(copied), near, compared,
+    )
+
+
+class _Held(NamedTuple):
+    order: int  # of the text, as a hash has it
+    source: int
+    index: int
+    hash: int  # of the normalised text
+    n_bytes: int
+
+
+def _held(source: int, index: int, document: Document) -> _Held:
+    data = document.text.encode()
+    order = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+    return _Held(order, source, index, normalised_hash(document.text), len(data))
+
+
+def _near(
+    config: ValidationData, train: Sequence[Selection], own: Sequence[Source], kept: Sequence[_Held]
+) -> set[int]:
+    """Returns the places among the kept documents of those that have a near copy in the training data."""
+    sources: Sequence[Source] = own or [selection.source for selection in train]
+
+    def held_out() -> Iterator[tuple[int, str]]:
+        for place, document in enumerate(kept):
+            read = sources[document.source].read(document.index)
+            if isinstance(read, Document):
+                yield place, read.text
+
+    def training() -> Iterator[tuple[int, str]]:
+        for selection in train:
+            if not selection.source.streamed:
+                for index, document in _served(selection):
+                    if not config.holds_out(document):
+                        yield index, document.text
+
+    return set(near_copies(held_out(), training()))
+
+
+def _served(selection: Selection) -> Iterator[tuple[int, Document]]:
+    source = selection.source
+    return _read_all(source, None if source.streamed else selection.indices().tolist())
+
+
+def _read_all(source: Source, indices: Iterable[int] | None = None) -> Iterator[tuple[int, Document]]:
+    """Reads the documents of a source that can be used, with a progress bar on stderr where it takes long."""
+    if indices is None:
+        indices = range(_STREAMED) if source.streamed else range(len(source))
+    with contextlib.suppress(EndOfStream):
+        for index in tqdm(indices, f"validation: {source.name}", unit=" documents", delay=3, disable=None):
+            document = source.read(index)
+            if isinstance(document, Document):
+                yield index, document
+
+
+def _check(found: Found, config: ValidationData) -> None:
+    if config.share and found.held_out == found.of:
+        raise ConfigError(
+            f"validation.share = {config.share} holds out all of the {found.of:,} documents of dataloader.sources, "
+            f'which are of {_repositories(found.repositories)}; lower it, or set validation.by = "document"'
+        )
+    if found.documents:
+        return
+    if not found.held_out and config.sources:
+        raise ConfigError("validation.sources: no document of them can be used")
+    if not found.held_out:
+        fix = (
+            'a document by itself is held out with validation.by = "document"'
+            if config.by == "repository"
+            else "raise it"
+        )
+        raise ConfigError(
+            f"validation.share = {config.share} holds out none of the {found.of:,} documents of dataloader.sources: "
+            f"{fix}, or name validation.sources"
+        )
+    raise ConfigError(
+        f"validation: each of the {found.held_out:,} held-out documents has a copy in the training data; raise "
+        "validation.share, or name validation.sources"
+    )

