@@ -256,9 +256,13 @@ def main(arguments: Sequence[str]) -> int:
         launch = Launch(processes(os.environ, device.visible_gpus()), nnodes, rendezvous)
         from codetitan.config import data, machine
         from codetitan.config.resolve import resolve
+        from codetitan.training import validation
 
         resolved = resolve(config, overrides, world_size=launch.world_size)
         data.check_sources(resolved.config)
+        if resolved.config.validation.interval is not None:
+            # Reads the corpus once, which may take long: here, where no other rank waits for it; they read the cache.
+            validation.look(resolved.config.validation, resolved.config.dataloader.sources)
         machine.check_dump_folder(resolved.config)
     except ConfigError as error:
         return fail(error)

@@ -1,6 +1,6 @@
 """What depends on several keys or on the number of processes: a rule a function; `values` has the single ones.
 
-`model`, `data` and `degrees` have those of their sections. `machine` is asked after these, and not for another machine.
+`model`, `data`, `degrees` and `validation` have those of their sections. `machine` is asked after these, and not for another machine.
 
 Each raises ConfigError with the key, its value, the rule and a fix. They run before a process group starts, on a
 configuration whose types are right.
@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from codetitan import device
-from codetitan.config import data, degrees, model
+from codetitan.config import data, degrees, model, validation
 from codetitan.config.schema import BEFORE, hints
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.spec import model_config
@@ -141,4 +141,5 @@ def check(config: Config, world_size: int) -> None:
     model.check_rope(config)
     model.check_flex_options(config)
     model.check_float8(config)
+    validation.check(config)
     check_optimizer(config)

@@ -22,7 +22,7 @@ from torch.distributed.checkpoint.state_dict_saver import AsyncCheckpointerType,
 
 from codetitan.errors import ConfigError
 from codetitan.titan import AsyncMode, CheckpointManager, filesystem, logger
-from codetitan.training import checksums
+from codetitan.training import best, checksums
 from codetitan.training.checkpoint_error import os_error_of, reason
 from codetitan.training.description import KEY, Description
 from codetitan.training.exports import Exports
@@ -61,6 +61,7 @@ class CodeCheckpoints(CheckpointManager):
             was loaded; what it returns is kept in the checkpoint.
         check_model: called on every rank with the description of the checkpoint that the run goes on from, and where
             that lies; raises ConfigError where it is of another model.
+        is_best: called with a step that was saved: whether the run was never better than after it.
         before_save: called on every rank before anything is saved; what it raises, it raises instead.
         loaded: the description of the checkpoint that the run goes on from, None where it begins.
         loaded_from: the folder that this lies in.
@@ -68,6 +69,7 @@ class CodeCheckpoints(CheckpointManager):
 
     describe: Callable[[Description | None], Description]
     check_model: Callable[[Description, str], None] = staticmethod(lambda *_: None)
+    is_best: Callable[[int], bool] = staticmethod(lambda _: False)
     before_save: Callable[[], None] = staticmethod(lambda: None)
     loaded: Description | None = None
     loaded_from: Path | None = None
@@ -79,6 +81,9 @@ class CodeCheckpoints(CheckpointManager):
 
         export_every_k: int | None = None
         """Export every k-th checkpoint and the last, in export_dtype, to dump_folder/export; None: none."""
+
+        keep_best: Literal["validation/loss", "validation/bits_per_byte", "validation/bits_per_byte/gold"] | None = None
+        """Keep the checkpoint with the lowest value of this beside the latest, in dump_folder/best; None: none."""
 
         load_step: int | Literal["latest-good"] = -1
         """The step to go on from; -1: the last; latest-good: the last that is not damaged."""
@@ -97,9 +102,12 @@ class CodeCheckpoints(CheckpointManager):
         self._exports: Exports | None = None
         self._base: Description | None = None
         self._verify = config.verify
+        self._best: Path | None = None
         self._last_step = 0  # of the checkpoint that is there; there is nothing to save of step 0
         super().__init__(config, **kwargs)
         if self.enable and not self.load_only and not filesystem.is_remote(self.folder) and dist.get_rank() == 0:
+            if config.keep_best is not None:
+                self._best = Path(kwargs["base_folder"]) / "best"
             if config.export_every_k is not None:
                 self._export_interval = config.export_every_k * config.interval
                 folder = Path(kwargs["base_folder"]) / "export"
@@ -160,9 +168,22 @@ class CodeCheckpoints(CheckpointManager):
         saved: bool = super()._save(curr_step, last_step)
         if saved:
             self._last_step = curr_step
+        if saved and self._best is not None and self.is_best(curr_step):
+            checkpoint, saving = Path(self._create_checkpoint_id(curr_step)), self.save_future
+            if saving is None:
+                self._keep_best(checkpoint)
+            else:
+                saving.add_done_callback(lambda done: None if done.exception() else self._keep_best(checkpoint))
         if saved and self._exports is not None and (last_step or curr_step % self._export_interval == 0):
             self._exports.start(Path(self._create_checkpoint_id(curr_step)), self.save_future)
         return saved
+
+    def _keep_best(self, checkpoint: Path) -> None:
+        assert self._best is not None
+        try:
+            best.keep(checkpoint, self._best)
+        except OSError as error:
+            logger.warning("%s is the best, and was not kept in %s: %s", checkpoint, self._best, error.strerror)
 
     def _load(self, step: int | str = -1) -> bool:
         if step == LATEST_GOOD:
@@ -268,8 +289,9 @@ class CodeCheckpoints(CheckpointManager):
         if filesystem.is_remote(checkpoint_id):
             return
         if dist.get_rank() == 0:
-            for name in (".metadata", f".metadata{checksums.SUFFIX}"):
-                (Path(checkpoint_id) / name).unlink(missing_ok=True)
+            # All of it: a file that is written over would change in the best checkpoint and in exports, which are links.
+            for file in sorted(Path(checkpoint_id).glob("*"), key=lambda file: file.name != ".metadata"):
+                file.unlink()
         if dist.get_world_size() > 1:
             dist.barrier()
 

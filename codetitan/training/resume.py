@@ -36,6 +36,9 @@ EFFECTS: dict[str, Effect] = {
     "dataloader.prefetch": "free",
     "dataloader.pin_memory": "free",
     "dataloader.*": "data",
+    "validation.share": "data",
+    "validation.by": "data",
+    "validation.*": "free",  # other tokens are said when they are measured
     "training.seq_len": "data",
     "training.global_batch_size": "data",
     "training.local_batch_size": "free",

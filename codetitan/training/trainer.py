@@ -137,6 +137,8 @@ class CodeTrainer(Trainer):
             saved, config.model.shape(), config.model.rope, where
         )
         self.validation = None if config.validation.interval is None else Validation(self)
+        if (validation := self.validation) is not None:
+            self.checkpointer.is_best = lambda step: validation.progress.best_step == step
         self._stopping = Stopping(config.training.max_seconds(), runs_ahead=self.device.type == "cuda")
         self.stopped = ""  # by what, where the run ends before its last step
         self.stop_is_saved = False
@@ -206,8 +208,6 @@ class CodeTrainer(Trainer):
             self.dataloader.licences()
         if loaded := self.checkpointer.loaded:
             self._finite.skipped = loaded.skipped_steps
-            if self.validation is not None:
-                self.validation.go_on(loaded.validation)
             if "dataloader" in self.checkpointer.exclude_from_loading:
                 self.dataloader.positions_before = loaded.positions
         self.metrics_processor.start(first_step=self.step)
@@ -301,6 +301,8 @@ class CodeTrainer(Trainer):
     def should_continue_training(self) -> bool:
         """Whether there are steps left, and nobody has asked for an end; where somebody has, the state is saved."""
         goes_on = bool(super().should_continue_training())
+        if self.validation is not None and self.checkpointer.loaded:
+            self.validation.go_on(self.checkpointer.loaded.validation)
         if not goes_on:
             self._finite.settle()  # of the last step
         if goes_on and self._stopping.due(self.step):
@@ -310,10 +312,11 @@ class CodeTrainer(Trainer):
         if goes_on and self.validation is not None and self.validation.out_of_patience:
             progress = self.validation.progress
             self.ended_early = (
-                f"{progress.since_best} rounds of validation without a better loss than {progress.best:.4f}, of step "
+                f"{progress.since_best} rounds of validation no better than {progress.best:.4f} at step "
                 f"{progress.best_step} (validation.patience)"
             )
-            self.checkpointer.save(self.step, last_step=True)
+            if self.metrics_processor.first_step is not None:  # else it is what was loaded
+                self.checkpointer.save(self.step, last_step=True)
             return False
         if not goes_on and self.metrics_processor.first_step is None:
             logger.info(

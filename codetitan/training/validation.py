@@ -37,7 +37,8 @@ class ValidationConfig(ValidationData):
     """Steps between two rounds; also after the last step. None: never."""
 
     patience: int | None = None
-    """End the run, with exit code 0, after so many rounds whose loss is no better than the best. None: never."""
+    """End the run, with exit code 0, after so many rounds that are no better than the best: by the value of
+    `checkpoint.keep_best`, or by the loss. None: never."""
 
 
 def look(config: ValidationConfig, training: Sequence[SourceConfig]) -> Found | None:
@@ -76,7 +77,7 @@ class Progress:
     """How a run has done so far.
 
     Attributes:
-        best: the lowest loss; None before the first round.
+        best: the lowest value of `checkpoint.keep_best`, or of the loss; None before the first round.
         best_step: of that round.
         since_best: rounds since then.
         seconds: that all rounds of this process's life took.
@@ -87,13 +88,12 @@ class Progress:
     since_best: int = 0
     seconds: float = 0.0
 
-    def take(self, loss: float, step: int) -> bool:
-        """Takes a round's loss; returns whether it is the best."""
-        if math.isfinite(loss) and (self.best is None or loss < self.best):
-            self.best, self.best_step, self.since_best = loss, step, 0
-            return True
-        self.since_best += 1
-        return False
+    def take(self, value: float, step: int) -> None:
+        """Takes a round's value."""
+        if math.isfinite(value) and (self.best is None or value < self.best):
+            self.best, self.best_step, self.since_best = value, step, 0
+        else:
+            self.since_best += 1
 
 
 class Validation:
@@ -107,6 +107,7 @@ class Validation:
         config = trainer.config
         self._trainer, self._config = trainer, config.validation
         self.progress = Progress()
+        self._metric = (config.checkpoint.keep_best or "validation/loss").removeprefix("validation/")
         samples, self.found = read_samples(
             config.validation,
             config.dataloader.sources,
@@ -121,6 +122,7 @@ class Validation:
         self._samples = samples.part(rank, ranks, config.training.local_batch_size)
         self._started = time.perf_counter()
         self._line = StepLine()
+        self._has_gone_on = False
 
     def due(self, step: int) -> bool:
         """Whether a round follows this step."""
@@ -131,19 +133,23 @@ class Validation:
         """Returns what a checkpoint keeps of it."""
         config, progress = self._config, self.progress
         return {
-            "set": self.digest, "share": config.share, "by": config.by, "tokens": self.tokens,
+            "set": self.digest, "metric": self._metric, "share": config.share, "by": config.by, "tokens": self.tokens,
             "best": progress.best, "best_step": progress.best_step, "since_best": progress.since_best,
         }  # fmt: skip
 
     def go_on(self, described: Mapping[str, Any]) -> None:
-        """Goes on from what a checkpoint keeps; where it was measured on other tokens, it begins anew and says so."""
-        if not described:
+        """Goes on, once, from what a checkpoint keeps; where it was measured on other tokens, it begins anew and says
+        so."""
+        if self._has_gone_on or not described:
             return
+        self._has_gone_on = True
         if described["set"] != self.digest:
             logger.warning(
                 "validation: other tokens than before (set %s, was %s): losses before and after don't compare",
                 self.digest, described["set"],
             )  # fmt: skip
+            return
+        if described["metric"] != self._metric:
             return
         self.progress.best = described["best"]
         self.progress.best_step, self.progress.since_best = described["best_step"], described["since_best"]
@@ -190,8 +196,8 @@ class Validation:
                 dist.all_reduce(nats, group=mesh.get_group())
         values = summarise(self._cells, self._counts, nats.tolist())  # waits for the device
         self.progress.seconds += time.perf_counter() - start
-        if "loss" in values:
-            self.progress.take(values["loss"], step)
+        if self._metric in values:
+            self.progress.take(values[self._metric], step)
         return values | {"seconds": time.perf_counter() - start}
 
     def _groups(self) -> Iterator[list[tuple[dict[str, torch.Tensor], torch.Tensor]]]:

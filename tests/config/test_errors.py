@@ -292,6 +292,31 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"checkpoint.initial_load_in_hf": "true"}, 1,
      "checkpoint.initial_load_in_hf = true is not supported; set it to false, and import the model first: codetitan "
      "import"),
+    ({"validation.interval": "10"}, 1,
+     "validation.interval = 10: there is nothing to measure on; hold a share of the repositories out "
+     "(--validation.share 0.01), or name validation.sources or validation.gold"),
+    ({"validation.share": "0.7"}, 1, "validation.share = 0.7 (command line) must lie between 0 and 0.5"),
+    ({"validation.share": "0.1", "validation.sources": "python-stdlib"}, 1,
+     "validation.share = 0.1 and validation.sources: the run is measured on one of them; remove the other"),
+    ({"validation.near_duplicates": "true", "validation.find_copies": "false"}, 1,
+     "validation.near_duplicates = true has no effect with validation.find_copies = false; remove one of them"),
+    ({"validation.tokens": "many"}, 1,
+     'validation.tokens = "many" must be a number of tokens, such as "7B", "400M" or 1.5e12'),
+    ({"validation.interval": "10", "validation.gold": "no.jsonl"}, 1,
+     'validation.gold = "no.jsonl" can\'t be read: No such file or directory; it is "humaneval" or a JSONL file'),
+    ({"validation.patience": "3"}, 1, "validation.patience = 3 has no effect without validation.interval; set it"),
+    ({"validation.patience": "3", "validation.interval": "10", "validation.gold": "humaneval"}, 1,
+     'validation.patience = 3 asks for a loss; set validation.share, or checkpoint.keep_best = '
+     '"validation/bits_per_byte/gold"'),
+    ({"checkpoint.keep_best": "validation/loss"}, 1,
+     'checkpoint.keep_best = "validation/loss" has no effect without validation.interval; set it'),
+    ({"checkpoint.keep_best": "validation/loss", "validation.interval": "10", "validation.gold": "humaneval"}, 1,
+     'checkpoint.keep_best = "validation/loss" needs held-out documents; set validation.share or validation.sources'),
+    ({"checkpoint.keep_best": "validation/bits_per_byte/gold", "validation.interval": "10", "validation.share": "0.1"},
+     1, 'checkpoint.keep_best = "validation/bits_per_byte/gold" needs validation.gold; set it to "humaneval"'),
+    ({"checkpoint.keep_best": "validation/loss", "validation.interval": "30", "validation.share": "0.1"}, 1,
+     'checkpoint.keep_best = "validation/loss": each checkpoint must have been measured, so checkpoint.interval = 50 '
+     "must be a multiple of validation.interval = 30"),
     ({"checkpoint.export_every_k": "2", "checkpoint.enable": "false"}, 1,
      "checkpoint.export_every_k = 2 has no effect where checkpoint.enable = false; remove it"),
     ({"model.flavor": "mine", "model.dim": "64", "model.n_heads": "2", "model.vocab_size": "32768"}, 1,
@@ -308,7 +333,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "checkpoint.create_seed_checkpoint (command line): unknown key; checkpoint has enable, folder, interval, "
      "initial_load_path, initial_load_model_only, initial_load_in_hf, initial_load_in_hf_quantized, last_save_model_only, "
      "last_save_in_hf, export_dtype, keep_latest_k, load_step, exclude_from_loading, enable_first_step_checkpoint, "
-     "load_only, async_mode, export_every_k, verify"),
+     "load_only, async_mode, export_every_k, keep_best, verify"),
     # data and folders
     ({"dataloader.sources": "python_stdlib"}, 1,
      f"dataloader.sources.0.type = python_stdlib (command line) must be one of {SOURCES}; did you mean "

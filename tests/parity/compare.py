@@ -82,6 +82,13 @@ class Bench:
             raise
         loss, grad_norm = worst(curve.losses, expected.losses), worst(curve.grad_norms[:1], expected.grad_norms[:1])
         wrong = []
+        pairs = list(zip(curve.validated, expected.validated, strict=True))
+        if [(a["step"], a["validation/set"]) for a, _ in pairs] != [(b["step"], b["validation/set"]) for _, b in pairs]:
+            wrong.append("its validation was on other tokens")
+        names = [name for name, value in expected.validated[0].items() if isinstance(value, float)]
+        validated = max(worst([a[name] for name in names], [b[name] for name in names]) for a, b in pairs)
+        if not validated <= case.tolerance:
+            wrong.append(f"its validation differs by {validated:.1e}")
         if curve.served != expected.served:
             wrong.append("it served other tokens")
         if not loss <= case.tolerance:

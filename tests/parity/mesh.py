@@ -26,12 +26,14 @@ class MeshFailure(Exception):
 class Curve:
     """What a run left: for each step its loss, its gradient norm and the tokens that were served until then.
 
-    `served` maps "padding", sources and languages to counts.
+    `served` maps "padding", sources and languages to counts; `validated` has the rounds of validation, the set's digest
+    among their values.
     """
 
     losses: list[float]
     grad_norms: list[float]
     served: list[dict[str, int]]
+    validated: list[dict[str, Any]]
 
 
 def train(arguments: list[str]) -> int:
@@ -129,7 +131,8 @@ def start(
 
 def read_curve(folder: Path) -> Curve:
     """Reads `folder`/metrics.jsonl, which has a line for every step."""
-    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = [line for line in lines if "kind" not in line]
     assert [record["step"] for record in records] == list(range(1, len(records) + 1))
     return Curve(
         [record["loss"] for record in records],
@@ -137,6 +140,11 @@ def read_curve(folder: Path) -> Curve:
         [
             {name: n for name, n in record.items() if name == "padding" or name.startswith(("sources/", "languages/"))}
             for record in records
+        ],
+        [
+            {name: value for name, value in line.items() if name not in ("validation/seconds", "validation/share_of_time")}
+            for line in lines
+            if line.get("kind") == "validation"
         ],
     )
 
