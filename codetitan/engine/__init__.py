@@ -4,7 +4,7 @@
 hf, nothing of training but how a checkpoint describes itself; torch and transformers only inside the back-ends.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -59,7 +59,9 @@ class Engine(Protocol):
         encoding: its tokenizer.
         sentinels: its dialect's, in the tokenizer's ids.
         context: tokens that a prompt and its completion may have together.
-        name: for results: what it is and where.
+        name: for people: what it is and where.
+        facts: for results, as JSON has it: `back_end`, `model` (a path or a server's word), `fingerprint` (SHA-256 of the
+            weights; None where a server tells none), `device`, `dtype`, `versions`, and what else decides the text.
     """
 
     weights_version: int
@@ -67,6 +69,7 @@ class Engine(Protocol):
     sentinels: Sentinels
     context: int
     name: str
+    facts: Mapping[str, object]
 
     def complete(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> Iterator[tuple[int, list[Completion]]]:
         """Yields, as they are done, (a prompt's index, its `sampling.n` completions).
@@ -80,7 +83,8 @@ class Engine(Protocol):
         """Yields, as they are done, (a sequence's index, the log-probability in nats of each id but the first).
 
         Raises:
-            ConfigError: a sequence is longer than the context, or the back-end gives no log-probabilities.
+            ConfigError: a sequence has more than `context` + 1 ids (the last one is only looked up), or the back-end
+                gives no log-probabilities.
         """
         ...
 
