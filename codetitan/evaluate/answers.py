@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from codetitan.data.pieces.fim import Order, parses
+from codetitan.data.pieces.fim import Order
+from codetitan.data.pieces.grammars import parses
 from codetitan.engine import Completion, Engine, Sampling
 from codetitan.engine.prompts import Prompts
 from codetitan.errors import ConfigError

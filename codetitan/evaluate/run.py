@@ -12,7 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 import codetitan
-from codetitan.data.pieces.fim import Order, grammar_versions
+from codetitan.data.pieces.fim import Order
+from codetitan.data.pieces.grammars import grammar_versions
 from codetitan.engine import Engine, Sampling
 from codetitan.errors import ConfigError
 from codetitan.evaluate import report, results
