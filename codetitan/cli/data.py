@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class DataInspectCommand:
-    """Show packed rows in colour: documents, metadata, prefix, suffix, middle.
+    """Show packed rows in colour: documents, metadata, prefix, suffix, middle; or the kinds of text.
 
     Every other option is an override: --section.key VALUE.
     """
@@ -24,6 +24,9 @@ class DataInspectCommand:
 
     rows: int = 4
     """Rows to show, from the first of the first step."""
+
+    kinds: bool = False
+    """Show code, comments and documentation instead; where there is no colour, «comment …» and «docstring …»."""
 
     html: Path | None = None
     """Write them as a page instead."""
@@ -40,12 +43,13 @@ class DataInspectCommand:
         if self.html is not None and not self.html.absolute().parent.is_dir():
             raise ConfigError(f"--html {self.html} can't be written: No such file or directory")
         resolved = _resolve_data(self.config, overrides)
-        (loader,) = open_loaders(resolved, 1)
+        (loader,) = open_loaders(resolved, 1, annotate=self.kinds)
         seq_len = resolved.config.training.seq_len
         width = 120 if self.html is not None else None
         console = Console(record=True, file=io.StringIO(), width=width) if self.html else Console(highlight=False)
-        console.print(inspect.legend())
-        for row in inspect.rows(loader, loader.tokenizer, seq_len, self.rows):
+        marked = self.kinds and self.html is None and (console.color_system is None or console.no_color)
+        console.print(inspect.legend(kinds=self.kinds, marked=marked))
+        for row in inspect.rows(loader, loader.tokenizer, seq_len, self.rows, marked=marked):
             console.print(row)
         if self.html is not None:
             _write(self.html, console.export_html())

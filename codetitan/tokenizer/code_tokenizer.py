@@ -48,11 +48,15 @@ class CodeTokenizer:
         ids: list[int] = self.encoding.encode(self.encoding.normalize(text)).tolist()
         return ids
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of `ids`, sentinels by their names; bytes that are no UTF-8 are shown as U+FFFD."""
+    def decode_bytes(self, ids: Sequence[int]) -> bytes:
+        """Returns the bytes of `ids`, sentinels by their names."""
         names = {self.sentinels.ids[name]: name.encode() for name in self.sentinels.appended}
         pieces = [names[i] if i in names else self.encoding.decode_bytes([i]) for i in ids]
-        return b"".join(pieces).decode(errors="replace")
+        return b"".join(pieces)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Returns the text of `ids`, sentinels by their names; bytes that are no UTF-8 are shown as U+FFFD."""
+        return self.decode_bytes(ids).decode(errors="replace")
 
     def get_vocab_size(self) -> int:
         """Returns the number of ids, appended sentinels included, rounded up to a multiple of 128."""

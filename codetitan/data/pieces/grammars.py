@@ -44,3 +44,8 @@ def parse(data: bytes, language: str) -> "tree_sitter.Node":
     import tree_sitter
 
     return tree_sitter.Parser(grammar(language)).parse(data).root_node
+
+
+def parses(data: bytes, language: str) -> bool | None:
+    """Whether a text has no syntax error; None where its language has no grammar here."""
+    return not parse(data, language).has_error if language in GRAMMARS else None

@@ -110,6 +110,7 @@ class CodeDataLoader:
         seq_len: int,
         local_batch_size: int,
         rows: int | None = None,
+        annotate: bool = False,
     ) -> None:
         if dp_rank == 0:  # one of all says it
             for said in (tokenizer.encoding.without, tokenizer.encoding.note):
@@ -124,6 +125,7 @@ class CodeDataLoader:
         self._batch_size = local_batch_size
         self._seq_len = seq_len
         self._pad = tokenizer.sentinels.pad
+        self._annotate = annotate
         together = config.metadata.files_per_repository if config.metadata.repository_level else 1
         self._corpus = Corpus(config.sources, together=together)
         self.mixture = self._mixture()
@@ -139,7 +141,12 @@ class CodeDataLoader:
         encoding, sentinels = self.tokenizer.encoding, self.tokenizer.sentinels
         return Mixture(
             self._corpus.components,
-            PieceMaker(encoding, sentinels, config.metadata, config.fim, seq_len=self._seq_len, seed=config.seed),
+            PieceMaker(
+                *(encoding, sentinels, config.metadata, config.fim),
+                seq_len=self._seq_len,
+                seed=config.seed,
+                annotate=self._annotate,
+            ),
             seed=config.seed,
             rows=self.rows,
             repository_level=config.metadata.repository_level,

@@ -12,8 +12,11 @@ from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
 
-def open_loaders(resolved: Resolved, dp_degree: int, option: str = "--dp-degree") -> list[CodeDataLoader]:
-    """Returns the loader of each data-parallel rank; `option` is where the degree comes from.
+def open_loaders(
+    resolved: Resolved, dp_degree: int, option: str = "--dp-degree", *, annotate: bool = False
+) -> list[CodeDataLoader]:
+    """Returns the loader of each data-parallel rank; `option` is where the degree comes from, `annotate`
+    is the piece maker's.
 
     Raises:
         ConfigError: the global batch does not split over them, or there is no corpus.
@@ -38,6 +41,7 @@ def open_loaders(resolved: Resolved, dp_degree: int, option: str = "--dp-degree"
             seq_len=config.training.seq_len,
             local_batch_size=batch,
             rows=rows,
+            annotate=annotate,
         )
         for rank in range(dp_degree)
     ]

@@ -1,12 +1,15 @@
 """Packed rows for people's eyes: `codetitan data inspect`."""
 
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from itertools import groupby
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
+from codetitan.data.pieces.kinds import Kind
 from codetitan.data.pieces.maker import Role
 from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.data.rows.packing import Part, Sample
@@ -20,6 +23,7 @@ STYLES = {
     Role.MIDDLE: "bold magenta",
     Role.SENTINEL: "bold white on blue",
 }
+KIND_STYLES = {Kind.CODE: "", Kind.COMMENT: "green", Kind.DOCSTRING: "yellow"}
 
 
 def visible(text: str) -> str:
@@ -31,47 +35,82 @@ def visible(text: str) -> str:
     )
 
 
-def legend() -> Text:
-    """Returns the roles in their colours."""
-    words = [(f" {role.name.lower()} ", style) for role, style in STYLES.items()]
+def legend(*, kinds: bool, marked: bool) -> Text:
+    """Returns the roles, or the kinds of text, as they are shown."""
+    if marked:
+        return Text("code  «comment …»  «docstring …»")
+    styles = {role.name: style for role, style in STYLES.items()}
+    if kinds:
+        styles = {kind.name: style for kind, style in KIND_STYLES.items()} | {
+            role.name: STYLES[role] for role in (Role.METADATA, Role.SENTINEL)
+        }
+    words = [(f" {name.lower()} ", style) for name, style in styles.items()]
     return Text.assemble(*(item for word in words for item in (word, " ")))
 
 
-def _part(part: Part, tokenizer: CodeTokenizer) -> Text:
-    ids = part.piece.ids[part.start : part.stop + 1].tolist()
-    roles = part.piece.role_of_each()[part.start : part.stop + 1].tolist()
+def _part(part: Part, tokenizer: CodeTokenizer, *, marked: bool) -> Text:
+    tokens = slice(part.start, part.stop + 1)
+    ids, roles = part.piece.ids[tokens].tolist(), part.piece.role_of_each()[tokens].tolist()
+    kinds: list[Kind | None] = [None] * len(ids)
+    if part.piece.kinds is not None and part.piece.n_bytes is not None:
+        each = zip(part.piece.kinds[tokens].tolist(), part.piece.n_bytes[tokens].tolist(), strict=True)
+        kinds = [Kind(kind) if n_bytes else None for kind, n_bytes in each]
     text = Text()
     at = 0
-    for role, run in groupby(roles):
+    utf8 = getincrementaldecoder("utf-8")("replace")  # a token may end in the middle of a character
+    for (role, kind), run in groupby(zip(roles, kinds, strict=True)):
         n = sum(1 for _ in run)
-        text.append(visible(tokenizer.decode(ids[at : at + n])), STYLES[Role(role)])
+        shown = visible(utf8.decode(tokenizer.decode_bytes(ids[at : at + n])))
+        marks = (f"«{kind.name.lower()} ", "»") if marked and kind else ("", "")
+        text.append(shown.join(marks), STYLES[Role(role)] if kind is None else KIND_STYLES[kind])
         at += n
-    return text
+    return text.append(visible(utf8.decode(b"", final=True)))
 
 
-def show(sample: Sample, title: str, seq_len: int, tokenizer: CodeTokenizer) -> RenderableType:
-    """Returns a row as rich draws it: a rule with what it holds, then each piece under a rule with its document."""
+def _shares(sample: Sample) -> str:
+    """Returns what a row's text consists of, in bytes; nothing where that is not known."""
+    n_bytes = np.zeros(len(Kind))
+    for part in sample:
+        if part.piece.kinds is not None:
+            tokens = slice(part.start, part.stop + 1)
+            n_bytes += np.bincount(part.piece.kinds[tokens], part.piece.n_bytes[tokens], minlength=len(Kind))
+    if not n_bytes.sum():
+        return ""
+    shares = zip(Kind, (100 * n_bytes / n_bytes.sum()).tolist(), strict=True)
+    return "; " + ", ".join(f"{share:.0f} % {kind.name.lower()}" for kind, share in shares)
+
+
+def show(sample: Sample, title: str, seq_len: int, tokenizer: CodeTokenizer, *, marked: bool = False) -> RenderableType:
+    """Returns a row as rich draws it: a rule with what it holds, then each piece under a rule with its document.
+
+    Where the loader annotates, the kinds of its text are told apart: `marked` by words, else by colours.
+    """
     used = sum(part.stop - part.start for part in sample)
     pieces = "piece" if len(sample) == 1 else "pieces"
     lines: list[RenderableType] = [
-        Rule(f"{title}: {len(sample)} {pieces}, {100 * (1 - used / seq_len):.1f} % padding", characters="═")
+        Rule(
+            f"{title}: {len(sample)} {pieces}, {100 * (1 - used / seq_len):.1f} % padding{_shares(sample)}",
+            characters="═",
+        )
     ]
     for part in sample:
         holes = f", hole: {', '.join(part.piece.holes)}" if part.piece.holes else ""
         cut = "" if part.stop - part.start == part.piece.size else ", cut by the sample"
         name = f"{part.piece.name} ({part.stop - part.start} tokens{holes}{cut})"
-        lines += [Rule(Text(visible(name)), align="left", style="dim"), _part(part, tokenizer)]
+        lines += [Rule(Text(visible(name)), align="left", style="dim"), _part(part, tokenizer, marked=marked)]
     return Group(*lines)
 
 
-def rows(loader: CodeDataLoader, tokenizer: CodeTokenizer, seq_len: int, n: int) -> Iterator[RenderableType]:
+def rows(
+    loader: CodeDataLoader, tokenizer: CodeTokenizer, seq_len: int, n: int, *, marked: bool = False
+) -> Iterator[RenderableType]:
     """Yields the first `n` rows that a single rank serves, step by step, as rich draws them."""
     step, row = 1, 0
     for samples in loader.samples():
         for sample in samples:
             if n == 0 or loader.exhausted:
                 return
-            yield show(sample, f"step {step}, row {row}", seq_len, tokenizer)
+            yield show(sample, f"step {step}, row {row}", seq_len, tokenizer, marked=marked)
             n, row = n - 1, row + 1
             if row == loader.rows:
                 step, row = step + 1, 0

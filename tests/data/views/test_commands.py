@@ -1,5 +1,6 @@
 """`codetitan data …` as a user calls it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,26 @@ def test_inspect(hostile: list[str]) -> None:
         assert word in result.stdout
     assert "\x1b]" not in result.stdout and "\u202e" not in result.stdout
     assert "\\x1b]0;title\\x07" in result.stdout and "[bold]x[/bold]" in result.stdout
+
+
+def test_inspect_kinds(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.chdir(REPOSITORY)
+    (tmp_path / "a.py").write_text('"""Doc «é»."""\nx = 1  # é中😀\n' * 4)
+    page = tmp_path / "page.html"
+    arguments = ["data", "inspect", *DEBUG, "--dataloader.sources", f"directory:{tmp_path}", "--rows", "1"]
+    assert main([*arguments, "--kinds"]) == 0
+    shown = capsys.readouterr().out
+    assert "code  «comment …»  «docstring …»" in shown.splitlines()[0]
+    assert '«docstring """Doc «é»."""' in shown and "x = 1  #«comment  é中😀»" in shown and "\ufffd" not in shown
+    assert "% code, " in shown and "% docstring ═" in shown
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "«comment" not in shown and "docstring" not in shown.splitlines()[0]
+    assert main([*arguments, "--kinds", "--html", str(page)]) == 0
+    text = page.read_text()
+    assert "«comment" not in text and {"color: #008000", "color: #808000"} <= set(re.findall("color: #[0-9a-f]+", text))
+    assert text.count("> é中😀</span>") >= 4
 
 
 def test_inspect_as_a_page(hostile: list[str], tmp_path: Path) -> None:
