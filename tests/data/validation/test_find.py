@@ -133,8 +133,8 @@ def test_the_corpus_is_read_once(
         ),
         (
             ValidationData(sources=[Directory(path="no/such")]),
-            'validation.sources: directory "no/such" does not exist; create it, or measure on the Python standard library '
-            "with --validation.sources python-stdlib",
+            'validation.sources: directory "no/such" does not exist; create it, or measure on the Python standard '
+            "library with --validation.sources python-stdlib",
         ),
     ],
 )
