@@ -5,7 +5,7 @@ ConfigError with the key, its value, the rule and a fix, before a process group 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.language import LANGUAGES
 from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.data.rows.selection import open_sources, parts_of, select
-from codetitan.data.sources.open import HuggingFace
+from codetitan.data.sources.open import HuggingFace, SourceConfig
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
@@ -156,25 +156,24 @@ def check_dataloader(config: HasData) -> None:
         raise ConfigError(f"dataloader.fim.spans: one of {', '.join(weights)} must be above 0")
 
 
-def check_mixture(config: HasData) -> None:
+def check_mixture(sources: Sequence[SourceConfig], section: str = "dataloader") -> None:
     """The sources' shares make sense together."""
-    sources = config.dataloader.sources
     with_weight = [source.weight is not None for source in sources]
     if any(with_weight) and not all(with_weight):
         missing = with_weight.index(False)
         raise ConfigError(
-            f"dataloader.sources.{missing}.weight: missing, but others have one; give every source a weight (its share "
+            f"{section}.sources.{missing}.weight: missing, but others have one; give every source a weight (its share "
             "of the tokens), or none (shares as the sources' sizes)"
         )
     labelled: dict[str, int] = {}
     for i, source in enumerate(sources):
-        key = f"dataloader.sources.{i}"
+        key = f"{section}.sources.{i}"
         if source.label is not None:
             _require(f"{key}.label", repr(source.label), _is_name(source.label), "must be a printable word or words")
             for name in sorted(parts_of(source.label, source)):
                 if name in labelled:
                     raise ConfigError(
-                        f'{key}.label = "{source.label}": "{name}" is counted for dataloader.sources.{labelled[name]}, '
+                        f'{key}.label = "{source.label}": "{name}" is counted for {section}.sources.{labelled[name]}, '
                         "too; give each source a label of its own"
                     )
                 labelled[name] = i
@@ -231,7 +230,7 @@ def check(config: HasData, vocab_size: int | None = None) -> CodeTokenizer:
     check_batch(config)
     tokenizer = check_tokenizer(config, vocab_size)
     check_dataloader(config)
-    check_mixture(config)
+    check_mixture(config.dataloader.sources)
     return tokenizer
 
 

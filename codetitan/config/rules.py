@@ -1,6 +1,7 @@
 """What depends on several keys or on the number of processes: a rule a function; `values` has the single ones.
 
-`model`, `data`, `degrees` and `validation` have those of their sections. `machine` is asked after these, and not for another machine.
+`model`, `data`, `degrees` and `validation` have those of their sections. `machine` is asked after these, and not for
+another machine.
 
 Each raises ConfigError with the key, its value, the rule and a fix. They run before a process group starts, on a
 configuration whose types are right.

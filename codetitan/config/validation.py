@@ -1,5 +1,6 @@
-"""What validation asks of the other keys: a rule a function. Each raises ConfigError with key, value, rule and a fix."""
+"""What validation asks of the other keys: a rule a function. Each raises ConfigError: key, value, rule and a fix."""
 
+from codetitan.config import data
 from codetitan.config.values import number_of_tokens
 from codetitan.data.validation.gold import read_gold
 from codetitan.errors import ConfigError
@@ -17,6 +18,13 @@ def check_data(config: Config) -> None:
             f"validation.share = {validation.share} and validation.sources: the run is measured on one of them; remove "
             "the other"
         )
+    data.check_mixture(validation.sources, "validation")
+    for i, source in enumerate(validation.sources):
+        if source.weight is not None or source.epochs is not None:
+            name = "epochs" if source.weight is None else "weight"
+            raise ConfigError(
+                f"validation.sources.{i}.{name} has no effect: documents are measured as a hash orders them; remove it"
+            )
     if validation.near_duplicates and not validation.find_copies:
         raise ConfigError(
             "validation.near_duplicates = true has no effect with validation.find_copies = false; remove one of them"

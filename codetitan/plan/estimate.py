@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from codetitan.config import degrees
+from codetitan.config.values import number_of_tokens
 from codetitan.plan.gpus import GPU
 from codetitan.plan.memory import Memory, rank_memory
 from codetitan.plan.schedule import Pass, order, play
@@ -20,7 +21,10 @@ _PCIE = 0.8 * 63e9
 
 @dataclass(frozen=True)
 class Estimate:
-    """What `codetitan plan` says of a configuration on N GPUs; times in seconds, memory in bytes."""
+    """What `codetitan plan` says of a configuration on N GPUs; times in seconds, memory in bytes.
+
+    `rounds` of validation take `round_s` for `round_tokens` each.
+    """
 
     topology: Topology
     gpu: GPU
@@ -33,6 +37,9 @@ class Estimate:
     bubble: float
     tokens_per_step: int
     steps: int
+    rounds: int
+    round_s: float
+    round_tokens: int
     flops_per_token: dict[str, float]
     peak_flops: float
     precision: str
@@ -59,7 +66,7 @@ class Estimate:
     @property
     def seconds(self) -> float:
         """Of the whole run."""
-        return self.steps * self.step_s
+        return self.steps * self.step_s + self.rounds * self.round_s
 
 
 def topology_of(config: CodeTrainer.Config, world_size: int, nodes_of: int) -> Topology:
@@ -145,6 +152,14 @@ def estimate(
         optimizer_s = rounds * microbatches * (2 * fullest.parameters + fullest.gradients) / _PCIE
     waiting_s = sum(part[1] for parts in (forward, backward) for stage in parts for part in stage)
     attention = shape.flops_per_token(training.seq_len) - shape.flops_per_token(0)
+    validation = config.validation
+    rounds_ = 0 if validation.interval is None else -(-training.steps // validation.interval)
+    of_text = validation.share or validation.sources
+    round_tokens = number_of_tokens(validation.tokens, "validation.tokens") if of_text else 0
+    groups = -(-round_tokens // (training.seq_len * training.local_batch_size * topology.data_parallel))
+    only_forward = play([[one for one in rank if one.kind == "forward"] for rank in passes], seconds, transfer_s)
+    # `passes` are those of all microbatches where there is no pipeline.
+    round_s = groups * only_forward.seconds / (1 if pipelined else microbatches)
     full = float(shape.flops_per_token(training.seq_len))
     flops = {"full": full, "causal": full - (1 - CAUSAL) * attention}
     if document_share is not None:
@@ -158,6 +173,9 @@ def estimate(
         bubble=played.bubble if pipelined else 0.0,
         tokens_per_step=training.global_batch_size * training.seq_len,
         steps=training.steps,
+        rounds=rounds_,
+        round_s=round_s,
+        round_tokens=round_tokens,
         flops_per_token=flops,
         peak_flops=gpu.fp8_flops if fp8 else gpu.bf16_flops,
         precision="fp8" if fp8 else "bf16",

@@ -289,7 +289,7 @@ class CodeCheckpoints(CheckpointManager):
         if filesystem.is_remote(checkpoint_id):
             return
         if dist.get_rank() == 0:
-            # All of it: a file that is written over would change in the best checkpoint and in exports, which are links.
+            # All of it: a file that is written over would change in the best checkpoint and in exports: links.
             for file in sorted(Path(checkpoint_id).glob("*"), key=lambda file: file.name != ".metadata"):
                 file.unlink()
         if dist.get_world_size() > 1:

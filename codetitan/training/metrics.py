@@ -164,7 +164,7 @@ class CodeMetrics(MetricsProcessor):
         yield
         self.time_last_log += time.perf_counter() - start
 
-    def log_validation(self, step: int, values: Mapping[str, float], validation: Validation) -> None:  # type: ignore[override]
+    def log_validation(self, step: int, values: Mapping[str, float], validation: Validation) -> None:
         """Writes a round everywhere.
 
         Args:

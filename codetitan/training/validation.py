@@ -21,8 +21,9 @@ from codetitan.data.validation.config import ValidationData
 from codetitan.data.validation.find import Found, documents, find
 from codetitan.data.validation.gold import read_gold
 from codetitan.data.validation.samples import CELL_SHIFT, Samples, make, summarise
-from codetitan.tokenizer.code_tokenizer import CodeTokenizer
+from codetitan.models.code.pipeline import forward_only
 from codetitan.titan import IGNORE_INDEX, ChunkedLossWrapper, DTensor, FSDPModule, compute_logprobs, logger
+from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.training.console import StepLine
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Validation:
             seq_len=config.training.seq_len,
         )
         self.digest, self._cells, self._counts = samples.digest, samples.cells, samples.counts
-        self.tokens = sum(counts.tokens for counts in samples.counts)
+        self.tokens = samples.tokens
         mesh = trainer.parallel_dims.get_optional_mesh("batch")
         rank, ranks = (0, 1) if mesh is None else (mesh.get_local_rank(), mesh.size())
         self._samples = samples.part(rank, ranks, config.training.local_batch_size)
@@ -221,12 +222,13 @@ class Validation:
                 ((inputs, labels, arguments),) = done
                 trainer.loss_fn(trainer.model_parts[0](inputs, **arguments), labels)
                 return
-            trainer.pp_schedule.eval(
-                arg_mbs=[(inputs,) for inputs, _, _ in done] if trainer.pp_has_first_stage else None,
-                kwarg_mbs=[arguments for _, _, arguments in done],
-                target_mbs=[labels for _, labels, _ in done] if trainer.pp_has_last_stage else None,
-                losses=[] if trainer.pp_has_last_stage else None,
-            )
+            with forward_only(trainer.pp_schedule):
+                trainer.pp_schedule.eval(
+                    arg_mbs=[(inputs,) for inputs, _, _ in done] if trainer.pp_has_first_stage else None,
+                    kwarg_mbs=[arguments for _, _, arguments in done],
+                    target_mbs=[labels for _, labels, _ in done] if trainer.pp_has_last_stage else None,
+                    losses=[] if trainer.pp_has_last_stage else None,
+                )
 
     @contextlib.contextmanager
     def _beside_the_training(self, nats: torch.Tensor) -> Iterator[None]:
@@ -261,6 +263,7 @@ def _by_cell(nats: torch.Tensor) -> Callable[..., torch.Tensor]:
         ids = torch.where(labels >= 0, labels & ((1 << CELL_SHIFT) - 1), IGNORE_INDEX)
         losses = -compute_logprobs(pred, ids)
         nats.index_add_(0, (labels.clamp(min=0) >> CELL_SHIFT).flatten(), losses.flatten().double())
-        return losses.sum()
+        total: torch.Tensor = losses.sum()
+        return total
 
     return add

@@ -66,7 +66,9 @@ def make_rows(
     metadata = metadata or MetadataConfig()
     sentinels = resolve(DIALECTS[dialect], tokenizer.encoding)
     maker = PieceMaker(tokenizer.encoding, sentinels, metadata, fim or FimConfig(), seq_len=seq_len, seed=seed)
-    mixture = Mixture(components, maker, seed=seed, rows=n, repository_level=metadata.repository_level, held_out=HeldOutConfig())
+    mixture = Mixture(
+        components, maker, seed=seed, rows=n, repository_level=metadata.repository_level, held_out=HeldOutConfig()
+    )
     return [
         Row(mixture, i, packing, seq_len=seq_len, block=block, rows=n, seed=seed, state=RowState.start(len(components)))
         for i in range(n)

@@ -18,7 +18,8 @@ class ValidationData(HeldOutConfig):
     """A corpus of its own, in place of a share of the training's; written as `dataloader.sources`."""
 
     tokens: str | int | float = "256K"
-    """Tokens a round, such as "1M": half of them with holes where `dataloader.fim.rate` is above 0."""
+    """Tokens that a round reads, such as "1M", beside those of `gold`; half of them in documents with holes where
+    `dataloader.fim.rate` is above 0."""
 
     find_copies: bool = True
     """Whether held-out documents of which the training has a copy are left out: the corpus is read once, before the

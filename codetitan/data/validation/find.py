@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from codetitan.data.document import Document, EndOfStream
 from codetitan.data.rows.selection import Selection, open_sources, select
-from codetitan.data.sources.open import Source, SourceConfig
+from codetitan.data.sources.open import SourceConfig
 from codetitan.data.validation.config import ValidationData
 from codetitan.data.validation.copies import near_copies, normalised_hash
 from codetitan.errors import ConfigError
@@ -57,9 +57,7 @@ class Found:
         where = "of their own" if config.sources else f"of {self.of:,} held out"
         units = f" ({_repositories(self.repositories)})"
         text = f"{self.held_out:,} documents {where}{units if config.by == 'repository' else ''}"
-        left_out = [
-            f"{n:,} {name}" for n, name in ((self.copies, "copies"), (self.near_copies, "near copies")) if n
-        ]
+        left_out = [f"{n:,} {name}" for n, name in ((self.copies, "copies"), (self.near_copies, "near copies")) if n]
         if left_out:
             text += f"; left out for the training has them: {', '.join(left_out)}"
         return text + (f"; {self.compared}" if self.compared else "")
@@ -77,7 +75,7 @@ def find(config: ValidationData, training: Sequence[SourceConfig], *, tokens: in
         ConfigError: nothing is held out, or all of it has a copy in the training data.
     """
     train = select(training, open_sources(training), together=1)
-    own = _open(config.sources) if config.sources else []
+    own = _open(config.sources)
     file = _cache_file(config, training, train, own, tokens)
     found = _read(file)
     if found is None:
@@ -89,7 +87,8 @@ def find(config: ValidationData, training: Sequence[SourceConfig], *, tokens: in
 
 def documents(config: ValidationData, training: Sequence[SourceConfig], found: Found) -> Iterator[Document]:
     """Reads the documents, in their order."""
-    sources = _open(config.sources) if config.sources else open_sources(training)
+    own = [selection.source for selection in _open(config.sources)]
+    sources = own or open_sources(training)
     streams = {s for s, source in enumerate(sources) if source.streamed}
     ahead: dict[tuple[int, int], Document] = {}
     for s in streams:  # they are read in ascending order only
@@ -108,9 +107,10 @@ def _repositories(n: int) -> str:
     return f"{n:,} {'repository' if n == 1 else 'repositories'}"
 
 
-def _open(configs: Sequence[SourceConfig]) -> list[Source]:
+def _open(configs: Sequence[SourceConfig]) -> list[Selection]:
+    """Opens sources of the validation's own."""
     try:
-        return open_sources(configs)
+        return select(configs, open_sources(configs), together=1)
     except ConfigError as error:
         raise ConfigError(str(error).replace("dataloader.sources", "validation.sources")) from None
 
@@ -119,10 +119,10 @@ def _cache_file(
     config: ValidationData,
     training: Sequence[SourceConfig],
     train: Sequence[Selection],
-    own: Sequence[Source],
+    own: Sequence[Selection],
     tokens: int,
 ) -> Path | None:
-    if any(selection.source.streamed for selection in train) or any(source.streamed for source in own):
+    if any(selection.source.streamed for selection in [*train, *own]):
         return None
     of = {
         "version": VERSION,
@@ -131,17 +131,21 @@ def _cache_file(
         "tokens": tokens,
         "copies": config.find_copies,
         "near": config.near_duplicates,
-        "training": [
-            [selection.source.fingerprint, source.max_documents, source.languages]
-            for selection, source in zip(train, training, strict=True)
-        ],
-        "own": [source.fingerprint for source in own],
+        "training": _described(train, training),
+        "own": _described(own, config.sources),
     }
     digest = hashlib.sha256(json.dumps(of).encode()).hexdigest()
     try:
         return cache_folder("validation") / f"{digest[:32]}.json"
     except OSError:
         return None
+
+
+def _described(selections: Sequence[Selection], configs: Sequence[SourceConfig]) -> list[object]:
+    return [
+        [selection.source.fingerprint, source.max_documents, source.languages]
+        for selection, source in zip(selections, configs, strict=True)
+    ]
 
 
 def _read(file: Path | None) -> Found | None:
@@ -163,7 +167,7 @@ def _write(file: Path | None, found: Found) -> None:
         part.replace(file)
 
 
-def _look(config: ValidationData, train: Sequence[Selection], own: Sequence[Source], tokens: int) -> Found:
+def _look(config: ValidationData, train: Sequence[Selection], own: Sequence[Selection], tokens: int) -> Found:
     held: list[_Held] = []
     repositories: set[str] = set()
     hashes = array("Q")  # of the training's documents
@@ -182,8 +186,8 @@ def _look(config: ValidationData, train: Sequence[Selection], own: Sequence[Sour
                     break  # nobody knows how long it is
             elif config.find_copies:
                 hashes.append(normalised_hash(document.text))
-    for s, source in enumerate(own):
-        for index, document in _read_all(source):
+    for s, selection in enumerate(own):
+        for index, document in _served(selection):
             held.append(_held(s, index, document))
             repositories |= {document.repo.lower()} if document.repo is not None else set()
     copied = np.isin([document.hash for document in held], np.frombuffer(hashes, np.uint64)).tolist()
@@ -191,11 +195,11 @@ def _look(config: ValidationData, train: Sequence[Selection], own: Sequence[Sour
     kept: list[_Held] = []
     seen: set[int] = set()  # of copies among themselves one is enough
     n_bytes = 0
-    for document_ in left:
-        if document_.hash not in seen and n_bytes <= _BYTES_A_TOKEN * tokens:
-            seen.add(document_.hash)
-            kept.append(document_)
-            n_bytes += document_.n_bytes
+    for candidate in left:
+        if candidate.hash not in seen and n_bytes <= _BYTES_A_TOKEN * tokens:
+            seen.add(candidate.hash)
+            kept.append(candidate)
+            n_bytes += candidate.n_bytes
     near = 0
     if config.near_duplicates and config.find_copies and kept:
         near_of = _near(config, train, own, kept)
@@ -207,15 +211,20 @@ def _look(config: ValidationData, train: Sequence[Selection], own: Sequence[Sour
     elif any(selection.source.streamed for selection in train):
         compared = "not compared with the training's, which is a stream"
     return Found(
-        [(document.source, document.index) for document in kept],
-        len(held), looked_at, len(repositories), sum(copied), near, compared,
+        [(document.source, document.number) for document in kept],
+        len(held),
+        looked_at,
+        len(repositories),
+        sum(copied),
+        near,
+        compared,
     )
 
 
 class _Held(NamedTuple):
     order: int  # of the text, as a hash has it
     source: int
-    index: int
+    number: int  # its index in the source
     hash: int  # of the normalised text
     n_bytes: int
 
@@ -227,14 +236,14 @@ def _held(source: int, index: int, document: Document) -> _Held:
 
 
 def _near(
-    config: ValidationData, train: Sequence[Selection], own: Sequence[Source], kept: Sequence[_Held]
+    config: ValidationData, train: Sequence[Selection], own: Sequence[Selection], kept: Sequence[_Held]
 ) -> set[int]:
     """Returns the places among the kept documents of those that have a near copy in the training data."""
-    sources: Sequence[Source] = own or [selection.source for selection in train]
+    sources = [selection.source for selection in own or train]
 
     def held_out() -> Iterator[tuple[int, str]]:
         for place, document in enumerate(kept):
-            read = sources[document.source].read(document.index)
+            read = sources[document.source].read(document.number)
             if isinstance(read, Document):
                 yield place, read.text
 
@@ -249,14 +258,9 @@ def _near(
 
 
 def _served(selection: Selection) -> Iterator[tuple[int, Document]]:
-    source = selection.source
-    return _read_all(source, None if source.streamed else selection.indices().tolist())
-
-
-def _read_all(source: Source, indices: Iterable[int] | None = None) -> Iterator[tuple[int, Document]]:
     """Reads the documents of a source that can be used, with a progress bar on stderr where it takes long."""
-    if indices is None:
-        indices = range(_STREAMED) if source.streamed else range(len(source))
+    source = selection.source
+    indices: Iterable[int] = range(_STREAMED) if source.streamed else selection.indices().tolist()
     with contextlib.suppress(EndOfStream):
         for index in tqdm(indices, f"validation: {source.name}", unit=" documents", delay=3, disable=None):
             document = source.read(index)

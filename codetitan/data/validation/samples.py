@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -64,6 +65,7 @@ class Samples:
         cells: by their numbers.
         counts: of each cell.
         input_NL, labels_NL, positions_NL: int64 (N, L); a label that counts is id + 2^32 · cell.
+        tokens: that a model reads.
         documents: that were used, of those that were found.
     """
 
@@ -72,7 +74,8 @@ class Samples:
     input_NL: Int64s
     labels_NL: Int64s
     positions_NL: Int64s
-    documents: int = 0
+    tokens: int
+    documents: int
 
     def __len__(self) -> int:
         return len(self.input_NL)
@@ -100,6 +103,7 @@ class Samples:
             np.concatenate(
                 [self.positions_NL[first:stop], np.broadcast_to(np.arange(length, dtype=np.int64), (empty, length))]
             ),
+            self.tokens,
             self.documents,
         )
 
@@ -119,16 +123,15 @@ def make(
         documents: in their order; as many are taken as `tokens` holds.
         gold: problems, all of which are taken, beside `tokens`.
         tokenizer: and its dialect.
-        tokens: labels that count, about; half of them in documents with holes, where there are some.
+        tokens: that a model reads, about, whether their labels count or not; half of them in documents with holes,
+            where there are some.
         holes: whether to measure infilling.
         seq_len: L.
     """
     encoding, sentinels = tokenizer.encoding, tokenizer.sentinels
     without = MetadataConfig(repo=0, path=0, stars=0, repository_level=0)
-    makers: dict[Split, PieceMaker] = {
-        split: PieceMaker(encoding, sentinels, without, fim, seq_len=seq_len, seed=_SEED, annotate=True)
-        for split, fim in (("text", FimConfig(rate=0.0)), ("fim", _HOLES))
-    }
+    make_pieces = partial(PieceMaker, encoding, sentinels, without, seq_len=seq_len, seed=_SEED, annotate=True)
+    makers: dict[Split, PieceMaker] = {"text": make_pieces(FimConfig(rate=0.0)), "fim": make_pieces(_HOLES)}
     left: dict[Split, int] = {"text": tokens - tokens // 2, "fim": tokens // 2} if holes else {"text": tokens}
     cells = _Cells()
     pieces: list[tuple[Piece, Int64s]] = []
@@ -142,13 +145,15 @@ def make(
         for split in left:
             for piece in makers[split].pieces(document, epoch=0, source=0, index=number) if left[split] > 0 else ():
                 labelled = _of_text(piece, cells) if split == "text" else _of_holes(piece, cells)
-                left[split] -= int((labelled >= 0).sum())
+                left[split] -= piece.size
                 if (labelled >= 0).any():
                     pieces.append((piece, labelled))
     pieces += _of_gold(gold, tokenizer, cells, seq_len)
     bins = best_fit([piece.size for piece, _ in pieces], seq_len)
     rows = [_row([pieces[i] for i in indices], seq_len, sentinels.pad) for indices in bins]
-    return Samples(cells.all, cells.counts, *(np.stack(arrays) for arrays in zip(*rows, strict=True)), n_documents)
+    inputs, labels, positions = (np.stack(arrays) for arrays in zip(*rows, strict=True))
+    n_tokens = sum(piece.size for piece, _ in pieces)
+    return Samples(cells.all, cells.counts, inputs, labels, positions, n_tokens, n_documents)
 
 
 class _Cells:
@@ -227,7 +232,7 @@ def _of_gold(
 
 
 def _row(pieces: Sequence[tuple[Piece, Int64s]], seq_len: int, pad: int) -> tuple[Int64s, Int64s, Int64s]:
-    arrays = render([Part(piece, 0, piece.size) for piece, _ in pieces], seq_len, pad=pad, loss="all")
+    arrays = render(tuple(Part(piece, 0, piece.size) for piece, _ in pieces), seq_len, pad=pad, loss="all")
     labelled = np.concatenate([cells for _, cells in pieces] + [np.full(seq_len, -1, np.int64)])[:seq_len]
     labels = np.where(labelled >= 0, arrays.labels_L + (labelled << CELL_SHIFT), IGNORE_INDEX)
     return arrays.input_L, labels, arrays.positions_L
@@ -287,4 +292,3 @@ def _names(cell: Cell) -> list[str]:
     if cell.split == "fim":
         return ["fim", f"fim/{cell.kind.replace(' ', '/')}"]
     return ["", cell.language, cell.kind]
-

@@ -1,5 +1,7 @@
 """Pipeline parallelism: torchtitan's stages, placed by cost, and embeddings tied across the first and the last one."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +14,8 @@ from codetitan.titan import (
     PipelineScheduleSingle,
     ScheduleDualPipeV,
     ScheduleZBVZeroBubble,
+    _Action,
+    _ComputationType,
     get_schedule_class,
     pipeline_llm,
 )
@@ -35,6 +39,41 @@ def pipeline_code(model: nn.Module, *, parallelism: Any, model_config: Any, **pl
         pipeline_parallel_layers_per_stage=None,  # counted in model_config.stages
     )
     return pipeline_llm(model, parallelism=parallelism, model_config=model_config, **plan)
+
+
+# What a pass forward needs of a schedule. torch's own `eval` leaves the rest in, which does nothing where stages talk
+# through a group; but where the next stage is on the same rank, as in V-shaped ones, it asks it for a gradient.
+_FORWARD = frozenset(
+    {
+        _ComputationType.FORWARD,
+        _ComputationType.SEND_F,
+        _ComputationType.RECV_F,
+        _ComputationType.UNSHARD,
+        _ComputationType.RESHARD,
+    }
+)
+
+
+@contextlib.contextmanager
+def forward_only(schedule: Any) -> Iterator[None]:
+    """Within it, a schedule has nothing but its passes forward."""
+    orders: dict[int, list[_Action]] | None = getattr(schedule, "pipeline_order_with_comms", None)
+    if orders is None:  # one stage a rank: no list of actions
+        yield
+        return
+    schedule.pipeline_order_with_comms = {
+        rank: [
+            part
+            for action in actions
+            for part in (action.sub_actions or (action,))  # of an overlapped pass forward and backward
+            if part.computation_type in _FORWARD
+        ]
+        for rank, actions in orders.items()
+    }
+    try:
+        yield
+    finally:
+        schedule.pipeline_order_with_comms = orders
 
 
 def is_copy(part: Any, name: str) -> bool:

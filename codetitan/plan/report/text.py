@@ -84,10 +84,21 @@ def _time(plan: Estimate, no_share: str) -> list[str]:
         *lines,
         f"time    {plan.step_s:.3f} s a step of {plan.tokens_per_step:,} tokens; {', '.join(parts)}",
         f"  {plan.tok_per_s_per_gpu:,.0f} tok/s/GPU, {plan.tok_per_s_per_gpu * gpus:,.0f} tok/s in all",
+        *_validation(plan),
         f"  MFU of {plan.peak_flops / 1e12:,.0f} TFLOP/s ({plan.precision.upper()}): {mfu}",
         f"  {plan.steps:,} steps, {count_tokens(plan.steps * plan.tokens_per_step)} tokens: {duration(plan.seconds)} "
         f"({hours:,.1f} h, {hours * gpus:,.0f} GPU-hours)",
         "  assumed: shares of the peaks (plan/tracing/roofline.py, plan/topology.py); no stragglers, saving, loading",
+    ]
+
+
+def _validation(plan: Estimate) -> list[str]:
+    if not plan.rounds:
+        return []
+    share = plan.rounds * plan.round_s / plan.seconds
+    return [
+        f"  validation: {count(plan.rounds, 'round')} of {plan.round_tokens:,} tokens, {plan.round_s:.2f} s each: "
+        f"{100 * share:.1f} % of the time"
     ]
 
 
@@ -207,6 +218,8 @@ def as_json(plan: Estimate, config: CodeTrainer.Config, no_share: str, rank: int
             "mfu_full": plan.mfu("full"),
             "mfu_causal": plan.mfu("causal"),
             "mfu_peak": plan.precision,
+            "validation_rounds": plan.rounds,
+            "validation_round_s": plan.round_s,
             "hours": plan.seconds / 3600,
             "gpu_hours": plan.seconds / 3600 * plan.topology.world_size,
         },
