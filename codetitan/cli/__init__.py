@@ -14,6 +14,7 @@ import tyro
 import codetitan
 from codetitan import places, stop
 from codetitan.cli import options
+from codetitan.cli.compare import CompareCommand
 from codetitan.cli.config import ConfigCommand, FlavorsCommand
 from codetitan.cli.data import DataDigestCommand, DataInspectCommand, DataStatsCommand
 from codetitan.cli.evaluate import EvaluateCommand
@@ -33,6 +34,7 @@ COMMANDS: dict[str, type] = {
     "infill": InfillCommand,
     "complete": CompleteCommand,
     "evaluate": EvaluateCommand,
+    "compare": CompareCommand,
     "data inspect": DataInspectCommand,
     "data stats": DataStatsCommand,
     "data digest": DataDigestCommand,
@@ -57,6 +59,7 @@ def _parse(words: Sequence[str]) -> tuple[Any, list[str]]:
     """
     if words[0] in COMMANDS and not {"--help", "-h"} & set(words):
         command = COMMANDS[words[0]]
+        words = [words[0], *options.gather(command, words[1:])]
         options.check(words[0], command, words[1:], takes_overrides=issubclass(command, _TAKE_OVERRIDES))
     box = io.StringIO()
     try:
@@ -74,12 +77,19 @@ def _parse(words: Sequence[str]) -> tuple[Any, list[str]]:
                 " ".join(box.getvalue().translate(dict.fromkeys(map(ord, "╭╮╰╯│─"), " ")).split())
             ) from None
         raise
-    paths = {
-        field.name: places.expand(value, f"--{field.name.replace('_', '-')}")
-        for field in dataclasses.fields(parsed)
-        if isinstance(value := getattr(parsed, field.name), Path)
-    }
-    return dataclasses.replace(parsed, **paths), list(rest)
+    return dataclasses.replace(parsed, **_expanded(parsed)), list(rest)
+
+
+def _expanded(command: Any) -> dict[str, Any]:
+    """Returns the options that are paths, with `~` written out."""
+    paths: dict[str, Any] = {}
+    for field in dataclasses.fields(command):
+        option, value = f"--{field.name.replace('_', '-')}", getattr(command, field.name)
+        if isinstance(value, Path):
+            paths[field.name] = places.expand(value, option)
+        elif isinstance(value, tuple) and value and all(isinstance(each, Path) for each in value):
+            paths[field.name] = tuple(places.expand(each, option) for each in value)
+    return paths
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

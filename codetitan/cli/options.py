@@ -42,6 +42,27 @@ def _rule(text: str, kind: Any) -> str | None:
     return "must be finite" if kind is float and math.isinf(number) else None
 
 
+def gather(command: type, words: Sequence[str]) -> list[str]:
+    """Returns the words with those that belong to no option given to the option that takes them (`WORDS`), where a
+    command has one: `compare a b` is `compare --runs a b`."""
+    taker = getattr(command, "WORDS", None)
+    if taker is None:
+        return list(words)
+    hints = typing.get_type_hints(command)
+    kinds = {f"--{field.name.replace('_', '-')}": _type_of(hints[field.name]) for field in dataclasses.fields(command)}
+    bare, others = [], []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--") or word == taker:
+            bare += [] if word == taker else [word]
+            continue
+        others.append(word)
+        if "=" not in word and kinds.get(word, bool) is not bool and rest and not rest[0].startswith("--"):
+            others.append(rest.pop(0))
+    return [*([taker, *bare] if bare or taker in words else []), *others]
+
+
 def check(name: str, command: type, words: Sequence[str], *, takes_overrides: bool) -> None:
     """Asks what tyro would, for a command whose options are flat.
 

@@ -52,10 +52,19 @@ def samples_file(task: Task) -> str:
 
 def done_before(task: Task, folder: Folder, n: int) -> set[str]:
     """Returns the ids of the problems all of whose samples are in the folder already."""
-    counts: dict[str, int] = {}
-    for line in folder.lines(samples_file(task)):
-        counts[line["task_id"]] = counts.get(line["task_id"], 0) + 1
-    return {number for number, count in counts.items() if count >= n}
+    return _with_all(folder.lines(samples_file(task)), n)
+
+
+def waiting(task: Task, folder: Folder, n: int) -> set[str]:
+    """Returns the ids of the problems all of whose completions are there, and wait to be run."""
+    return _with_all(folder.lines(_waiting_file(task)), n)
+
+
+def _with_all(lines: list[Line], n: int) -> set[str]:
+    samples: dict[str, set[int]] = {}
+    for line in lines:
+        samples.setdefault(line["task_id"], set()).add(line["sample"])
+    return {number for number, found in samples.items() if len(found) >= n}
 
 
 def prompts_of(engine: Engine) -> Prompts:
@@ -166,10 +175,7 @@ def _complete(
     progress: Progress,
 ) -> None:
     """Generates what is neither judged nor generated yet; what is generated waits in a file of its own."""
-    waiting: dict[str, int] = {}
-    for line in folder.lines(_waiting_file(task)):
-        waiting[line["task_id"]] = waiting.get(line["task_id"], 0) + 1
-    done = done | {number for number, count in waiting.items() if count >= asked.sampling.n}
+    done = done | waiting(task, folder, asked.sampling.n)
     with folder.appending(_waiting_file(task)) as file:
         for problem, completions in _generated(task, engine, asked, prompts, done, progress):
             file.add(*(_line(problem, i, completion) for i, completion in enumerate(completions)))
@@ -182,14 +188,14 @@ def _waiting_file(task: Task) -> str:
 def _run(task: Task, asked: Asked, known: dict[str, Problem], folder: Folder, progress: Progress) -> None:
     """Runs the programs that wait, and keeps the verdicts."""
     judged = {(line["task_id"], line["sample"]) for line in folder.lines(samples_file(task))}
-    waiting = {
+    unjudged = {
         key: line
         for line in folder.lines(_waiting_file(task))
         if line["task_id"] in known and (key := (line["task_id"], line["sample"])) not in judged
     }
-    lines = list(waiting.values())
+    lines = list(unjudged.values())
     if lines:
-        programs = [_program(task, known[line["task_id"]], line["completion"]) for line in lines]
+        programs = [program(task, known[line["task_id"]], line["completion"]) for line in lines]
         with (
             folder.appending(samples_file(task)) as file,
             Sandbox(limits=limits(task), unsafe=asked.unsafe, modules=task.modules) as sandbox,
@@ -212,7 +218,8 @@ def _run(task: Task, asked: Asked, known: dict[str, Problem], folder: Folder, pr
     folder.remove(_waiting_file(task))
 
 
-def _program(task: Task, problem: Problem, completion: str) -> Program:
+def program(task: Task, problem: Problem, completion: str) -> Program:
+    """Returns what the sandbox runs of a completion."""
     return Program(
         source=problem.program(completion.strip() if task.strips else completion),
         test=problem.test,

@@ -86,38 +86,43 @@ def _asked(task: TaskResult) -> str:
 
 
 def plot(results: Results, file: Path) -> None:
-    """Draws a bar a score with its standard error: shares on the left, bits per byte on the right."""
+    """Draws a bar a score with its standard error: shares above, bits per byte below."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     bars = [
-        (f"{task}\n{title(name)}", name, score)
+        (f"{task}  {title(name)}", name, score)
         for task, result in results.tasks.items()
         for name, score in result.scores.items()
     ]
     panels = [
-        (label, 100.0 if shares else 1.0, chosen)
-        for label, shares in (("%", True), ("bits per byte", False))
-        if (chosen := [(text, score) for text, name, score in bars if is_share(name) == shares])
+        (label, scale, chosen)
+        for label, scale in (("%", 100.0), ("bits per byte", 1.0))
+        if (chosen := [(text, score) for text, name, score in bars if is_share(name) == (scale > 1)])
     ]
-    widths = [max(1.0, len(chosen)) for _, _, chosen in panels]
+    heights = [1 + len(chosen) for _, _, chosen in panels]
     figure, axes = pyplot.subplots(
-        1, len(panels), squeeze=False, figsize=(2.5 + 1.3 * sum(widths), 4.5), width_ratios=widths, layout="constrained"
+        len(panels),
+        1,
+        squeeze=False,
+        figsize=(9, 1.2 + 0.4 * sum(heights)),
+        height_ratios=heights,
+        layout="constrained",
     )
-    for axis, (label, scale, chosen) in zip(axes[0], panels, strict=True):
+    for axis, (label, scale, chosen) in zip(axes[:, 0], panels, strict=True):
         values = [scale * score.value for _, score in chosen]
         errors = [scale * (score.standard_error or 0.0) for _, score in chosen]
-        axis.bar(range(len(chosen)), values, yerr=errors, capsize=4, color="#4c72b0", width=0.6)
+        axis.barh(range(len(chosen)), values, xerr=errors, capsize=3, color="#4c72b0", height=0.6)
         for place, (value, error) in enumerate(zip(values, errors, strict=True)):
             text = f"{value:.1f}" if scale > 1 else f"{value:.3f}"
-            axis.annotate(
-                text, (place, value + error), ha="center", va="bottom", xytext=(0, 2), textcoords="offset points"
-            )
-        axis.set_xticks(range(len(chosen)), [text for text, _ in chosen], rotation=30, ha="right", fontsize=8)
-        axis.set_ylabel(f"{label} (± one standard error)")
-        axis.set_ylim(0, 1.15 * max([value + error for value, error in zip(values, errors, strict=True)] + [1e-3]))
+            axis.annotate(text, (value + error, place), va="center", xytext=(4, 0), textcoords="offset points")
+        axis.set_yticks(range(len(chosen)), [text for text, _ in chosen], fontsize=9)
+        axis.invert_yaxis()
+        axis.set_xlabel(f"{label} (± one standard error)")
+        longest = max(value + error for value, error in zip(values, errors, strict=True))
+        axis.set_xlim(0, 1.1 * max(longest, 1.0 if scale > 1 else 1e-3))
         axis.spines[["top", "right"]].set_visible(False)
     step = "" if results.model.get("step") is None else f", step {results.model['step']}"
     figure.suptitle(f"{results.model['path']}{step}", fontsize=10)

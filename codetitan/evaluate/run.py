@@ -17,13 +17,14 @@ from codetitan.data.pieces.grammars import grammar_versions
 from codetitan.engine import Engine, Sampling
 from codetitan.errors import ConfigError
 from codetitan.evaluate import report, results
-from codetitan.evaluate.answers import Asked, answer, done_before, limits
+from codetitan.evaluate.answers import Asked, answer, done_before, limits, waiting
 from codetitan.evaluate.counting import counted
 from codetitan.evaluate.folder import Folder
 from codetitan.evaluate.problems import Task
 from codetitan.evaluate.protocols import Protocol
 from codetitan.evaluate.results import Results
 from codetitan.evaluate.scoring import score
+from codetitan.hf.tokenizer import digest
 from codetitan.sandbox import Sandbox
 
 KS = (1, 10, 100)
@@ -182,7 +183,7 @@ def _model(opened: Opened) -> tuple[dict[str, Any], dict[str, Any]]:
         "path": opened.path,
         "step": opened.step,
         "fingerprint": facts.pop("fingerprint", None),
-        "tokenizer": engine.encoding.fingerprint,
+        "tokenizer": digest(engine.encoding.fingerprint),
         "dialect": engine.sentinels.dialect.name,
         "context": engine.context,
     }
@@ -260,7 +261,11 @@ def _interrupted(task: Task, folder: Folder, n: int) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        done = len(done_before(task, folder, n))
-        text = f"{task.name}: stopped; {done} of {len(task.problems)} problems are judged; the same command goes on"
+        judged, n_problems = done_before(task, folder, n), len(task.problems)
+        text = f"{len(judged)} of {n_problems} problems are done"
+        if task.judged == "program":
+            generated = judged | waiting(task, folder, n)
+            text = f"{len(generated)} of {n_problems} problems have completions, {len(judged)} are judged"
+        text = f"{task.name}: stopped; {text}; the same command goes on"
         print(f"codetitan: {text}", file=sys.stderr, flush=True)
         raise

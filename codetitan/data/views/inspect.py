@@ -71,7 +71,7 @@ def _shares(sample: Sample) -> str:
     """Returns what a row's text consists of, in bytes; nothing where that is not known."""
     n_bytes = np.zeros(len(Kind))
     for part in sample:
-        if part.piece.kinds is not None:
+        if part.piece.kinds is not None and part.piece.n_bytes is not None:
             tokens = slice(part.start, part.stop + 1)
             n_bytes += np.bincount(part.piece.kinds[tokens], part.piece.n_bytes[tokens], minlength=len(Kind))
     if not n_bytes.sum():
