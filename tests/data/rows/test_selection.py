@@ -77,7 +77,7 @@ def test_labels_that_can_not_be(labels: list[str], languages: dict[str, float], 
     first, second = PythonStdlib(label=labels[0]), PythonStdlib(label=labels[1], languages=languages)
     config = DataConfig(dataloader=CodeDataLoader.Config(sources=[first, second]), training=BatchConfig())
     with pytest.raises(ConfigError, match=message):
-        data.check_mixture(config)
+        data.check_mixture(config.dataloader.sources)
 
 
 def test_languages_without_a_share_are_counted(tokenizer: CodeTokenizer, folder: Path) -> None:
