@@ -7,7 +7,6 @@ import tempfile
 
 from codetitan.sandbox import kernel
 
-
 _MOUNT_POINTS = ("/mnt", "/media", "/srv")
 
 
