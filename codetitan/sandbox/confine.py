@@ -143,9 +143,7 @@ class Confinement:
             _must_fail("Landlock", lambda: os.close(os.open("/etc/passwd", os.O_RDONLY)))
             _must_fail("Landlock", lambda: os.listdir("/proc"))
         if "seccomp" not in self.missing:
-            _must_fail(
-                "seccomp", lambda: kernel.call("socket", {"x86_64": 41, "aarch64": 198}[kernel.MACHINE], 1, 1, 0)
-            )
+            _must_fail("seccomp", lambda: kernel.call("socket", {"x86_64": 41, "aarch64": 198}[kernel.MACHINE], 1, 1, 0))
             _must_fail("seccomp", lambda: os.kill(self._zygote, 0))
 
 

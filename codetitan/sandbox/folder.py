@@ -7,6 +7,7 @@ import tempfile
 
 from codetitan.sandbox import kernel
 
+
 _MOUNT_POINTS = ("/mnt", "/media", "/srv")
 
 

@@ -89,9 +89,6 @@ def install_filter(program: bytes) -> None:
     buffer = ctypes.create_string_buffer(program, len(program))
     fprog = struct.pack("@HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
     # PR_SET_SECCOMP = 22, SECCOMP_MODE_FILTER = 2
-    if (
-        _LIBC.prctl(ctypes.c_int(22), ctypes.c_ulong(2), ctypes.c_char_p(fprog), ctypes.c_ulong(0), ctypes.c_ulong(0))
-        < 0
-    ):
+    if _LIBC.prctl(ctypes.c_int(22), ctypes.c_ulong(2), ctypes.c_char_p(fprog), ctypes.c_ulong(0), ctypes.c_ulong(0)) < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error), "seccomp")

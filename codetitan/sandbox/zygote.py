@@ -72,9 +72,7 @@ class Zygote:
             text = report.read()
         _, status = os.waitpid(pid, 0)
         if status:
-            number, why, what = (
-                json.loads(text) if text else (0, f"a trial process ended with status {status}", "sandbox")
-            )
+            number, why, what = json.loads(text) if text else (0, f"a trial process ended with status {status}", "sandbox")
             raise OSError(number, why, what)
         os.close(os.pidfd_open(os.getpid()))
 
@@ -224,11 +222,7 @@ def main() -> None:
         gc.freeze()
         gc.disable()
         zygote.check()
-        ready = {
-            "missing": zygote.confinement.missing,
-            "folder": zygote.folder.path,
-            "landlock": zygote.confinement.abi,
-        }
+        ready = {"missing": zygote.confinement.missing, "folder": zygote.folder.path, "landlock": zygote.confinement.abi}
         control.send(json.dumps(ready | {"bounded": zygote.folder.bounded, "uids": zygote.confinement.uids}).encode())
         zygote.serve()
     except OSError as error:
