@@ -65,7 +65,7 @@ from torchtitan.components.loss import (
     BaseLoss,
     ChunkedLossWrapper,
     CrossEntropyLoss,
-    compute_logprobs,  # of each label, whatever the logits are sharded over
+    _LossParallelCrossEntropy,  # of logits that are sharded over tensor-parallel ranks
 )
 from torchtitan.components.metrics import (
     BaseLogger,
@@ -176,6 +176,7 @@ __all__ = [
     "WeightWithDynamicFloat8CastTensor",
     "_Action",
     "_ComputationType",
+    "_LossParallelCrossEntropy",
     "_clear_sharding_prop_cache",
     "_get_metrics_rank",
     "_patch_inductor_min_max_codegen",
@@ -184,7 +185,6 @@ __all__ = [
     "aot_autograd",
     "assert_type_like",
     "canonical_fqn",
-    "compute_logprobs",
     "create_block_mask",
     "create_mask",
     "dense_activation_placement",

@@ -19,7 +19,6 @@ PARAMETERS: dict[str, set[str]] = {
     "parallelize_llama": {"model", "parallel_dims", "training", "parallelism", "compile_config", "ac_config"},
     "pipeline_llm": {"model", "parallel_dims", "parallelize_fn", "loss_fn"},
     "canonical_fqn": {"name"},
-    "compute_logprobs": {"logits", "labels"},
     "create_mask": {"mod_fn", "B", "H", "Q_LEN", "KV_LEN", "device"},
     "create_block_mask": {"mask_mod", "B", "H", "Q_LEN", "KV_LEN", "device"},
     "get_schedule_class": {"schedule_name"},

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from codetitan import device
+from codetitan.data.validation.gold import read_gold
 from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
 from codetitan.training.checkpoint import LATEST_GOOD
@@ -162,7 +163,8 @@ def checkpoints_to_come(config: Config) -> int:
     done = there[-1] if there else 0
     to_write = max(0, -(-steps // checkpoint.interval) - done // checkpoint.interval) if done < steps else 0
     at_once = checkpoint.keep_latest_k + 1 - len(there) if checkpoint.keep_latest_k else to_write
-    return max(0, min(to_write, at_once))
+    kept = 1 if checkpoint.keep_best is not None and to_write else 0  # dump_folder/best, when the run has deleted it
+    return max(0, min(to_write, at_once + kept))
 
 
 def exports_to_come(config: Config) -> tuple[int, int]:
@@ -208,3 +210,5 @@ def check(config: Config) -> None:
     check_float8(config)
     check_device(config)
     check_checkpoint(config)
+    if config.validation.interval is not None and config.validation.gold is not None:
+        read_gold(config.validation.gold)

@@ -1,9 +1,12 @@
 """What validation asks of the other keys: a rule a function. Each raises ConfigError: key, value, rule and a fix."""
 
+from pathlib import PurePath
+
 from codetitan.config import data
 from codetitan.config.values import number_of_tokens
-from codetitan.data.validation.gold import read_gold
+from codetitan.data.validation.copies import check_near_copies
 from codetitan.errors import ConfigError
+from codetitan.training.best import FOLDER
 from codetitan.training.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
@@ -36,8 +39,8 @@ def check_data(config: Config) -> None:
             f"validation.interval = {validation.interval}: there is nothing to measure on; hold a share of the "
             "repositories out (--validation.share 0.01), or name validation.sources or validation.gold"
         )
-    if validation.gold is not None:
-        read_gold(validation.gold)
+    if validation.near_duplicates:
+        check_near_copies()
 
 
 def check_best(config: Config) -> None:
@@ -66,6 +69,11 @@ def check_best(config: Config) -> None:
         raise ConfigError(f"{key} has no effect where no checkpoint is saved; set checkpoint.enable = true")
     if "://" in config.dump_folder + checkpoint.folder:
         raise ConfigError(f"{key} needs checkpoints on a disk of this machine; remove it, or set another dump_folder")
+    if PurePath(checkpoint.folder) == PurePath(FOLDER):
+        raise ConfigError(
+            f'{key} keeps it in dump_folder/{FOLDER}, which checkpoint.folder = "{checkpoint.folder}" is already; name '
+            "another folder"
+        )
     if checkpoint.interval % validation.interval:
         raise ConfigError(
             f"{key}: each checkpoint must have been measured, so checkpoint.interval = {checkpoint.interval} must be a "

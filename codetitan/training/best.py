@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+FOLDER = "best"
+
 
 def keep(checkpoint: Path, folder: Path) -> None:
     """Keeps a complete checkpoint in `folder`, in place of what is there.
@@ -25,6 +27,6 @@ def keep(checkpoint: Path, folder: Path) -> None:
     kept = folder / checkpoint.name
     shutil.rmtree(kept, ignore_errors=True)
     new.rename(kept)
-    for other in folder.iterdir():
+    for other in [*folder.glob("step-*"), *folder.glob(".step-*")]:
         if other != kept:
             shutil.rmtree(other, ignore_errors=True)

@@ -9,6 +9,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -61,7 +62,7 @@ class CodeCheckpoints(CheckpointManager):
             was loaded; what it returns is kept in the checkpoint.
         check_model: called on every rank with the description of the checkpoint that the run goes on from, and where
             that lies; raises ConfigError where it is of another model.
-        is_best: called with a step that was saved: whether the run was never better than after it.
+        is_best: called with a step that was saved: whether no checkpoint of the run is better.
         before_save: called on every rank before anything is saved; what it raises, it raises instead.
         loaded: the description of the checkpoint that the run goes on from, None where it begins.
         loaded_from: the folder that this lies in.
@@ -103,11 +104,12 @@ class CodeCheckpoints(CheckpointManager):
         self._base: Description | None = None
         self._verify = config.verify
         self._best: Path | None = None
+        self._exported = 0  # the last step of which an export was started
         self._last_step = 0  # of the checkpoint that is there; there is nothing to save of step 0
         super().__init__(config, **kwargs)
         if self.enable and not self.load_only and not filesystem.is_remote(self.folder) and dist.get_rank() == 0:
             if config.keep_best is not None:
-                self._best = Path(kwargs["base_folder"]) / "best"
+                self._best = Path(kwargs["base_folder"]) / best.FOLDER
             if config.export_every_k is not None:
                 self._export_interval = config.export_every_k * config.interval
                 folder = Path(kwargs["base_folder"]) / "export"
@@ -168,15 +170,21 @@ class CodeCheckpoints(CheckpointManager):
         saved: bool = super()._save(curr_step, last_step)
         if saved:
             self._last_step = curr_step
-        if saved and self._best is not None and self.is_best(curr_step):
-            checkpoint, saving = Path(self._create_checkpoint_id(curr_step)), self.save_future
+        if saved:
+            self._follow_up(curr_step, self.save_future, last=last_step)
+        return saved
+
+    def _follow_up(self, step: int, saving: "Future[object] | None", *, last: bool) -> None:
+        """Keeps and exports a checkpoint as soon as it is saved."""
+        checkpoint = Path(self._create_checkpoint_id(step))
+        if self._best is not None and self.is_best(step) and not (self._best / checkpoint.name).exists():
             if saving is None:
                 self._keep_best(checkpoint)
             else:
                 saving.add_done_callback(lambda done: None if done.exception() else self._keep_best(checkpoint))
-        if saved and self._exports is not None and (last_step or curr_step % self._export_interval == 0):
-            self._exports.start(Path(self._create_checkpoint_id(curr_step)), self.save_future)
-        return saved
+        if self._exports is not None and (last or step % self._export_interval == 0) and step != self._exported:
+            self._exported = step
+            self._exports.start(checkpoint, saving)
 
     def _keep_best(self, checkpoint: Path) -> None:
         assert self._best is not None
@@ -251,8 +259,13 @@ class CodeCheckpoints(CheckpointManager):
                 offer = f"step-{good} is whole: go on from it with --checkpoint.load_step {LATEST_GOOD}"
             raise ConfigError(f"{self._create_checkpoint_id(step)} is damaged: {found}; {offer}")
 
-    def save_now(self, step: int) -> bool:
-        """Saves a full checkpoint of `step`, unless there is one; returns whether the run saves any."""
+    def save_now(self, step: int, *, last: bool = False) -> bool:
+        """Saves a full checkpoint of `step`, unless there is one; returns whether the run saves any.
+
+        Args:
+            step: that is done.
+            last: of a run that ends with it, and is not stopped.
+        """
         if not self.enable or self.load_only:
             return False
         self.maybe_wait_for_saving()
@@ -261,6 +274,9 @@ class CodeCheckpoints(CheckpointManager):
             self.dcp_save(states, self._create_checkpoint_id(step), AsyncMode.DISABLED, enable_garbage_collection=True)
             self._purge_stale_checkpoints()
             self._last_step = step
+            self._follow_up(step, None, last=last)
+        elif last:
+            self._follow_up(step, None, last=True)
         return True
 
     def wait_for_exports(self) -> None:

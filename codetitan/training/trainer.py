@@ -132,13 +132,13 @@ class CodeTrainer(Trainer):
         self.optimizers.skips = self._finite.skips
         self.metrics_processor.before_log = self._finite.settle
         self.metrics_processor.skipped = lambda: self._finite.skipped
-        self.checkpointer.before_save = self._finite.settle
+        self.checkpointer.before_save = self._before_save
         self.checkpointer.check_model = lambda saved, where: resume.check_model(
             saved, config.model.shape(), config.model.rope, where
         )
         self.validation = None if config.validation.interval is None else Validation(self)
         if (validation := self.validation) is not None:
-            self.checkpointer.is_best = lambda step: validation.progress.best_step == step
+            self.checkpointer.is_best = lambda step: validation.progress.saved.step == step
         self._stopping = Stopping(config.training.max_seconds(), runs_ahead=self.device.type == "cuda")
         self.stopped = ""  # by what, where the run ends before its last step
         self.stop_is_saved = False
@@ -188,9 +188,20 @@ class CodeTrainer(Trainer):
             languages=served.languages,
             licences=self.dataloader.licences(),
             config=self._toml,
-            validation={} if self.validation is None else self.validation.described(),
+            validation=self._described_validation(),
             base=base,
         )
+
+    def _before_save(self) -> None:
+        self._finite.settle()
+        if self.validation is not None:
+            self.validation.progress.save(self.step)
+
+    def _described_validation(self) -> dict[str, Any]:
+        if self.validation is not None:
+            return self.validation.described()
+        # A start without rounds in between: what was best is best.
+        return {} if self.checkpointer.loaded is None else self.checkpointer.loaded.validation
 
     def batch_generator(self, data_iterable: Iterable[Any]) -> Iterator[Any]:
         """torchtitan's, which starts when the checkpoint is loaded: so the clock and the metrics start here."""
@@ -309,14 +320,10 @@ class CodeTrainer(Trainer):
             self.stop_is_saved = self.checkpointer.save_now(self.step)
             self.stopped = self._stopping.why
             return False
-        if goes_on and self.validation is not None and self.validation.out_of_patience:
-            progress = self.validation.progress
-            self.ended_early = (
-                f"{progress.since_best} rounds of validation no better than {progress.best:.4f} at step "
-                f"{progress.best_step} (validation.patience)"
-            )
+        if goes_on and self.validation is not None and (why := self.validation.out_of_patience):
+            self.ended_early = why
             if self.metrics_processor.first_step is not None:  # else it is what was loaded
-                self.checkpointer.save(self.step, last_step=True)
+                self.checkpointer.save_now(self.step, last=True)
             return False
         if not goes_on and self.metrics_processor.first_step is None:
             logger.info(

@@ -9,7 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,8 +21,10 @@ from codetitan.data.validation.config import ValidationData
 from codetitan.data.validation.find import Found, documents, find
 from codetitan.data.validation.gold import read_gold
 from codetitan.data.validation.samples import CELL_SHIFT, Samples, make, summarise
+from codetitan.errors import ConfigError
+from codetitan.models.code.attention import CAUSAL
 from codetitan.models.code.pipeline import forward_only
-from codetitan.titan import IGNORE_INDEX, ChunkedLossWrapper, DTensor, FSDPModule, compute_logprobs, logger
+from codetitan.titan import IGNORE_INDEX, ChunkedLossWrapper, DTensor, FSDPModule, _LossParallelCrossEntropy, logger
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.training.console import StepLine
 
@@ -43,7 +45,7 @@ class ValidationConfig(ValidationData):
 
 
 def look(config: ValidationConfig, training: Sequence[SourceConfig]) -> Found | None:
-    """Finds the held-out documents; None where there are none to look for.
+    """Finds the held-out documents, in the cache or by reading the corpus; None where there are none to look for.
 
     Raises:
         ConfigError: nothing is held out, or all of it has a copy in the training data.
@@ -54,9 +56,15 @@ def look(config: ValidationConfig, training: Sequence[SourceConfig]) -> Found | 
 
 
 def read_samples(
-    config: ValidationConfig, training: Sequence[SourceConfig], tokenizer: CodeTokenizer, *, holes: bool, seq_len: int
+    config: ValidationConfig,
+    training: Sequence[SourceConfig],
+    tokenizer: CodeTokenizer,
+    *,
+    holes: bool,
+    seq_len: int,
+    packed: bool,
 ) -> tuple[Samples, Found | None]:
-    """Makes the samples of a round, the same on every rank.
+    """Makes the samples of a round (`samples.make`), and says where they come from.
 
     Raises:
         ConfigError: nothing is held out, or there are no such gold solutions.
@@ -69,32 +77,71 @@ def read_samples(
         tokens=number_of_tokens(config.tokens, "validation.tokens"),
         holes=holes,
         seq_len=seq_len,
+        packed=packed,
     )
     return samples, found
 
 
+Made = tuple[Samples, Found | None]
+
+
+def _read_on_one_rank(read: Callable[[], Made]) -> Made:
+    """Has rank 0 make the samples and gives them to all: what one of them read otherwise would be another round."""
+    if dist.get_world_size() == 1:
+        return read()
+    made: list[Made | ConfigError | None] = [None]
+    if dist.get_rank() == 0:
+        try:
+            made = [read()]
+        except ConfigError as error:
+            made = [error]
+    dist.broadcast_object_list(made)
+    if isinstance(made[0], ConfigError):
+        raise made[0]
+    assert made[0] is not None, "rank 0 has made them"
+    return made[0]
+
+
+@dataclass
+class Best:
+    """The lowest value so far, and the step that it is of; None before the first."""
+
+    value: float | None = None
+    step: int = 0
+
+    def take(self, value: float, step: int) -> bool:
+        """Takes a value; returns whether it is the lowest."""
+        if not math.isfinite(value) or (self.value is not None and value >= self.value):
+            return False
+        self.value, self.step = value, step
+        return True
+
+
 @dataclass
 class Progress:
-    """How a run has done so far.
+    """How a run has done so far, by the value of `checkpoint.keep_best`, or by the loss.
 
     Attributes:
-        best: the lowest value of `checkpoint.keep_best`, or of the loss; None before the first round.
-        best_step: of that round.
-        since_best: rounds since then.
-        seconds: that all rounds of this process's life took.
+        best: of all rounds.
+        since_best: rounds behind it.
+        saved: of those rounds behind which a checkpoint was saved.
+        last: value and step of the last round.
     """
 
-    best: float | None = None
-    best_step: int = 0
+    best: Best = field(default_factory=Best)
     since_best: int = 0
-    seconds: float = 0.0
+    saved: Best = field(default_factory=Best)
+    last: tuple[float, int] | None = None
 
     def take(self, value: float, step: int) -> None:
         """Takes a round's value."""
-        if math.isfinite(value) and (self.best is None or value < self.best):
-            self.best, self.best_step, self.since_best = value, step, 0
-        else:
-            self.since_best += 1
+        self.last = value, step
+        self.since_best = 0 if self.best.take(value, step) else self.since_best + 1
+
+    def save(self, step: int) -> None:
+        """Takes note that a checkpoint of a step is saved."""
+        if self.last is not None and self.last[1] == step:
+            self.saved.take(*self.last)
 
 
 class Validation:
@@ -109,12 +156,15 @@ class Validation:
         self._trainer, self._config = trainer, config.validation
         self.progress = Progress()
         self._metric = (config.checkpoint.keep_best or "validation/loss").removeprefix("validation/")
-        samples, self.found = read_samples(
-            config.validation,
-            config.dataloader.sources,
-            trainer.tokenizer,
-            holes=config.dataloader.fim.rate > 0,
-            seq_len=config.training.seq_len,
+        samples, self.found = _read_on_one_rank(
+            lambda: read_samples(
+                config.validation,
+                config.dataloader.sources,
+                trainer.tokenizer,
+                holes=config.dataloader.fim.rate > 0,
+                seq_len=config.training.seq_len,
+                packed=config.model.attention != CAUSAL,
+            )
         )
         self.digest, self._cells, self._counts = samples.digest, samples.cells, samples.counts
         self.tokens = samples.tokens
@@ -124,6 +174,7 @@ class Validation:
         self._started = time.perf_counter()
         self._line = StepLine()
         self._has_gone_on = False
+        self.seconds = 0.0  # that all rounds of this process's life took
 
     def due(self, step: int) -> bool:
         """Whether a round follows this step."""
@@ -135,7 +186,7 @@ class Validation:
         config, progress = self._config, self.progress
         return {
             "set": self.digest, "metric": self._metric, "share": config.share, "by": config.by, "tokens": self.tokens,
-            "best": progress.best, "best_step": progress.best_step, "since_best": progress.since_best,
+            "best": asdict(progress.best), "saved": asdict(progress.saved), "since_best": progress.since_best,
         }  # fmt: skip
 
     def go_on(self, described: Mapping[str, Any]) -> None:
@@ -144,6 +195,11 @@ class Validation:
         if self._has_gone_on or not described:
             return
         self._has_gone_on = True
+        if (described["share"], described["by"]) != (self._config.share, self._config.by):
+            logger.warning(
+                "validation: share and by were %s and %s when the run was saved: what is held out now may have been "
+                "trained on", described["share"], described["by"],
+            )  # fmt: skip
         if described["set"] != self.digest:
             logger.warning(
                 "validation: other tokens than before (set %s, was %s): losses before and after don't compare",
@@ -152,8 +208,8 @@ class Validation:
             return
         if described["metric"] != self._metric:
             return
-        self.progress.best = described["best"]
-        self.progress.best_step, self.progress.since_best = described["best_step"], described["since_best"]
+        self.progress.best, self.progress.saved = Best(**described["best"]), Best(**described["saved"])
+        self.progress.since_best = described["since_best"]
 
     def line(self, step: int, values: Mapping[str, float], width: int) -> str:
         """Returns a round's line for the console."""
@@ -165,7 +221,7 @@ class Validation:
             *((2, f"gold {values[name]:.4f}") for name in ("bits_per_byte/gold",) if name in values),
             (3, f"in {values['seconds']:.1f} s"),
             (4, f"{100 * self.share_of_time:.1f} % of the time"),
-            (0, "best so far" if self.progress.best_step == step and self.progress.best is not None else ""),
+            (0, "best so far" if self.progress.best.step == step else ""),
         ]
         return self._line.text(parts)
 
@@ -175,14 +231,18 @@ class Validation:
         return f"{self.tokens:,} tokens every {self._config.interval} steps (set {self.digest}){of}"
 
     @property
-    def out_of_patience(self) -> bool:
-        """Whether the run has not got better for so long that it ends."""
-        return self._config.patience is not None and self.progress.since_best >= self._config.patience
+    def out_of_patience(self) -> str | None:
+        """Why the run ends, for it has not got better for so long; None: it goes on."""
+        rounds, best = self.progress.since_best, self.progress.best
+        if self._config.patience is None or rounds < self._config.patience:
+            return None
+        than = "that is finite" if best.value is None else f"than {best.value:.4f} at step {best.step}"
+        return f"{rounds} rounds of validation without a better one {than} (validation.patience)"
 
     @property
     def share_of_time(self) -> float:
         """Of this process's life since the samples were made."""
-        return self.progress.seconds / max(1e-9, time.perf_counter() - self._started)
+        return self.seconds / max(1e-9, time.perf_counter() - self._started)
 
     def round(self, step: int) -> dict[str, float]:
         """Measures the model after a step; a collective of all ranks, who return the same numbers."""
@@ -195,8 +255,12 @@ class Validation:
         for name in ("loss", "pp"):  # cut over data and sequence; and only a pipeline's last stage has losses
             if (mesh := dims.get_optional_mesh(name)) is not None:
                 dist.all_reduce(nats, group=mesh.get_group())
+        if dist.get_world_size() > 1:
+            # A GPU adds up in any order, so tensor-parallel ranks may differ in the last bit; but what follows from the
+            # numbers, such as the end of the run, must be the same on each.
+            dist.broadcast(nats, 0)
         values = summarise(self._cells, self._counts, nats.tolist())  # waits for the device
-        self.progress.seconds += time.perf_counter() - start
+        self.seconds += time.perf_counter() - start
         if self._metric in values:
             self.progress.take(values[self._metric], step)
         return values | {"seconds": time.perf_counter() - start}
@@ -228,6 +292,7 @@ class Validation:
                     kwarg_mbs=[arguments for _, _, arguments in done],
                     target_mbs=[labels for _, labels, _ in done] if trainer.pp_has_last_stage else None,
                     losses=[] if trainer.pp_has_last_stage else None,
+                    return_outputs=False,
                 )
 
     @contextlib.contextmanager
@@ -236,7 +301,8 @@ class Validation:
         trainer = self._trainer
         loss = trainer.loss_fn.loss_fn if isinstance(trainer.loss_fn, ChunkedLossWrapper) else trainer.loss_fn
         train_fn, seen = loss.fn, trainer.ntokens_seen
-        loss.fn = _by_cell(nats)
+        tp = trainer.parallel_dims.get_optional_mesh("tp")
+        loss.fn = _by_cell(nats, None if tp is None else tp.get_group())
         try:
             with torch.no_grad():
                 yield
@@ -250,20 +316,24 @@ class Validation:
                         module.reshard()
 
 
-def _by_cell(nats: torch.Tensor) -> Callable[..., torch.Tensor]:
+def _by_cell(nats: torch.Tensor, tp_group: dist.ProcessGroup | None) -> Callable[..., torch.Tensor]:
     """Returns a loss function that adds each label's loss to its cell.
 
     Args:
         nats: float64 (cells,), added to.
+        tp_group: the ranks over which the vocabulary is sharded; None: it is whole.
     """
 
-    def add(pred: torch.Tensor, labels: torch.Tensor, **_: Any) -> torch.Tensor:
-        if isinstance(labels, DTensor):
-            labels = labels.to_local()
+    def add(pred: torch.Tensor, labels: torch.Tensor, *, global_vocab_size: int | None) -> torch.Tensor:
+        logits = (pred.to_local() if isinstance(pred, DTensor) else pred).flatten(0, 1).float()
+        labels = (labels.to_local() if isinstance(labels, DTensor) else labels).flatten(0, 1)
         ids = torch.where(labels >= 0, labels & ((1 << CELL_SHIFT) - 1), IGNORE_INDEX)
-        losses = -compute_logprobs(pred, ids)
-        nats.index_add_(0, (labels.clamp(min=0) >> CELL_SHIFT).flatten(), losses.flatten().double())
-        total: torch.Tensor = losses.sum()
-        return total
+        losses: torch.Tensor
+        if tp_group is not None:
+            losses = _LossParallelCrossEntropy.apply(logits, ids, tp_group, global_vocab_size, "none")
+        else:
+            losses = torch.nn.functional.cross_entropy(logits, ids, ignore_index=IGNORE_INDEX, reduction="none")
+        nats.index_add_(0, labels.clamp(min=0) >> CELL_SHIFT, losses.double())
+        return losses.sum()
 
     return add

@@ -11,6 +11,7 @@ Memory is bounded by the held-out side, about 1.5 times its text; the documents 
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,18 @@ def similarity(a: Grams, b: Grams) -> float:
     return both / (len(a) + len(b) - both) if both else 0.0
 
 
+def check_near_copies() -> None:
+    """What looks for near copies is installed.
+
+    Raises:
+        ConfigError: rensa is missing.
+    """
+    if find_spec("rensa") is None:
+        raise ConfigError(
+            "validation.near_duplicates = true needs rensa, which is not installed: pip install -e '.[near-copies]'"
+        )
+
+
 class _Index:
     """Held-out documents by the bands of their MinHash digests.
 
@@ -137,12 +150,9 @@ class _Index:
     """
 
     def __init__(self) -> None:
-        try:
-            import rensa
-        except ImportError:
-            raise ConfigError(
-                "validation.near_duplicates = true needs rensa, which is not installed: pip install -e '.[near-copies]'"
-            ) from None
+        check_near_copies()
+        import rensa
+
         self._rensa: Any = rensa
         self._numbers: list[int] = []
         self._grams: list[Grams] = []  # sorted sets

@@ -9,17 +9,19 @@ import hashlib
 import json
 import os
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from codetitan.data.document import Document, EndOfStream
 from codetitan.data.rows.selection import Selection, open_sources, select
-from codetitan.data.sources.open import SourceConfig
+from codetitan.data.sources.open import Source, SourceConfig
 from codetitan.data.validation.config import ValidationData
 from codetitan.data.validation.copies import near_copies, normalised_hash
 from codetitan.errors import ConfigError
@@ -79,7 +81,7 @@ def find(config: ValidationData, training: Sequence[SourceConfig], *, tokens: in
     own = _open(config.sources)
     file = _cache_file(config, training, train, own, tokens)
     found = _read(file)
-    if found is None:
+    if found is None or not _still_held_out(found, config, [selection.source for selection in train]):
         found = _look(config, train, own, tokens)
         _write(file, found)
     _check(found, config)
@@ -102,6 +104,14 @@ def documents(config: ValidationData, training: Sequence[SourceConfig], found: F
         read = ahead.get((s, index)) if s in streams else sources[s].read(index)
         if isinstance(read, Document):
             yield read
+
+
+def _still_held_out(found: Found, config: ValidationData, sources: Sequence[Source]) -> bool:
+    """Whether what was found once is what would be found: a fingerprint does not see every change of a text."""
+    if not config.share:
+        return True
+    read = (sources[s].read(index) for s, index in found.documents)
+    return all(isinstance(document, Document) and config.holds_out(document) for document in read)
 
 
 def _repositories(n: int) -> str:
@@ -177,6 +187,7 @@ def _look(config: ValidationData, train: Sequence[Selection], own: Sequence[Sele
         if not config.share and (selection.source.streamed or not config.find_copies):
             continue  # nothing is held out of it, and nothing is compared with it
         streamed_bytes = 0
+        trained_on: Counter[str] = Counter()
         for index, document in _served(selection):
             looked_at += 1
             if config.holds_out(document):
@@ -185,13 +196,16 @@ def _look(config: ValidationData, train: Sequence[Selection], own: Sequence[Sele
                 streamed_bytes += held[-1].n_bytes
                 if selection.source.streamed and streamed_bytes > _BYTES_A_TOKEN * tokens:
                     break  # nobody knows how long it is
-            elif config.find_copies:
+                continue
+            trained_on[document.language] += 1
+            if config.find_copies:
                 hashes.append(normalised_hash(document.text))
+        _check_left(config, selection, trained_on)
     for s, selection in enumerate(own):
         for index, document in _served(selection):
             held.append(_held(s, index, document))
             repositories |= {document.repo.lower()} if document.repo is not None else set()
-    copied = np.isin([document.hash for document in held], np.frombuffer(hashes, np.uint64)).tolist()
+    copied = _among(np.array([document.hash for document in held], np.uint64), np.frombuffer(hashes, np.uint64))
     left = sorted(document for document, is_copy in zip(held, copied, strict=True) if not is_copy)
     kept: list[_Held] = []
     seen: set[int] = set()  # of copies among themselves one is enough
@@ -220,6 +234,31 @@ def _look(config: ValidationData, train: Sequence[Selection], own: Sequence[Sele
         near,
         compared,
     )
+
+
+def _among(some: npt.NDArray[np.uint64], all_: npt.NDArray[np.uint64]) -> list[bool]:
+    """Returns of each number whether it is among others, which are sorted in place: np.isin copies them six times."""
+    all_.sort()
+    place = np.minimum(all_.searchsorted(some), len(all_) - 1)
+    found: list[bool] = (all_[place] == some).tolist() if len(all_) else [False] * len(some)
+    return found
+
+
+def _check_left(config: ValidationData, selection: Selection, trained_on: Counter[str]) -> None:
+    """Something of each source, and of each language that has a share, is left to train on."""
+    name = selection.source.name
+    if config.share and not trained_on:
+        raise ConfigError(
+            f"validation.share = {config.share} holds out all documents of {name}: they are of few repositories; lower "
+            'it, or set validation.by = "document"'
+        )
+    for component in selection.components:
+        language = component.name.removeprefix(f"{name}/")
+        if config.share and component.name != name and not trained_on[language]:
+            raise ConfigError(
+                f"validation.share = {config.share} holds out all {language} of {name}: it is of few repositories; "
+                'lower it, or set validation.by = "document"'
+            )
 
 
 class _Held(NamedTuple):
@@ -270,24 +309,15 @@ def _served(selection: Selection) -> Iterator[tuple[int, Document]]:
 
 
 def _check(found: Found, config: ValidationData) -> None:
-    if config.share and found.held_out == found.of:
-        raise ConfigError(
-            f"validation.share = {config.share} holds out all of the {found.of:,} documents of dataloader.sources, "
-            f'which are of {_repositories(found.repositories)}; lower it, or set validation.by = "document"'
-        )
     if found.documents:
         return
     if not found.held_out and config.sources:
         raise ConfigError("validation.sources: no document of them can be used")
     if not found.held_out:
-        fix = (
-            'a document by itself is held out with validation.by = "document"'
-            if config.by == "repository"
-            else "raise it"
-        )
+        by_document = ', set validation.by = "document"' if config.by == "repository" else ""
         raise ConfigError(
-            f"validation.share = {config.share} holds out none of the {found.of:,} documents of dataloader.sources: "
-            f"{fix}, or name validation.sources"
+            f"validation.share = {config.share} holds out none of the {found.of:,} documents of dataloader.sources; "
+            f"raise it{by_document}, or name validation.sources"
         )
     raise ConfigError(
         f"validation: each of the {found.held_out:,} held-out documents has a copy in the training data; raise "

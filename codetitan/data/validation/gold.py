@@ -39,7 +39,7 @@ def read_gold(name: str, key: str = "validation.gold") -> list[Gold]:
             prompt, solution = (record[column] for column in _COLUMNS)
         except (ValueError, KeyError, TypeError):
             prompt = solution = None
-        if not isinstance(prompt, str) or not isinstance(solution, str) or not solution:
+        if not isinstance(prompt, str) or not isinstance(solution, str) or not (prompt and solution):
             raise ConfigError(
                 f'{key} = "{name}": line {number} is no JSON object with the texts {" and ".join(_COLUMNS)}'
             )

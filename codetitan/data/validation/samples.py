@@ -22,6 +22,7 @@ from codetitan.data.pieces.maker import Piece, PieceMaker, Role
 from codetitan.data.pieces.metadata import Headers, MetadataConfig
 from codetitan.data.rows.packing import IGNORE_INDEX, Int64s, Part, best_fit, of_middle, render
 from codetitan.data.validation.gold import Gold
+from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
 _SEED = 0x5EED  # of the holes: not the training's, whose change must not change what is measured
@@ -116,6 +117,7 @@ def make(
     tokens: int,
     holes: bool,
     seq_len: int,
+    packed: bool = True,
 ) -> Samples:
     """Makes the samples.
 
@@ -127,6 +129,10 @@ def make(
             where there are some.
         holes: whether to measure infilling.
         seq_len: L.
+        packed: whether several pieces share a sample; where attention has no document masks, they would see each other.
+
+    Raises:
+        ConfigError: there is nothing that counts.
     """
     encoding, sentinels = tokenizer.encoding, tokenizer.sentinels
     without = MetadataConfig(repo=0, path=0, stars=0, repository_level=0)
@@ -151,7 +157,13 @@ def make(
                 if (labelled >= 0).any():
                     pieces.append((piece, labelled))
     pieces += _of_gold(gold, tokenizer, cells, seq_len)
-    bins = best_fit([piece.size for piece, _ in pieces], seq_len)
+    if not pieces:
+        raise ConfigError(
+            f"validation: nothing can be measured: the tokenizer encodes none of the {len(gold):,} solutions and none of "
+            "the held-out documents"
+        )
+    sizes = [piece.size for piece, _ in pieces]
+    bins = best_fit(sizes, seq_len) if packed else [[i] for i in range(len(pieces))]
     rows = [_row([pieces[i] for i in indices], seq_len, sentinels.pad) for indices in bins]
     inputs, labels, positions = (np.stack(arrays) for arrays in zip(*rows, strict=True))
     n_tokens = sum(piece.size for piece, _ in pieces)

@@ -56,24 +56,28 @@ _FORWARD = frozenset(
 
 @contextlib.contextmanager
 def forward_only(schedule: Any) -> Iterator[None]:
-    """Within it, a schedule has nothing but its passes forward."""
-    orders: dict[int, list[_Action]] | None = getattr(schedule, "pipeline_order_with_comms", None)
-    if orders is None:  # one stage a rank: no list of actions
-        yield
-        return
-    schedule.pipeline_order_with_comms = {
-        rank: [
-            part
-            for action in actions
-            for part in (action.sub_actions or (action,))  # of an overlapped pass forward and backward
-            if part.computation_type in _FORWARD
-        ]
-        for rank, actions in orders.items()
-    }
+    """Within it, a schedule that has trained has nothing but its passes forward; behind it, it trains on."""
+    orders: dict[int, list[_Action]] | None = getattr(schedule, "pipeline_order_with_comms", None)  # of several stages
+    if orders is not None:
+        schedule.pipeline_order_with_comms = {
+            rank: [
+                part
+                for action in actions
+                for part in (action.sub_actions or (action,))  # of an overlapped pass forward and backward
+                if part.computation_type in _FORWARD
+            ]
+            for rank, actions in orders.items()
+        }
+    # Else torch infers the stages' shapes anew, by a pass through all of them one after the other, at the first
+    # microbatches that are evaluated and again at the next step (schedules.py, _initialize_pp_stages).
+    flag = "_stage_backward_initialized" if orders is None else "_stages_backward_initialized"
+    setattr(schedule, flag, False)
     try:
         yield
     finally:
-        schedule.pipeline_order_with_comms = orders
+        setattr(schedule, flag, True)
+        if orders is not None:
+            schedule.pipeline_order_with_comms = orders
 
 
 def is_copy(part: Any, name: str) -> bool:

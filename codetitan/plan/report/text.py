@@ -93,7 +93,7 @@ def _time(plan: Estimate, no_share: str) -> list[str]:
 
 
 def _validation(plan: Estimate) -> list[str]:
-    if not plan.rounds:
+    if not plan.rounds or not plan.round_tokens:
         return []
     share = plan.rounds * plan.round_s / plan.seconds
     return [

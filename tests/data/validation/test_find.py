@@ -97,6 +97,18 @@ def test_copies_are_left_out(records: list[dict[str, str]], tmp_path: Path) -> N
     assert (found.copies, found.near_copies) == (1, 1) and not {held[0]["path"], held[1]["path"]} & paths
 
 
+def test_a_changed_text_is_seen(records: list[dict[str, str]], tmp_path: Path) -> None:
+    """The fingerprint of a folder looks into a part of its files; what is measured is held out all the same."""
+    for i in range(200):
+        (tmp_path / f"{i:03}.py").write_text(f"x = {i:06}\n")
+    source = Directory(path=str(tmp_path), exclude=["cache"])
+    assert len(find(BY_DOCUMENT, [source], tokens=10_000).documents) > 10
+    for file in sorted(tmp_path.glob("*.py"))[1::4]:
+        file.write_text(file.read_text().replace("x", "y"))
+    found = find(BY_DOCUMENT, [source], tokens=10_000)
+    assert all(BY_DOCUMENT.holds_out(document) for document in documents(BY_DOCUMENT, [source], found))
+
+
 def test_a_corpus_of_its_own(records: list[dict[str, str]], tmp_path: Path) -> None:
     training = written(records[20:], tmp_path / "training.jsonl")
     own = replace(written(records[:25], tmp_path / "own.jsonl"), epochs=None)
@@ -123,13 +135,12 @@ def test_the_corpus_is_read_once(
     [
         (
             ValidationData(share=1e-9),
-            "validation.share = 1e-09 holds out none of the 3 documents of dataloader.sources: a document by itself is "
-            'held out with validation.by = "document", or name validation.sources',
+            "validation.share = 1e-09 holds out none of the 3 documents of dataloader.sources; raise it, set "
+            'validation.by = "document", or name validation.sources',
         ),
         (
             ValidationData(share=0.5),
-            "validation.share = 0.5 holds out all of the 3 documents of dataloader.sources, which are of 1 repository; "
-            'lower it, or set validation.by = "document"',
+            "validation.share = 0.5 holds out all documents of jsonl:",
         ),
         (
             ValidationData(sources=[Directory(path="no/such")]),

@@ -97,6 +97,12 @@ def test_gold_solutions(tokenizer: CodeTokenizer) -> None:
     assert made.counts[0].n_bytes == sum(len(problem.solution.encode()) for problem in problems)
 
 
+def test_without_document_masks_nothing_shares_a_sample(tokenizer: CodeTokenizer, texts: list[Document]) -> None:
+    made = make(texts, [], tokenizer, tokens=5_000, holes=True, seq_len=L, packed=False)
+    assert ((made.positions_NL == 0).sum(1) <= 2).all()  # the piece, and the padding behind it
+    assert made.counts == make(texts, [], tokenizer, tokens=5_000, holes=True, seq_len=L).counts
+
+
 def test_sums() -> None:
     """Nats and bytes are added up, not means of means."""
     from codetitan.data.validation.samples import Counts
@@ -116,6 +122,9 @@ def test_bad_problems(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_text('{"prompt": "x", "canonical_solution": "y"}\n{"prompt": "x"}\n')
     with pytest.raises(ConfigError, match="line 2 is no JSON object with the texts prompt and canonical_solution"):
+        read_gold(str(file))
+    file.write_text('{"prompt": "", "canonical_solution": "y"}\n')
+    with pytest.raises(ConfigError, match="line 1 is no JSON object with the texts"):
         read_gold(str(file))
     file.write_text("")
     with pytest.raises(ConfigError, match="has no problem"):
