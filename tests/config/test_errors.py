@@ -315,7 +315,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"checkpoint.keep_best": "validation/bits_per_byte/gold", "validation.interval": "10", "validation.share": "0.1"},
      1, 'checkpoint.keep_best = "validation/bits_per_byte/gold" needs validation.gold; set it to "humaneval"'),
     ({"checkpoint.keep_best": "validation/loss", "validation.interval": "30", "validation.share": "0.1"}, 1,
-     'checkpoint.keep_best = "validation/loss": each checkpoint must have been measured, so checkpoint.interval = 50 '
+     'checkpoint.keep_best = "validation/loss": each checkpoint must have been measured, so checkpoint.interval = 25 '
      "must be a multiple of validation.interval = 30"),
     ({"checkpoint.export_every_k": "2", "checkpoint.enable": "false"}, 1,
      "checkpoint.export_every_k = 2 has no effect where checkpoint.enable = false; remove it"),
