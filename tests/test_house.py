@@ -23,7 +23,10 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "codetitan.tokenizer": ("torch", "torchtitan", "torchao", "codetitan.titan", "codetitan.training",
                             "codetitan.models", "codetitan.hf", "codetitan.plan", "codetitan.device"),
     "codetitan.models": ("codetitan.training", "codetitan.plan", "codetitan.hf", "codetitan.data.rows"),
-    "codetitan.training": ("codetitan.hf", "codetitan.plan", "codetitan.launch", "codetitan.run"),
+    "codetitan.training": ("codetitan.hf", "codetitan.plan", "codetitan.launch", "codetitan.run", "codetitan.engine",
+                           "codetitan.evaluate", "codetitan.sandbox"),
+    "codetitan.evaluate.compare": ("torch", "codetitan.titan", "codetitan.training", "codetitan.engine",
+                                   "codetitan.sandbox"),
     # what reads a TOML file for the data alone
     "codetitan.config.choice": ("torch", "codetitan"),
     "codetitan.config.load": ("torch", "codetitan.titan", "codetitan.training"),

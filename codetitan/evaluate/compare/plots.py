@@ -38,11 +38,15 @@ def curves(runs: Sequence[Run], file: Path) -> bool:
         for number, run in enumerate(runs):
             points = run.curves.get(name, [])
             places = [point.tokens if by_tokens else point.step for point in points]
+            errors = (
+                [scale * (point.error or 0.0) for point in points] if any(point.error for point in points) else None
+            )
             axis.errorbar(
-                places, [scale * point.value for point in points], [scale * (point.error or 0.0) for point in points],
+                places, [scale * point.value for point in points], errors,
                 color=f"C{number % 10}", marker="." if len(points) < 40 else None, capsize=2, lw=1.4, label=run.name,
             )  # fmt: skip
         axis.set_title(label(name) + (", %" if scale > 1 else ""), fontsize=9)
+        axis.xaxis.set_major_formatter(pyplot.matplotlib.ticker.EngFormatter(sep=""))
         axis.tick_params(labelsize=8)
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
@@ -77,7 +81,7 @@ def scores(runs: Sequence[Run], file: Path) -> bool:
         axis.set_xticks([])
         axis.set_title(label(name) + (", %" if scale > 1 else ""), fontsize=9)
         axis.tick_params(labelsize=8)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, max(axis.get_ylim()[1], 1.0 if scale > 1 else 0.0))
         axis.spines[["top", "right"]].set_visible(False)
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
