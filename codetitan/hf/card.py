@@ -75,7 +75,11 @@ def _data(description: Description) -> list[str]:
         lines.append(f"| {_cell(name)} | {tokens:,} | {shares} |")
     total = sum(description.sources.values())
     steps = f"{description.positions:,} positions, padding counted, in {description.step:,} steps"
-    return [*lines, "", f"{total:,} tokens ({steps}); languages: {_share(description.languages)}."]
+    lines += ["", f"{total:,} tokens ({steps}); languages: {_share(description.languages)}."]
+    if share := description.validation.get("share"):
+        units = {"repository": "repositories", "document": "documents"}[description.validation["by"]]
+        lines += ["", f"{100 * share:g} % of the {units} were held out for validation, and never trained on."]
+    return lines
 
 
 def _rope(description: Description) -> str:

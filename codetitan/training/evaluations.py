@@ -125,6 +125,7 @@ class Evaluations:
         self, folder: Path, asked: Asked, warn: Callable[[str], None], command: Sequence[str] = COMMAND
     ) -> None:
         self._folder, self._asked, self._warn, self._command = folder, asked, warn, command
+        shutil.rmtree(folder / _LINKS, ignore_errors=True)  # of a run that was killed
         self._change = threading.Condition()
         self._waiting: Path | None = None  # links to the checkpoint whose turn it is next
         self._process: subprocess.Popen[str] | None = None

@@ -297,7 +297,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"validation.interval": "10"}, 1,
      "validation.interval = 10: there is nothing to measure on; hold a share of the repositories out "
      "(--validation.share 0.01), or name validation.sources or validation.gold"),
-    ({"validation.share": "0.7"}, 1, "validation.share = 0.7 (command line) must lie between 0 and 0.5"),
+    ({"validation.share": "0.7"}, 1, "validation.share = 0.7 must lie between 0 and 0.5"),
     ({"validation.share": "0.1", "validation.sources": "python-stdlib"}, 1,
      "validation.share = 0.1 and validation.sources: the run is measured on one of them; remove the other"),
     ({"validation.near_duplicates": "true", "validation.find_copies": "false"}, 1,

@@ -39,7 +39,7 @@ def test_every_shipped_configuration_fits(capsys: pytest.CaptureFixture[str], pa
 def test_the_report(capsys: pytest.CaptureFixture[str]) -> None:
     """What a person reads: the mesh, the stages, memory, traffic, time, and the rank that was built."""
     options = ["--parallelism.pipeline_parallel_degree", "2", "--parallelism.tensor_parallel_degree", "2"]
-    options += ["--tokens", "1M"]
+    options += ["--tokens", "1M", "--validation.interval", "50", "--validation.share", "0.01"]
     assert main(["plan", "--config", DEBUG, "--world-size", "16", "--rank", "5", "--nodes-of", "8", *options]) == 0
     out = capsys.readouterr().out
     for line in (
@@ -55,6 +55,7 @@ def test_the_report(capsys: pytest.CaptureFixture[str]) -> None:
         "inside documents",
         "% of the memory is used; larger microbatches or less checkpointing may be faster: --search",
         "245 steps, 1M tokens",
+        "validation: 5 rounds of 256,000 tokens, ",
     ):
         assert line in out, out
     assert "  fits: " in out and "pipeline bubble" in out

@@ -57,9 +57,10 @@ class Found:
         where = "of their own" if config.sources else f"of {self.of:,} held out"
         units = f" ({_repositories(self.repositories)})"
         text = f"{self.held_out:,} documents {where}{units if config.by == 'repository' else ''}"
-        left_out = [f"{n:,} {name}" for n, name in ((self.copies, "copies"), (self.near_copies, "near copies")) if n]
+        names = (self.copies, "copy", "copies"), (self.near_copies, "near copy", "near copies")
+        left_out = [f"{n:,} {one if n == 1 else many}" for n, one, many in names if n]
         if left_out:
-            text += f"; left out for the training has them: {', '.join(left_out)}"
+            text += f"; left out, for the training has them: {', '.join(left_out)}"
         return text + (f"; {self.compared}" if self.compared else "")
 
 
@@ -112,7 +113,7 @@ def _open(configs: Sequence[SourceConfig]) -> list[Selection]:
     try:
         return select(configs, open_sources(configs), together=1)
     except ConfigError as error:
-        raise ConfigError(str(error).replace("dataloader.sources", "validation.sources")) from None
+        raise ConfigError(str(error).replace("dataloader.", "validation.").replace("train on", "measure on")) from None
 
 
 def _cache_file(

@@ -120,7 +120,7 @@ def make(
     """Makes the samples.
 
     Args:
-        documents: in their order; as many are taken as `tokens` holds.
+        documents: in their order; as many are taken as `tokens` holds, of the last its beginning.
         gold: problems, all of which are taken, beside `tokens`.
         tokenizer: and its dialect.
         tokens: that a model reads, about, whether their labels count or not; half of them in documents with holes,
@@ -144,6 +144,8 @@ def make(
         n_documents += 1
         for split in left:
             for piece in makers[split].pieces(document, epoch=0, source=0, index=number) if left[split] > 0 else ():
+                if left[split] <= 0:
+                    break
                 labelled = _of_text(piece, cells) if split == "text" else _of_holes(piece, cells)
                 left[split] -= piece.size
                 if (labelled >= 0).any():

@@ -13,6 +13,7 @@ from rich.text import Text
 from tqdm import tqdm
 
 from codetitan.data.document import Document, EndOfStream
+from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.rows.loader import CodeDataLoader, Served
 from codetitan.data.rows.selection import Selection
 from codetitan.data.views.inspect import visible
@@ -62,7 +63,9 @@ class Steps:
     served: Served
 
 
-def read_through(selection: Selection, tokenizer: CodeTokenizer, *, at_most: int | None) -> Corpus:
+def read_through(
+    selection: Selection, tokenizer: CodeTokenizer, *, at_most: int | None, held_out: HeldOutConfig
+) -> Corpus:
     """Reads what is served of a source, with a progress bar on stderr; of more than `at_most` documents, that many
     evenly spread; of a stream the first `at_most`, or 1,000."""
     source = selection.source
@@ -86,6 +89,9 @@ def read_through(selection: Selection, tokenizer: CodeTokenizer, *, at_most: int
             break
         if not isinstance(document, Document):
             found.dropped[document.reason] += 1
+            continue
+        if held_out.holds_out(document):
+            found.dropped["held out for validation"] += 1
             continue
         if not tokenizer.encoding.can_encode(document.text):
             found.dropped["the tokenizer can't encode it"] += 1

@@ -17,6 +17,7 @@ from codetitan.training.checkpoint import CodeCheckpoints
 from codetitan.training.loader import TrainerDataLoader
 from codetitan.training.metrics import CodeMetrics
 from codetitan.training.trainer import CodeTrainer
+from codetitan.training.validation import ValidationConfig
 
 
 class _NoData(BaseDataLoader):
@@ -84,6 +85,7 @@ def build(
             dump_folder=folder,
             comm=replace(config.comm, mode="fake_backend"),
             dataloader=_NoData.Config(),
+            validation=ValidationConfig(),
             checkpoint=CodeCheckpoints.Config(enable=False),
             metrics=CodeMetrics.Config(enable_tensorboard=False),
         )

@@ -9,6 +9,7 @@ import torch
 
 from codetitan.config import data
 from codetitan.config.data import BatchConfig, DataConfig
+from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.data.rows.selection import names
 from codetitan.data.rows.served import Served
@@ -76,7 +77,7 @@ def test_labels_that_can_not_be(labels: list[str], languages: dict[str, float], 
     first, second = PythonStdlib(label=labels[0]), PythonStdlib(label=labels[1], languages=languages)
     config = DataConfig(dataloader=CodeDataLoader.Config(sources=[first, second]), training=BatchConfig())
     with pytest.raises(ConfigError, match=message):
-        data.check_mixture(config)
+        data.check_mixture(config.dataloader.sources)
 
 
 def test_languages_without_a_share_are_counted(tokenizer: CodeTokenizer, folder: Path) -> None:
@@ -85,7 +86,7 @@ def test_languages_without_a_share_are_counted(tokenizer: CodeTokenizer, folder:
         f"directory:{folder}: 13 of 18 documents, 0.0 MB (left out: 5 markdown, which has no share)"
     )
     (selection,) = loader.selections
-    corpus = stats.read_through(selection, tokenizer, at_most=None)
+    corpus = stats.read_through(selection, tokenizer, at_most=None, held_out=HeldOutConfig())
     assert corpus.documents == 13 and set(corpus.languages) == {"python", "shell"}
     assert corpus.dropped["markdown, which has no share"] == 5
 
@@ -93,7 +94,7 @@ def test_languages_without_a_share_are_counted(tokenizer: CodeTokenizer, folder:
 def test_documents_beyond_the_first_are_counted(tokenizer: CodeTokenizer, folder: Path) -> None:
     loader = open_loader(tokenizer, Directory(path=str(folder), max_documents=13))
     assert loader.summary().startswith(f"directory:{folder}: 13 of 18 documents, ")
-    corpus = stats.read_through(loader.selections[0], tokenizer, at_most=4)
+    corpus = stats.read_through(loader.selections[0], tokenizer, at_most=4, held_out=HeldOutConfig())
     assert (corpus.documents, corpus.sample) == (4, "a sample of 4 of 13")
     assert corpus.dropped["beyond max_documents"] == 5 and set(corpus.languages) == {"python", "markdown"}
 
