@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from codetitan.evaluate import results
 from codetitan.evaluate.results import Results, TaskResult
@@ -202,5 +203,9 @@ def test_a_run_has_the_scores_of_its_checkpoints(tiny: Path, tmp_path: Path) -> 
     assert [line["step"] for line in of_evaluations] in ([4, 5], [5])  # 4 gives way where 5 is faster than its start
     found = results.read(folder / "evaluation" / "step-5")
     assert of_evaluations[-1]["evaluation/gold/bits_per_byte"] == found.tasks["gold"].scores["bits_per_byte"].value
+    events = EventAccumulator(str(folder / "tb")).Reload()
+    points = [(point.step, point.value) for point in events.Scalars("evaluation/gold/bits_per_byte")]
+    assert points[-1] == (5, pytest.approx(of_evaluations[-1]["evaluation/gold/bits_per_byte"], rel=1e-6))
+    assert [point.step for point in events.Scalars("loss")][-1] == 5
     assert found.model["step"] == 5 and "eval  5  gold/bits_per_byte " in done.stdout
     assert [line["step"] for line in lines if "kind" not in line][-1] == 5
