@@ -182,9 +182,6 @@ def _report(rank: int, failure: Any, folder: str) -> int:
     return code
 
 
-_ranks_seen: list[bool] = []
-
-
 def pass_on(request: signal.Signals, sender: int) -> None:
     """What the launcher does about a request to stop: its ranks shall save and end, and it ends with them."""
     del sender
@@ -192,9 +189,9 @@ def pass_on(request: signal.Signals, sender: int) -> None:
     for rank in ranks:
         with contextlib.suppress(ProcessLookupError):  # it has just ended
             stop.pass_on(request, rank)
-    if ranks:
-        _ranks_seen.append(True)
-    elif not _ranks_seen:  # else they have all ended, and so does this process
+    status = os.environ.get(stop.STATUS)
+    if not ranks and not (status and Path(status).with_name(stop.BEGUN).exists()):
+        # Had one begun, they would all have ended, and so would this process, once the other nodes have.
         print(f"codetitan: stopped by {request.name} before the first step", file=sys.stderr, flush=True)
         os._exit(stop.EXIT_STOPPED)
 

@@ -25,6 +25,9 @@ _PASSED_ON = {int(signal.SIGRTMIN) + request: request for request in REQUESTS}
 STATUS = "CODETITAN_STATUS"
 """Environment variable: the file in which a node's first rank says that the run has stopped before its end."""
 
+BEGUN = "begun"
+"""A file beside `STATUS`: a rank of this node has begun, so what is left when none is there any more is the end."""
+
 STARTED = "CODETITAN_STARTED"
 """Environment variable: when the launcher started, in seconds since 1970."""
 

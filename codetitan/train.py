@@ -121,6 +121,9 @@ def main(arguments: list[str]) -> int:
     # By its number: one that was killed while this process imported torch is no longer the parent.
     stop.end_with(int(os.environ.get(stop.LAUNCHER, os.getppid())))
     stop.listen(obey)
+    if status := os.environ.get(stop.STATUS):
+        with contextlib.suppress(OSError):  # the launcher has gone, and this process ends with it
+            Path(status).with_name(stop.BEGUN).touch()
     # Python asks a thread for the lock after 5 ms, and the loader's thread computes without pause: 3,000 launches of a
     # kernel take 9 to 16 ms beside it instead of 7, and 8 to 13 with this interval (two Xeon cores).
     sys.setswitchinterval(5e-4)

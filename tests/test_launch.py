@@ -1,5 +1,6 @@
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from codetitan import launch
+from codetitan import launch, stop
 from codetitan.errors import ConfigError
 from codetitan.launch import find_nodes, first_host, parse, processes, set_environment
 from tests.conftest import REPOSITORY, environment, run_train_sh
@@ -150,3 +151,16 @@ def test_a_failed_rank_is_shown_with_the_place_of_its_log(capsys: pytest.Capture
     failure = SimpleNamespace(exitcode=1, error_file_data=said, message="")
     assert launch._report(3, failure, "outputs/a") == 1
     assert capsys.readouterr().err == ("codetitan: rank 3 failed first (its log is in outputs/a/logs):\nTraceback: x\n")
+
+
+def test_a_request_behind_the_last_step_is_no_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ranks of this node have ended, and another node's have not: the run is not stopped before its first step."""
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    monkeypatch.setattr(stop, "children", list)
+    monkeypatch.setenv(stop.STATUS, str(tmp_path / "status"))
+    launch.pass_on(signal.SIGTERM, 0)
+    assert codes == [stop.EXIT_STOPPED]
+    (tmp_path / stop.BEGUN).touch()
+    launch.pass_on(signal.SIGTERM, 0)
+    assert codes == [stop.EXIT_STOPPED]
