@@ -36,7 +36,7 @@ class Confinement:
     def __init__(self, limits: dict[str, Any], folder: str, packages: Sequence[str], *, unsafe: bool) -> None:
         self.missing: list[str] = []
         self._zygote = os.getpid()
-        self._limits = limits
+        self._limits, self._unsafe = limits, unsafe
         self._filter: Filter | None = None
         self.abi = 0
         self._layers: dict[str, int] = {}
@@ -47,23 +47,23 @@ class Confinement:
             for role, writable in (("program", [(folder, landlock.WRITE)]), ("test", [])):
                 self._layers[role] = _high(landlock.ruleset(self.abi, writable, only_writing=True))
         except OSError as error:
-            self._lacking("Landlock", error, unsafe)
+            self._lacking("Landlock", error)
         try:
             self._filter = Filter(kernel.MACHINE)
         except OSError as error:
-            self._lacking("seccomp", error, unsafe)
+            self._lacking("seccomp", error)
         self._kept, self.uids = self._users()
         # The limit counts all that a user runs; what this one starts later takes from the margin.
         threads = limits["threads"] + (0 if self.uids else _tasks_of(os.getuid()) + 512)
         cpu_s = math.ceil(limits["cpu_s"])
+        self._cpu = resource.RLIMIT_CPU, cpu_s, cpu_s + 1
         self._of_a_child = (
-            (resource.RLIMIT_CPU, cpu_s, cpu_s + 1),
             (resource.RLIMIT_NPROC, threads, threads),
             (resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),
         )
 
-    def _lacking(self, what: str, error: OSError, unsafe: bool) -> None:
-        if not unsafe:
+    def _lacking(self, what: str, error: OSError) -> None:
+        if not self._unsafe:
             raise error
         self.missing.append(what)
 
@@ -99,6 +99,12 @@ class Confinement:
         kernel.prctl("no_new_privs", kernel.PR_SET_NO_NEW_PRIVS, 1)
         if "Landlock" not in self.missing:
             landlock.restrict(self._first)
+        if self._filter is not None:
+            try:
+                kernel.install_filter(self._filter.of_the_zygote())
+            except OSError as error:
+                self._filter = None
+                self._lacking("seccomp", error)
 
     def apply(self, role: str, last: int) -> None:
         """Confines this process for good.
@@ -109,6 +115,8 @@ class Confinement:
         """
         for limit in self._of_a_child:
             _lower(*limit)
+        if role == "program":
+            _lower(*self._cpu)
         if self.uids:
             uid = self.uids[role]
             if self._kept:
@@ -126,11 +134,7 @@ class Confinement:
             landlock.restrict(self._layers[role])
         os.closerange(last + 1, _HIGHEST)
         if self._filter is not None:
-            try:
-                kernel.install_filter(self._filter.of(os.getpid()))
-            except OSError:
-                if "seccomp" not in self.missing:
-                    raise
+            kernel.install_filter(self._filter.of(role, os.getpid()))
 
     def check(self, last: int) -> None:
         """In a child: applies it, and tries what must not work.

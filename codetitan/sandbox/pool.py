@@ -14,6 +14,7 @@ from codetitan.sandbox.worker import BrokenTestError, Outcome, Worker, notice
 
 _AHEAD = 2  # programs that a zygote has: one that runs, and the next
 _TRIES = 2
+_LOST_IN_A_ROW = 10
 
 
 @dataclass(eq=False)
@@ -110,6 +111,7 @@ class Sandbox:
             self._run = None
 
     def _verdicts(self, run: "_Run") -> Iterator[tuple[int, Verdict]]:
+        lost_in_a_row = 0
         while True:
             self._fill()
             lost: list[Worker] = []
@@ -140,9 +142,13 @@ class Sandbox:
             for worker in found:
                 received = worker.receive()
                 if received is None:
+                    lost_in_a_row += 1
+                    if lost_in_a_row > _LOST_IN_A_ROW:
+                        raise SandboxError("sandbox: each worker dies with the first program that it is given")
                     run.lost(worker)
                     self._drop(worker)
                 else:
+                    lost_in_a_row = 0
                     number, outcome = received
                     run.received(run.given[worker].pop(number), outcome)
             yield from run.done()

@@ -42,3 +42,10 @@ BY_ARGUMENTS: dict[str, tuple[int | None, int | None]] = {
     "clone3": (435, 435), "kill": (62, 129), "tgkill": (234, 131), "prctl": (157, 167), "socketpair": (53, 199),
     "prlimit64": (302, 261),
 }  # fmt: skip
+
+# … and these the zygote alone, until it or its child is confined for good.
+OF_THE_ZYGOTE: dict[str, tuple[int | None, int | None]] = {
+    "setresuid": (117, 147), "setresgid": (119, 149), "setgroups": (116, 159), "setrlimit": (160, 164),
+    "capset": (126, 91), "landlock_restrict_self": (446, 446), "recvmsg": (47, 212), "sendmsg": (46, 211),
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53),
+}  # fmt: skip
