@@ -21,6 +21,7 @@ class Handles(Protocol):
     def keep(self, function: Callable[..., Any]) -> int: ...
     def kept(self, number: int) -> Any: ...
     def stub(self, number: int, name: str) -> Any: ...
+    def next_of(self, number: int) -> Callable[[], Any]: ...
     def number_of_stub(self, value: object) -> int | None: ...
 
 
@@ -148,7 +149,7 @@ def decode(form: Json, handles: Handles, *, builtin_functions: bool) -> Any:
     if tag == "function":
         return handles.stub(int(body[0]), str(body[1]))
     if tag == "iterator":
-        return RemoteIterator(handles.stub(int(body), "__next__"))
+        return RemoteIterator(handles.next_of(int(body)))
     if tag == "yours":
         return handles.kept(int(body))
     if tag == "builtin" and builtin_functions:

@@ -12,7 +12,6 @@ import random
 import secrets
 import socket
 import traceback
-import types
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
@@ -113,7 +112,7 @@ class Test:
     def _outside(self) -> None:
         payload = self._payload
         entry: str | None = payload["entry_point"]
-        names: dict[str, Any] = {"__name__": "test"}
+        names: dict[str, Any] = {"__name__": "reference"}
         try:
             exec(marshal.loads(payload["reference"]), names)
         except Exception as error:
@@ -123,18 +122,18 @@ class Test:
             names[entry] = self._stub(entry)
             self._fill(names, defined, set(payload["names"]) - names.keys())
         else:
-            # A script's functions are the program's, whatever the reference has; the rest may be the reference's.
-            functions = {name for name, value in names.items() if isinstance(value, types.FunctionType)}
+            # What a script calls is the program's, whatever the reference has; the rest may be the reference's.
             used = set(payload["names"])
-            for name in functions & used:
-                del names[name]
+            for name in used & names.keys() - set(payload["imported"]):
+                if callable(names[name]):
+                    del names[name]
             self._fill(names, defined, used - names.keys())
+        names["__name__"] = "test"
         exec(marshal.loads(payload["test"]), names)
-        if entry is not None:
-            if "check" in names:
-                names["check"](names[entry])
-            if not self._calls:
-                self.end("error", f"the test never calls {entry}")
+        if entry is not None and "check" in names:
+            names["check"](names[entry])
+        if not self._calls:
+            raise RuntimeError(f"the test never calls {entry or 'the program'}")
 
     def _fill(self, names: dict[str, Any], defined: dict[str, str], missing: Iterable[str]) -> None:
         """Gives a test the names that it lacks and the program has: its functions, and modules of this process."""

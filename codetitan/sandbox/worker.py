@@ -40,7 +40,7 @@ _NEEDS = {
     "seccomp": "Linux on x86-64 or AArch64, and a container that lets seccomp filters through",
 }
 _GIVES_UP = {
-    "Landlock": "programs can read and write this user's files and open connections that its system calls allow",
+    "Landlock": "programs can read and write this user's files",
     "seccomp": "programs can start processes, open connections and signal this user's processes",
 }
 
@@ -64,17 +64,19 @@ def packed(test: str, reference: str, entry_point: str | None) -> bytes:
     Raises:
         BrokenTestError: it, or the reference, can't be compiled.
     """
-    codes = []
+    codes, trees = [], []
     for what, text in (("test", test), ("reference", reference)):
         try:
             tree = ast.parse(text)
             codes.append(marshal.dumps(compile(tree, f"<{what}>", "exec", dont_inherit=True)))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise BrokenTestError(f"the {what}: {type(error).__name__}: {error}") from error
-        if what == "test":
-            names = sorted({node.id for node in ast.walk(tree) if isinstance(node, ast.Name)})
-    payload = {"test": codes[0], "reference": codes[1], "names": names, "source": test, "entry_point": entry_point}
-    return marshal.dumps(payload)
+        trees.append(tree)
+    names = {node.id for node in ast.walk(trees[0]) if isinstance(node, ast.Name)}
+    imports = [node for node in ast.walk(trees[1]) if isinstance(node, ast.Import | ast.ImportFrom)]
+    imported = {alias.asname or alias.name.partition(".")[0] for node in imports for alias in node.names}
+    payload = {"test": codes[0], "reference": codes[1], "names": list(names), "imported": list(imported)}
+    return marshal.dumps(payload | {"source": test, "entry_point": entry_point})
 
 
 class Worker:
@@ -167,7 +169,7 @@ class Worker:
 
     def _outcome(self, done: dict[str, Any], found: dict[str, Any] | None) -> Outcome:
         needs = None
-        if found is not None and found["reason"] != "ended":
+        if done["why"] != "files" and found is not None and found["reason"] != "ended":
             reason, detail = found["reason"], found["detail"]
             if reason == "objects":
                 needs, reason = ("program" if detail.startswith("the program") else "test"), "error"

@@ -132,6 +132,8 @@ class Zygote:
         finally:
             status, cpu_s = _end(program)
             os.close(printed)
+        if why is None and not self.folder.bounded and self.folder.over():
+            why = "files"
         if why is not None or tester.left == 0:
             self._end_tester()
         self.folder.clear()
@@ -265,11 +267,14 @@ def main() -> None:
         gc.freeze()
         gc.disable()
         zygote.check()
+    except OSError as error:
+        control.send(json.dumps({"refused": [error.strerror or str(error), error.filename or "sandbox"]}).encode())
+        if zygote is not None:
+            zygote.folder.remove()
+        return
+    try:
         ready = {"missing": zygote.confinement.missing, "folder": zygote.folder.path, "landlock": zygote.confinement.abi}
         control.send(json.dumps(ready | {"bounded": zygote.folder.bounded, "uids": zygote.confinement.uids}).encode())
         zygote.serve()
-    except OSError as error:
-        control.send(json.dumps({"refused": [error.strerror or str(error), error.filename or "sandbox"]}).encode())
     finally:
-        if zygote is not None:
-            zygote.folder.remove()
+        zygote.folder.remove()
