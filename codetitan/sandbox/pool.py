@@ -12,7 +12,6 @@ from codetitan.errors import ConfigError
 from codetitan.sandbox.program import Limits, Program, SandboxError, Verdict
 from codetitan.sandbox.worker import BrokenTestError, Outcome, Worker, notice
 
-_AHEAD = 2  # programs that a zygote has: one that runs, and the next
 _TRIES = 2
 _LOST_IN_A_ROW = 10
 
@@ -117,7 +116,8 @@ class Sandbox:
             lost: list[Worker] = []
             for worker in list(self._workers):
                 given = run.given.setdefault(worker, {})
-                while len(given) < _AHEAD and (task := run.next()) is not None:
+                # One at a time: a second would wait behind one that sleeps.
+                while not given and (task := run.next()) is not None:
                     try:
                         given[worker.send(task.program, inside=task.inside)] = task
                     except BrokenTestError as error:
@@ -190,9 +190,9 @@ class _Run:
             yield self._done.popleft()
 
     def lost(self, worker: Worker) -> None:
-        """A worker is gone: the first of its programs may have done it, and is tried once more."""
-        for place, task in enumerate(self.given.pop(worker).values()):
-            task.tries += place == 0
+        """A worker is gone: its program is tried once more."""
+        for task in self.given.pop(worker).values():
+            task.tries += 1
             if task.tries < _TRIES:
                 self.ready.appendleft(task)
             else:
