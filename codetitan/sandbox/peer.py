@@ -204,7 +204,12 @@ def describe(error: BaseException) -> list[Json]:
         text = str(error)
     except BaseException:
         text = ""
-    return ["raise", builtin.__name__, arguments, f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__]
+    return [
+        "raise",
+        builtin.__name__,
+        arguments,
+        f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__,
+    ]
 
 
 def rebuild(message: Json, decoded: Callable[[Json], Any]) -> BaseException:

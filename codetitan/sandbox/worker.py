@@ -20,11 +20,11 @@ from typing import Any
 
 from codetitan.sandbox.program import Limits, Program, SandboxError, Verdict
 
-# A clean interpreter: no environment but a fixed order of sets, no site-packages, nothing of this process. The package's
-# __init__ doesn't run there.
+# A clean interpreter: no environment but a fixed order of sets, no site-packages, nothing of this process. The
+# package's __init__ doesn't run there.
 #
 # What threading, random and logging do after each fork is left out (random numbers are seeded by us, and there is one
-# thread): it was a third of the processor time of a program.
+# thread): it was a third of the processor time of a fork.
 _BOOT = """
 import os, sys, types
 os.register_at_fork = lambda **_: None
@@ -105,7 +105,7 @@ class Worker:
         with control, verdicts:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-s", "-S", "-B", "-X", "utf8", "-c", boot, json.dumps(settings)],
-                env={"PYTHONHASHSEED": "0", "PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                env={"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 pass_fds=(control.fileno(), verdicts.fileno()), start_new_session=True,
             )  # fmt: skip
@@ -153,7 +153,7 @@ class Worker:
         return self._number
 
     def receive(self) -> tuple[int, Outcome] | None:
-        """Returns what is done, once `control` can be read: its number, and what came of it; None: the process is gone."""
+        """Returns the number and the outcome of what is done, once `control` can be read; None: the process is gone."""
         try:
             report = self.control.recv(65_536)
         except OSError:

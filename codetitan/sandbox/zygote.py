@@ -19,16 +19,17 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from codetitan.sandbox import program_side, test_side
+from codetitan.sandbox import side_of_program, side_of_test
 from codetitan.sandbox.confine import Confinement
 from codetitan.sandbox.folder import Folder
 
 # What programs import, so that none of them waits for it.
 PRELOADED = (
-    "abc", "array", "ast", "base64", "bisect", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses",
-    "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "inspect", "io", "itertools", "json",
-    "math", "numbers", "operator", "os", "queue", "random", "re", "statistics", "string", "struct", "sys", "textwrap",
-    "threading", "time", "traceback", "types", "typing", "unicodedata", "zlib", "_strptime", "encodings.idna",
+    "abc", "array", "ast", "base64", "bisect", "cmath", "collections", "collections.abc", "contextlib", "copy",
+    "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "inspect", "io",
+    "itertools", "json", "math", "numbers", "operator", "os", "queue", "random", "re", "statistics", "string",
+    "struct", "sys", "textwrap", "threading", "time", "traceback", "types", "typing", "unicodedata", "zlib",
+    "_strptime", "encodings.idna",
 )  # fmt: skip
 
 _FIRST = 3  # a child's first file descriptor after those that print: its socket to the other child
@@ -84,7 +85,9 @@ class Zygote:
             text = report.read()
         _, status = os.waitpid(pid, 0)
         if status:
-            number, why, what = json.loads(text) if text else (0, f"a trial process ended with status {status}", "sandbox")
+            number, why, what = (
+                json.loads(text) if text else (0, f"a trial process ended with status {status}", "sandbox")
+            )
             raise OSError(number, why, what)
 
     def serve(self) -> None:
@@ -127,7 +130,7 @@ class Zygote:
             why = self._wait(tester.control, printed, started + self._limits["wall_s"])
             if why == "ended":
                 why, tested = None, self._end_tester()
-                if tested == test_side.ENDED:
+                if tested == side_of_test.ENDED:
                     _let_end(program)
         finally:
             status, cpu_s = _end(program)
@@ -139,7 +142,13 @@ class Zygote:
         self.folder.clear()
         if why == "gone":
             return None
-        return job | {"why": why, "seconds": time.monotonic() - started, "program": status, "test": tested, "cpu_s": cpu_s}
+        return job | {
+            "why": why,
+            "seconds": time.monotonic() - started,
+            "program": status,
+            "test": tested,
+            "cpu_s": cpu_s,
+        }
 
     def _wait(self, tester: socket.socket, printed: int, deadline: float) -> str | None:
         """Waits for the verdict. Returns None, "ended" where the test's process did, or why both are to be ended:
@@ -197,7 +206,7 @@ class Zygote:
             text = _read(source).decode("utf-8", "surrogatepass")
             _place(channel)
             self.confinement.apply("program", _FIRST)
-            program_side.run(_FIRST, text)
+            side_of_program.run(_FIRST, text)
         finally:
             os._exit(1)
 
@@ -211,7 +220,7 @@ class Zygote:
                 message, (test, channel), _, _ = socket.recv_fds(jobs, 4096, 2)
                 payload = marshal.loads(_read(test)) | json.loads(message)
                 os.close(test)
-                test_side.Test(channel, payload, verdicts).run()
+                side_of_test.Test(channel, payload, verdicts).run()
                 os.close(channel)
                 jobs.send(b"done")
         finally:
@@ -273,7 +282,11 @@ def main() -> None:
             zygote.folder.remove()
         return
     try:
-        ready = {"missing": zygote.confinement.missing, "folder": zygote.folder.path, "landlock": zygote.confinement.abi}
+        ready = {
+            "missing": zygote.confinement.missing,
+            "folder": zygote.folder.path,
+            "landlock": zygote.confinement.abi,
+        }
         control.send(json.dumps(ready | {"bounded": zygote.folder.bounded, "uids": zygote.confinement.uids}).encode())
         zygote.serve()
     finally:

@@ -336,65 +336,92 @@ CHEATS = {
         "failed",
     ),
     "a list that is equal to everything": (
-        "class Equal(list):\n    __eq__ = lambda self, other: True\ndef f(x):\n    return Equal()\n", "failed"),
+        "class Equal(list):\n    __eq__ = lambda self, other: True\ndef f(x):\n    return Equal()\n",
+        "failed",
+    ),
     "a function that is equal to everything": (
-        "class Equal:\n    __eq__ = lambda self, other: True\n    __call__ = lambda self, x: self\nf = Equal()\n", "failed"),
+        "class Equal:\n    __eq__ = lambda self, other: True\n    __call__ = lambda self, x: self\nf = Equal()\n",
+        "failed",
+    ),
     "patched builtins": (
         "import builtins\nbuiltins.abs = builtins.all = builtins.isinstance = lambda *a: True\n"
-        "builtins.AssertionError = type('Nothing', (), {})\n" + _NOT, "failed|error"),
+        "builtins.AssertionError = type('Nothing', (), {})\n" + _NOT,
+        "failed|error",
+    ),
     "builtins of the module": ("abs = all = len = sum = lambda *a: 0\n" + _NOT, "failed"),
     "patched math": ("import math\nmath.isclose = lambda *a, **k: True\nmath.fabs = lambda x: 0\n" + _NOT, "failed"),
     "patched json": (
         "import json\njson.dumps = lambda *a, **k: '[\"return\",4,null]'\njson.loads = lambda *a, **k: []\n" + _NOT,
-        "failed|error"),
+        "failed|error",
+    ),
     "patched reading and writing": (
         "import os\nfor name in ('read', 'write'):\n    setattr(os, name, lambda *a, **k: b'passed')\n" + _NOT,
-        "failed|error|time-out"),
-    "reloaded os": (
-        "import importlib, os\nimportlib.reload(os)\ndef f(x):\n    os.kill(os.getppid(), 9)\n", "error"),
+        "failed|error|time-out",
+    ),
+    "reloaded os": ("import importlib, os\nimportlib.reload(os)\ndef f(x):\n    os.kill(os.getppid(), 9)\n", "error"),
     "its own check": ("def check(candidate):\n    pass\n" + _NOT, "failed"),
     "names of this house": (
         "import sys\nfor name, module in list(sys.modules.items()):\n    if name.startswith('codetitan'):\n"
         "        for key in list(vars(module)):\n            if callable(vars(module)[key]):\n"
-        "                setattr(module, key, lambda *a, **k: True)\n" + _NOT, "failed|error|time-out"),
+        "                setattr(module, key, lambda *a, **k: True)\n" + _NOT,
+        "failed|error|time-out",
+    ),
     "answers to every file descriptor": (
         "import os, json\ndef f(x):\n    for fd in range(1, 64):\n        for text in (b'passed', json.dumps({'id': 1,"
         " 'reason': 'passed', 'detail': ''}).encode()):\n            try:\n                os.write(fd, text)\n"
-        "            except OSError:\n                pass\n    return 0\n", "error"),
+        "            except OSError:\n                pass\n    return 0\n",
+        "error",
+    ),
     "its own answer, then another": (
-        "import os\ndef f(x):\n    text = b'[\"passed\",\"\"]'\n"
-        "    os.write(3, len(text).to_bytes(4, 'little') + text)\n    return 0\n", "error"),
-    "a message that is too long": (
-        "import os\ndef f(x):\n    os.write(3, b'\\xff' * 8)\n    return 0\n", "error"),
+        'import os\ndef f(x):\n    text = b\'["passed",""]\'\n'
+        "    os.write(3, len(text).to_bytes(4, 'little') + text)\n    return 0\n",
+        "error",
+    ),
+    "a message that is too long": ("import os\ndef f(x):\n    os.write(3, b'\\xff' * 8)\n    return 0\n", "error"),
     "a message that is too deep": (
         "import os\ndef f(x):\n    text = b'[' * 100000\n"
-        "    os.write(3, len(text).to_bytes(4, 'little') + text)\n    return 0\n", "error"),
+        "    os.write(3, len(text).to_bytes(4, 'little') + text)\n    return 0\n",
+        "error",
+    ),
     "an exception that isn't one": (
-        "import os\ndef f(x):\n    text = b'[\"raise\",\"exit\",[],\"\"]'\n"
-        "    os.write(3, len(text).to_bytes(4, 'little') + text)\n    return 0\n", "error"),
+        'import os\ndef f(x):\n    text = b\'["raise","exit",[],""]\'\n'
+        "    os.write(3, len(text).to_bytes(4, 'little') + text)\n    return 0\n",
+        "error",
+    ),
     "a nonce from the frames": (
         "import sys, gc, os\ndef f(x):\n    found, frame = [], sys._getframe()\n    while frame:\n"
         "        found += [v for v in frame.f_locals.values() if isinstance(v, (str, bytes))]\n        frame = frame.f_back\n"
         "    for text in found:\n        print(text)\n        for fd in range(3, 10):\n            try:\n"
         "                os.write(fd, text.encode() if isinstance(text, str) else text)\n            except OSError:\n"
-        "                pass\n    return 0\n", "failed|error"),
+        "                pass\n    return 0\n",
+        "failed|error",
+    ),
     "the expected value in memory": (
         "import gc, sys\ndef of_the_test(thing):\n    try:\n"
         "        return ''.join(reversed('TSET-EHT-FO-TERCES')) in repr(thing)\n    except Exception:\n        return False\n"
         "def f(x):\n    frame = sys._getframe()\n    while frame:\n"
         "        if any(map(of_the_test, [*frame.f_locals.values(), *frame.f_globals.values()])):\n            return 2 * x\n"
-        "        frame = frame.f_back\n    return 2 * x if any(map(of_the_test, gc.get_objects())) else 0\n", "failed"),
+        "        frame = frame.f_back\n    return 2 * x if any(map(of_the_test, gc.get_objects())) else 0\n",
+        "failed",
+    ),
     "the test by inspect": (
         "import inspect\ndef f(x):\n    for entry in inspect.stack():\n        for line in entry.code_context or []:\n"
-        "            if 'assert' in line:\n                return 2 * x\n    return 0\n", "failed"),
+        "            if 'assert' in line:\n                return 2 * x\n    return 0\n",
+        "failed",
+    ),
     "infinite output": ("def f(x):\n    while True:\n        print('x' * 1000)\n", "output"),
     "an infinite loop": ("def f(x):\n    while True:\n        pass\n", "time-out"),
     "an infinite loop at once": ("while True:\n    pass\n", "time-out"),
     "an infinite loop that ignores signals": (
         "import signal\nfor number in range(1, 65):\n    try:\n        signal.signal(number, signal.SIG_IGN)\n"
-        "    except (OSError, ValueError):\n        pass\nwhile True:\n    pass\n", "time-out"),
+        "    except (OSError, ValueError):\n        pass\nwhile True:\n    pass\n",
+        "time-out",
+    ),
     "deep recursion": ("def f(x):\n    return f(x)\n", "error"),
-    "recursion without a limit": ("import sys\nsys.setrecursionlimit(10**9)\ndef f(x):\n    return f(x)\n", "error|memory|time-out"),
+    "recursion without a limit": (
+        "import sys\nsys.setrecursionlimit(10**9)\ndef f(x):\n    return f(x)\n",
+        "error|memory|time-out",
+    ),
     "a result that contains itself": ("def f(x):\n    a = []\n    a.append(a)\n    return a\n", "error"),
     "a huge number": ("def f(x):\n    return 10 ** 100_000\n", "failed"),
     "a huge number as text": ("def f(x):\n    return str(10 ** 100_000)\n", "error"),
@@ -402,14 +429,19 @@ CHEATS = {
     "a large result": ("def f(x):\n    return [0] * 30_000_000\n", "error|memory|time-out"),
     "writing when it is removed": (
         "import atexit, os\nclass Last:\n    def __del__(self):\n        os.write(3, b'passed')\nlast = Last()\n"
-        "atexit.register(os.write, 3, b'passed')\n" + _NOT, "failed"),
+        "atexit.register(os.write, 3, b'passed')\n" + _NOT,
+        "failed",
+    ),
     "a thread that writes": (
         "import threading, os\ndef go():\n    while True:\n        os.write(3, b'\\x00')\n"
-        "threading.Thread(target=go, daemon=True).start()\n" + _NOT, "failed|error"),
-    "memory of its own process": (
-        "import ctypes\ndef f(x):\n    return ctypes.string_at(1)\n", "error"),
+        "threading.Thread(target=go, daemon=True).start()\n" + _NOT,
+        "failed|error",
+    ),
+    "memory of its own process": ("import ctypes\ndef f(x):\n    return ctypes.string_at(1)\n", "error"),
     "a module in place of the test": (
-        "import sys, types\nsys.modules['test'] = sys.modules['__main__'] = types.ModuleType('x')\n" + _NOT, "failed"),
+        "import sys, types\nsys.modules['test'] = sys.modules['__main__'] = types.ModuleType('x')\n" + _NOT,
+        "failed",
+    ),
     "no such function": ("def g(x):\n    return 2 * x\n", "error"),
     "no Python": ("def f(x:\n", "error"),
     "a generator in place of a value": ("def f(x):\n    yield 2 * x\n", "failed"),

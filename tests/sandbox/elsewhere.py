@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from codetitan.sandbox import Limits, Program, Sandbox, SandboxError
-from codetitan.sandbox.kernel import install_filter, set_capabilities
+from codetitan.sandbox.kernel.calls import install_filter, set_capabilities
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 X86 = {"landlock_create_ruleset": 444, "landlock_restrict_self": 446, "unshare": 272, "mount": 165, "umount2": 166,

@@ -39,7 +39,9 @@ def filled(source: str, outside: Path, pid: int) -> str:
 
 @pytest.fixture(scope="module")
 def escapes(outside: Path, sleeper: int) -> dict[str, Verdict]:
-    programs = [Program(source=filled(source, outside, sleeper), test=ASKED, entry_point="f") for source in ESCAPES.values()]
+    programs = [
+        Program(source=filled(source, outside, sleeper), test=ASKED, entry_point="f") for source in ESCAPES.values()
+    ]
     with Sandbox(workers=1, limits=LIMITS) as sandbox:
         verdicts = dict(sandbox.run(programs))
     assert not list(outside.parent.glob("*-written")) and outside.read_text() == "content"

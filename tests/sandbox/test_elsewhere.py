@@ -19,7 +19,12 @@ pytestmark = [
 ]
 
 SOLUTION = {"source": "def f(x): return 2 * x", "test": TWICE, "entry_point": "f"}
-SLOW = ("an infinite loop at once", "an infinite loop that ignores signals", "recursion without a limit", "a large result")
+SLOW = (
+    "an infinite loop at once",
+    "an infinite loop that ignores signals",
+    "recursion without a limit",
+    "a large result",
+)
 CHEATS_HERE = [name for name in CHEATS if name not in SLOW]
 OF_A_USER = {"uid": 54_321}
 IN_A_CONTAINER = {"container": True}
@@ -29,7 +34,12 @@ USER_IN_A_CONTAINER = {"uid": 54_321, "container": True}
 def elsewhere(where: dict[str, Any], programs: list[dict[str, Any]], tmp_path: Path) -> tuple[dict[str, Any], str]:
     """Returns what it printed, and its stderr."""
     tmp_path.chmod(0o755)
-    environment = {"PYTHONPATH": str(REPOSITORY), "PATH": os.environ["PATH"], "HOME": "/nonexistent", "CODETITAN_CACHE": "/tmp"}
+    environment = {
+        "PYTHONPATH": str(REPOSITORY),
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "CODETITAN_CACHE": "/tmp",
+    }
     done = subprocess.run(
         [sys.executable, "-m", "tests.sandbox.elsewhere", json.dumps({**where, "programs": programs})],
         capture_output=True, text=True, cwd="/", env=environment, timeout=300,
@@ -39,7 +49,9 @@ def elsewhere(where: dict[str, Any], programs: list[dict[str, Any]], tmp_path: P
     return printed, done.stderr
 
 
-@pytest.mark.parametrize("where", [OF_A_USER, IN_A_CONTAINER, USER_IN_A_CONTAINER], ids=["user", "container", "user-in-container"])
+@pytest.mark.parametrize(
+    "where", [OF_A_USER, IN_A_CONTAINER, USER_IN_A_CONTAINER], ids=["user", "container", "user-in-container"]
+)
 def test_all_holds(where: dict[str, Any], tmp_path: Path) -> None:
     outside = tmp_path / "file"
     outside.write_text("content")

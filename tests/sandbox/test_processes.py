@@ -23,8 +23,8 @@ LIMITS = Limits(wall_s=60)
 def children(pid: int) -> set[int]:
     """All processes below one."""
     found: set[int] = set()
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
+    for path in Path("/proc").iterdir():
+        if (name := path.name).isdecimal():
             try:
                 fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
             except OSError:
@@ -76,7 +76,7 @@ def test_a_run_that_is_left_and_two_at_once() -> None:
     with Sandbox(workers=1, limits=LIMITS) as sandbox:
         first = sandbox.run([SOLUTION, SLEEPER])
         assert next(first)[1].passed
-        with pytest.raises(SandboxError, match="^sandbox: one run at a time$"):
+        with pytest.raises(SandboxError, match=r"^sandbox: one run at a time$"):
             next(sandbox.run([SOLUTION]))
         first.close()
         assert dict(sandbox.run([SOLUTION]))[0].passed
@@ -120,7 +120,9 @@ def test_the_wall_limit_ends_a_sleeper_and_what_it_left() -> None:
     )
     passes = Program(source=left + "def f(x): return 2 * x", test=TWICE, entry_point="f")
     sleeps = Program(source=left + "time.sleep(60)", test=TWICE, entry_point="f")
-    looks = Program(source="import os\ndef f(x): return os.listdir('.')", test="def check(f): assert f(1) == []\n", entry_point="f")
+    looks = Program(
+        source="import os\ndef f(x): return os.listdir('.')", test="def check(f): assert f(1) == []\n", entry_point="f"
+    )
     with Sandbox(workers=1, limits=Limits(wall_s=1.5)) as sandbox:
         verdicts = dict(sandbox.run([passes, sleeps, looks]))
         assert children(zygote(sandbox)) - {max(children(zygote(sandbox)), default=0)} == set()  # the tests' process

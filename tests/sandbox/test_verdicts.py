@@ -203,7 +203,9 @@ def test_inside_an_exit_fails_and_a_plain_cheat_is_seen(sandbox: Sandbox) -> Non
     makes = "class Node: pass\ndef check(f):\n    assert f(Node()) == 3\n"
     verdict = one(sandbox, "import os\ndef f(node): os._exit(0)", makes, "f")
     assert verdict.reason == "error" and verdict.inside
-    verdict = one(sandbox, "class Equal:\n    __eq__ = lambda self, other: True\ndef f(node): return Equal()", makes, "f")
+    verdict = one(
+        sandbox, "class Equal:\n    __eq__ = lambda self, other: True\ndef f(node): return Equal()", makes, "f"
+    )
     assert verdict.reason == "cheated" and verdict.inside
 
 
@@ -214,5 +216,8 @@ def test_a_broken_use_is_one_line(sandbox: Sandbox) -> None:
         Sandbox(workers=0)
     with pytest.raises(SandboxError, match=r"^sandbox: use it with `with Sandbox\(\) as sandbox:`$"):
         next(Sandbox().run([]))
-    with pytest.raises(SandboxError, match="^sandbox module 'no_such_module': not installed here$"), Sandbox(modules=["no_such_module"]):
+    with (
+        pytest.raises(SandboxError, match=r"^sandbox module 'no_such_module': not installed here$"),
+        Sandbox(modules=["no_such_module"]),
+    ):
         pass

@@ -8,7 +8,7 @@ import errno
 import struct
 from itertools import pairwise
 
-from codetitan.sandbox.syscalls import ALWAYS, BY_ARGUMENTS, OF_THE_ZYGOTE
+from codetitan.sandbox.kernel.syscalls import ALWAYS, BY_ARGUMENTS, OF_THE_ZYGOTE
 
 _LD, _JEQ, _JGE, _JSET, _AND, _RET = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000

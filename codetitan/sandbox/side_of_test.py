@@ -22,13 +22,13 @@ ENDED = 3
 
 # What a program imported and a test uses without importing it itself (MBPP's): taken from here, not from the program.
 MODULES = frozenset((
-    "bisect", "cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools", "json",
-    "math", "operator", "random", "re", "statistics", "string", "sys", "typing", "numpy",
+    "bisect", "cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools",
+    "json", "math", "operator", "random", "re", "statistics", "string", "sys", "typing", "numpy",
 ))  # fmt: skip
 
 
 class TestPeer(Peer):
-    """What breaks the rules ends the test at once: a test that catches every exception can't go on as if all were well."""
+    """What breaks the rules ends the test at once: one that catches every exception can't go on as if all were well."""
 
     __test__ = False
 

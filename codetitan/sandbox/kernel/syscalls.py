@@ -36,7 +36,7 @@ ALWAYS: dict[str, tuple[int | None, int | None]] = {
     "shutdown": (48, 210), "getsockopt": (55, 209), "getsockname": (51, 204), "getpeername": (52, 205),
 }  # fmt: skip
 
-# … and these with some arguments: codetitan/sandbox/seccomp.py.
+# … and these with some arguments: codetitan/sandbox/kernel/seccomp.py.
 BY_ARGUMENTS: dict[str, tuple[int | None, int | None]] = {
     "fcntl": (72, 25), "open": (2, None), "openat": (257, 56), "ioctl": (16, 29), "clone": (56, 220),
     "clone3": (435, 435), "kill": (62, 129), "tgkill": (234, 131), "prctl": (157, 167), "socketpair": (53, 199),
