@@ -447,4 +447,7 @@ CHEATS = {
     "a generator in place of a value": ("def f(x):\n    yield 2 * x\n", "failed"),
 }
 
+# … which take a second or more of processor time
+SLOW = ("an infinite loop", "an infinite loop at once", "recursion without a limit", "a large result")
+
 TWICE = "# SECRET-OF-THE-TEST\ndef check(candidate):\n    assert candidate(2) == 4\n    assert abs(candidate(5) - 10) < 1e-6\n"

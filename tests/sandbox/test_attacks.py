@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codetitan.sandbox import Limits, Program, Sandbox, Verdict
-from tests.sandbox.attacks import CHEATS, ESCAPES, TWICE
+from tests.sandbox.attacks import CHEATS, ESCAPES, SLOW, TWICE
 
 # Limits on what a machine with other work takes long for are generous, and those that an attack runs into short.
 LIMITS = Limits(wall_s=30, cpu_s=1)
@@ -71,20 +71,41 @@ def test_escape_is_one(name: str, tmp_path: Path, sleeper: int) -> None:
     assert done.stdout.split()[-1:] == ["escaped"], done.stderr
 
 
-@pytest.fixture(scope="module")
-def cheats() -> dict[str, Verdict]:
-    programs = [Program(source=source, test=TWICE, entry_point="f") for source, _ in CHEATS.values()]
+def tried(names: list[str]) -> dict[str, Verdict]:
+    programs = [Program(source=CHEATS[name][0], test=TWICE, entry_point="f") for name in names]
     with Sandbox(workers=1, limits=LIMITS) as sandbox:
         verdicts = dict(sandbox.run(programs))
-    return {name: verdicts[place] for place, name in enumerate(CHEATS)}
+    return {name: verdicts[place] for place, name in enumerate(names)}
 
 
-@pytest.mark.parametrize("name", CHEATS)
-def test_cheat(name: str, cheats: dict[str, Verdict]) -> None:
-    verdict = cheats[name]
+@pytest.fixture(scope="module")
+def cheats() -> dict[str, Verdict]:
+    return tried([name for name in CHEATS if name not in SLOW])
+
+
+def failed(name: str, verdict: Verdict) -> None:
     assert not verdict.passed
     assert verdict.reason in CHEATS[name][1].split("|"), verdict
     assert not verdict.inside
+
+
+@pytest.mark.parametrize("name", [name for name in CHEATS if name not in SLOW])
+def test_cheat(name: str, cheats: dict[str, Verdict]) -> None:
+    failed(name, cheats[name])
+
+
+@pytest.mark.slow
+def test_slow_cheats() -> None:
+    for name, verdict in tried(list(SLOW)).items():
+        failed(name, verdict)
+
+
+@pytest.mark.parametrize("name", [name for name in CHEATS if "equal" in name] + ["the expected value in memory"])
+def test_cheat_is_one(name: str) -> None:
+    """In one process with its test it passes."""
+    code = f"{CHEATS[name][0]}\nSECRET = {TWICE!r}\nassert f(2) == 4\nprint('passed')\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "passed\n", done.stderr
 
 
 def test_the_solution_passes() -> None:

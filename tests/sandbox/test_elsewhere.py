@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.sandbox.attacks import CHEATS, ESCAPES, TWICE
+from tests.sandbox.attacks import CHEATS, ESCAPES, SLOW, TWICE
 
 pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="becomes other users"),
@@ -19,12 +19,6 @@ pytestmark = [
 ]
 
 SOLUTION = {"source": "def f(x): return 2 * x", "test": TWICE, "entry_point": "f"}
-SLOW = (
-    "an infinite loop at once",
-    "an infinite loop that ignores signals",
-    "recursion without a limit",
-    "a large result",
-)
 CHEATS_HERE = [name for name in CHEATS if name not in SLOW]
 OF_A_USER = {"uid": 54_321}
 IN_A_CONTAINER = {"container": True}
@@ -50,7 +44,12 @@ def elsewhere(where: dict[str, Any], programs: list[dict[str, Any]], tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "where", [OF_A_USER, IN_A_CONTAINER, USER_IN_A_CONTAINER], ids=["user", "container", "user-in-container"]
+    "where",
+    [
+        pytest.param(OF_A_USER, id="user", marks=pytest.mark.slow),
+        pytest.param(IN_A_CONTAINER, id="container"),
+        pytest.param(USER_IN_A_CONTAINER, id="user-in-container"),
+    ],
 )
 def test_all_holds(where: dict[str, Any], tmp_path: Path) -> None:
     outside = tmp_path / "file"
