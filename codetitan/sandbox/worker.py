@@ -174,7 +174,7 @@ class Worker:
             if reason == "objects":
                 needs, reason = ("program" if detail.startswith("the program") else "test"), "error"
         elif done["why"] is not None:
-            reason, detail = done["why"], self._limit(done["why"])
+            reason, detail = done["why"].replace("closed", "error"), self._limit(done["why"])
         else:
             reason, detail = self._ended(done, "program" if found is not None else "test")
         verdict = Verdict(reason == "passed", reason, detail, done["seconds"], done["inside"])
@@ -185,6 +185,7 @@ class Worker:
         return {
             "time-out": f"more than {limits.wall_s:g} s",
             "output": f"printed more than {limits.output_bytes:,} bytes",
+            "closed": "the program's process closed its connection to the test",
             "files": f"wrote more than {limits.files} files or {limits.folder_mib} MiB",
         }[reason]
 

@@ -130,8 +130,8 @@ class Zygote:
             why = self._wait(tester.control, printed, started + self._limits["wall_s"])
             if why == "ended":
                 why, tested = None, self._end_tester()
-                if tested == side_of_test.ENDED:
-                    _let_end(program)
+                if tested == side_of_test.ENDED and not _has_ended(program):
+                    why = "closed"
         finally:
             status, cpu_s = _end(program)
             os.close(printed)
@@ -245,13 +245,14 @@ def _end(pid: int) -> tuple[int, float]:
     return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
 
 
-def _let_end(pid: int) -> None:
-    """Where a process ended by itself: its end may be seen a moment after its socket's."""
+def _has_ended(pid: int) -> bool:
+    """Whether a process ended by itself, which may be seen a moment after its socket's end."""
     until = time.monotonic() + _GRACE_S
     while time.monotonic() < until:
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
-            return
+            return True
         time.sleep(0.001)
+    return False
 
 
 def main() -> None:

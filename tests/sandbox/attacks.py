@@ -343,6 +343,11 @@ CHEATS = {
         "class Equal:\n    __eq__ = lambda self, other: True\n    __call__ = lambda self, x: self\nf = Equal()\n",
         "failed",
     ),
+    "closing its connection": ("import os, time\nos.close(3)\ntime.sleep(60)\n", "error"),
+    "a connection in another's place": (
+        "import os, socket\na, b = socket.socketpair()\nos.dup2(b.fileno(), 3)\n" + _NOT,
+        "error",
+    ),
     "patched builtins": (
         "import builtins\nbuiltins.abs = builtins.all = builtins.isinstance = lambda *a: True\n"
         "builtins.AssertionError = type('Nothing', (), {})\n" + _NOT,

@@ -212,6 +212,8 @@ def test_inside_an_exit_fails_and_a_plain_cheat_is_seen(sandbox: Sandbox) -> Non
 def test_a_broken_use_is_one_line(sandbox: Sandbox) -> None:
     with pytest.raises(ConfigError, match=r"^sandbox limit memory_mib = 0: must be positive$"):
         Limits(memory_mib=0)
+    with pytest.raises(ConfigError, match=r"^sandbox limit memory_mib = 100: must be at least 128, for Python itself$"):
+        Limits(memory_mib=100)
     with pytest.raises(ConfigError, match=r"^sandbox workers = 0: must be at least 1$"):
         Sandbox(workers=0)
     with pytest.raises(SandboxError, match=r"^sandbox: use it with `with Sandbox\(\) as sandbox:`$"):
