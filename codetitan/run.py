@@ -17,6 +17,7 @@ from codetitan.data.rows.loader import Served
 from codetitan.errors import ConfigError
 from codetitan.models.code.float8_linear import gathers_float8, linear_layers
 from codetitan.titan import logger, structured_logger
+from codetitan.training import evaluations
 from codetitan.training.console import count
 from codetitan.training.trainer import CodeTrainer
 
@@ -126,6 +127,7 @@ def run(resolved: Resolved) -> None:
     dist.barrier()
     dist.destroy_process_group()
     trainer.checkpointer.wait_for_exports()
+    evaluations.finish(trainer)
     if trainer.ended_early:
         logger.info("ended after step %d: %s", trainer.step, trainer.ended_early)
     if trainer.stopped:

@@ -23,7 +23,20 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "codetitan.tokenizer": ("torch", "torchtitan", "torchao", "codetitan.titan", "codetitan.training",
                             "codetitan.models", "codetitan.hf", "codetitan.plan", "codetitan.device"),
     "codetitan.models": ("codetitan.training", "codetitan.plan", "codetitan.hf", "codetitan.data.rows"),
-    "codetitan.training": ("codetitan.hf", "codetitan.plan", "codetitan.launch", "codetitan.run"),
+    "codetitan.training": ("codetitan.hf", "codetitan.plan", "codetitan.launch", "codetitan.run", "codetitan.engine",
+                           "codetitan.evaluate", "codetitan.sandbox"),
+    "codetitan.evaluate.compare": ("codetitan.engine", "codetitan.sandbox", "codetitan.data"),
+    "codetitan.hf": ("codetitan.engine", "codetitan.evaluate", "codetitan.sandbox", "codetitan.plan"),
+    "codetitan.engine": ("torchtitan", "torchao", "codetitan.titan", "codetitan.models", "codetitan.plan",
+                         "codetitan.config", "codetitan.launch", "codetitan.run", "codetitan.evaluate",
+                         "codetitan.sandbox", "codetitan.data.rows", "codetitan.data.sources"),
+    "codetitan.engine.prompts": ("torch", "codetitan.hf", "codetitan.training"),
+    "codetitan.evaluate": ("torch", "transformers", "torchtitan", "codetitan.titan", "codetitan.training",
+                           "codetitan.models", "codetitan.plan", "codetitan.config", "codetitan.launch",
+                           "codetitan.run", "codetitan.data.rows"),
+    # alone with what a model wrote: nothing to lose, nothing that is slow to start
+    "codetitan.sandbox": ("torch", "torchtitan", "torchao", "transformers", *(
+        f"codetitan.{path.stem}" for path in PACKAGE.iterdir() if path.stem not in ("sandbox", "errors"))),
     # what reads a TOML file for the data alone
     "codetitan.config.choice": ("torch", "codetitan"),
     "codetitan.config.load": ("torch", "codetitan.titan", "codetitan.training"),

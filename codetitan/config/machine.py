@@ -149,6 +149,13 @@ def checkpoint_bytes(config: Config) -> int:
     return 12 * shape.n_params + (4 * shape.vocab_size * shape.dim if shape.tie_embeddings else 0)
 
 
+def check_evaluations(config: Config) -> None:
+    """The device that evaluates is there."""
+    checkpoint = config.checkpoint
+    if checkpoint.evaluate_every_k and checkpoint.evaluate_device == "cuda" and device.device_type() == "cpu":
+        raise ConfigError('checkpoint.evaluate_device = "cuda" needs a GPU, and this machine has none; set it to "cpu"')
+
+
 def complete_steps(config: Config) -> list[int]:
     """Returns the steps of the complete checkpoints in the run's folder, in order."""
     folder = Path(config.dump_folder) / config.checkpoint.folder
@@ -210,5 +217,6 @@ def check(config: Config) -> None:
     check_float8(config)
     check_device(config)
     check_checkpoint(config)
+    check_evaluations(config)
     if config.validation.interval is not None and config.validation.gold is not None:
         read_gold(config.validation.gold)

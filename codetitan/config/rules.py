@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from codetitan import device
-from codetitan.config import data, degrees, model, validation
+from codetitan.config import data, degrees, evaluation, model, validation
 from codetitan.config.schema import BEFORE, hints
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.spec import model_config
@@ -143,4 +143,5 @@ def check(config: Config, world_size: int) -> None:
     model.check_flex_options(config)
     model.check_float8(config)
     validation.check(config)
+    evaluation.check(config)
     check_optimizer(config)

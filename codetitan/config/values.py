@@ -85,6 +85,8 @@ RANGES: dict[str, Range] = {
     "checkpoint.keep_latest_k": Range(2, also=(0,), words="must be at least 2, or 0 to keep all"),
     "checkpoint.load_step": Range(0, also=(-1,), words="must be a step, -1 for the last, or latest-good"),
     "checkpoint.export_every_k": _COUNT,
+    "checkpoint.evaluate_every_k": _COUNT,
+    "checkpoint.evaluate_limit": _COUNT,
     "parallelism.data_parallel_replicate_degree": _DEGREE,
     "parallelism.data_parallel_shard_degree": Range(
         1, 1 << 20, also=(-1,), words="must be at least 1, or -1 to have it worked out"

@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,6 +62,8 @@ class CodeCheckpoints(CheckpointManager):
             was loaded; what it returns is kept in the checkpoint.
         check_model: called on every rank with the description of the checkpoint that the run goes on from, and where
             that lies; raises ConfigError where it is of another model.
+        after_save: called on every rank with each checkpoint that is saved or being saved: its step, its folder, what
+            saves it in the background, if something does, and whether it is the last.
         is_best: called with a step that was saved: whether no checkpoint of the run is better.
         before_save: called on every rank before anything is saved; what it raises, it raises instead.
         loaded: the description of the checkpoint that the run goes on from, None where it begins.
@@ -70,6 +72,7 @@ class CodeCheckpoints(CheckpointManager):
 
     describe: Callable[[Description | None], Description]
     check_model: Callable[[Description, str], None] = staticmethod(lambda *_: None)
+    after_save: Callable[[int, Path, "Future[object] | None", bool], None] = staticmethod(lambda *_: None)
     is_best: Callable[[int], bool] = staticmethod(lambda _: False)
     before_save: Callable[[], None] = staticmethod(lambda: None)
     loaded: Description | None = None
@@ -82,6 +85,18 @@ class CodeCheckpoints(CheckpointManager):
 
         export_every_k: int | None = None
         """Export every k-th checkpoint and the last, in export_dtype, to dump_folder/export; None: none."""
+
+        evaluate_every_k: int | None = None
+        """Evaluate every k-th checkpoint and the last, in a process of its own, beside the training; None: none."""
+
+        evaluate_tasks: list[str] = field(default_factory=lambda: ["humaneval"])
+        """What `codetitan evaluate` asks: names of tasks, NAME=PATH of those that take a file or a folder."""
+
+        evaluate_limit: int | None = None
+        """Problems of each task, evenly spread; None: all."""
+
+        evaluate_device: Literal["cpu", "cuda"] = "cpu"
+        """Where: the CPU, one thread; or the GPU of the rank that logs, beside the training."""
 
         keep_best: Literal["validation/loss", "validation/bits_per_byte", "validation/bits_per_byte/gold"] | None = None
         """Keep the checkpoint with the lowest value of this beside the latest, in dump_folder/best; None: none."""
@@ -185,6 +200,7 @@ class CodeCheckpoints(CheckpointManager):
         if self._exports is not None and (last or step % self._export_interval == 0) and step != self._exported:
             self._exported = step
             self._exports.start(checkpoint, saving)
+        self.after_save(step, checkpoint, saving, last)
 
     def _keep_best(self, checkpoint: Path) -> None:
         assert self._best is not None

@@ -12,6 +12,18 @@ from pathlib import Path
 from codetitan import stop
 
 
+def linked(checkpoint: Path, links: Path) -> None:
+    """Makes a folder of links to a checkpoint's files: the trainer may delete the checkpoint before its turn has come.
+
+    Raises:
+        OSError: it is not there, or the disk does not let us.
+    """
+    shutil.rmtree(links, ignore_errors=True)
+    links.mkdir(parents=True)
+    for file in checkpoint.iterdir():
+        os.link(file, links / file.name)
+
+
 class Exports:
     """Exports checkpoints while the training goes on. One that fails is said, and the training is not stopped by it.
 
@@ -39,13 +51,9 @@ class Exports:
             saving.add_done_callback(lambda done: None if done.exception() else self._queue(checkpoint))
 
     def _queue(self, checkpoint: Path) -> None:
-        # Links to its files: the trainer may delete the checkpoint before its turn has come.
         links = self._folder / f".{checkpoint.name}.checkpoint"
         try:
-            shutil.rmtree(links, ignore_errors=True)
-            links.mkdir(parents=True)
-            for file in checkpoint.iterdir():
-                os.link(file, links / file.name)
+            linked(checkpoint, links)
         except OSError as error:
             self._warn(f"{checkpoint} was not exported: {error.strerror}")
         else:

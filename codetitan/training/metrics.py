@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from codetitan.models.code.pipeline import is_v_shaped
 from codetitan.titan import BaseLogger, MetricsProcessor, WandBLogger, _get_metrics_rank, get_peak_flops
 from codetitan.training import compilation
 from codetitan.training.console import StepLine, rate
+from codetitan.training.evaluations import Evaluated
 from codetitan.training.logs import MetricsFile, TensorBoardFile
 from codetitan.training.validation import Validation
 
@@ -79,7 +80,7 @@ class CodeMetrics(MetricsProcessor):
         run = kwargs["config_dict"]
         self._folder = Path(kwargs["dump_folder"])
         self._steps: int = run["training"]["steps"]
-        self._writes = dist.get_rank() == _get_metrics_rank(
+        self.writes = dist.get_rank() == _get_metrics_rank(
             parallel_dims=self.parallel_dims, pp_schedule=kwargs["pp_schedule"]
         )
         on_cpu = device.device_type() == "cpu"
@@ -94,8 +95,10 @@ class CodeMetrics(MetricsProcessor):
         self.first_step: int | None = None  # of this process's life; None before the first
         self.served: Callable[[], Served] | None = None  # a collective over the data-parallel ranks; set by the trainer
         self.before_log: Callable[[], None] = lambda: None  # called on every rank; what it raises ends the run
+        self.evaluated: Callable[[], Sequence[Evaluated]] = lambda: ()  # since it was last asked; set by the trainer
         self.skipped: Callable[[], int] = lambda: 0  # steps whose update was not made; set by the trainer
         self._last_step = 0
+        self._kept_before = 0  # step from which on a file that is opened loses what an earlier life wrote
         self._line = StepLine()
 
     def _build_metric_logger(self, **kwargs: Any) -> Any:
@@ -132,9 +135,9 @@ class CodeMetrics(MetricsProcessor):
 
     def start(self, first_step: int) -> None:
         """Opens the files and starts the clock; called when the checkpoint is loaded, before `first_step`."""
-        self.first_step = first_step
+        self.first_step = self._kept_before = first_step
         self._last_step = first_step - 1
-        if self._writes:
+        if self.writes:
             self._try("metrics.jsonl", self._open_file)
             if self.config.enable_tensorboard:
                 self._try("TensorBoard", self._open_tensorboard)
@@ -142,14 +145,12 @@ class CodeMetrics(MetricsProcessor):
 
     def _open_file(self) -> MetricsFile:
         """Returns `metrics.jsonl`, which is opened now where it could not be before."""
-        assert self.first_step is not None
         if self._file is None:
-            self._file = MetricsFile(self._folder / "metrics.jsonl", first_step=self.first_step)
+            self._file = MetricsFile(self._folder / "metrics.jsonl", first_step=self._kept_before)
         return self._file
 
     def _open_tensorboard(self) -> None:
-        assert self.first_step is not None
-        self._tensorboard = TensorBoardFile(self._folder / self.config.save_tb_folder, first_step=self.first_step)
+        self._tensorboard = TensorBoardFile(self._folder / self.config.save_tb_folder, first_step=self._kept_before)
 
     def _reset_clock(self) -> None:
         self.ntokens_since_last_log = 0
@@ -172,7 +173,7 @@ class CodeMetrics(MetricsProcessor):
             values: of `Validation.round`.
             validation: which knows what they cost.
         """
-        if not self._writes:
+        if not self.writes:
             return
         numbers = {f"validation/{name}": value for name, value in values.items()}
         numbers["validation/share_of_time"] = round(validation.share_of_time, 4)
@@ -183,6 +184,25 @@ class CodeMetrics(MetricsProcessor):
             self._try("TensorBoard", lambda: tensorboard.write(numbers, step))
         self._try("Weights & Biases", lambda: self.logger.log(numbers, step))
         logger.info(validation.line(step, values, len(str(self._steps))))
+
+    def log_evaluations(self) -> None:
+        """Writes what evaluations beside the training have found since it was last called, each at its own step.
+
+        Not to Weights & Biases, which takes nothing of a step that has passed.
+        """
+        for found in self.evaluated() if self.writes else ():
+            numbers = {f"evaluation/{name}": value for name, value in found.numbers.items()}
+            record = {
+                "kind": "evaluation", "step": found.step, **numbers,
+                "evaluation/seconds": found.seconds, "evaluation/set": found.set,
+            }  # fmt: skip
+            self._try("metrics.jsonl", lambda record=record: self._open_file().write(record))  # type: ignore[misc]
+            if self._tensorboard is None and self.config.enable_tensorboard:
+                self._try("TensorBoard", self._open_tensorboard)
+            if (tensorboard := self._tensorboard) is not None:
+                scores = {name: value for name, value in numbers.items() if not name.endswith("/standard_error")}
+                self._try("TensorBoard", lambda t=tensorboard, s=scores, f=found: t.write(s, f.step))  # type: ignore[misc]
+            logger.info("eval  %*d  %s", len(str(self._steps)), found.step, found.line())
 
     def should_log(self, step: int) -> bool:
         """Steps 1, every `log_freq`-th and the last are logged."""
@@ -200,7 +220,7 @@ class CodeMetrics(MetricsProcessor):
         assert self.served is not None, "the trainer sets it"
         self.before_log()
         served = self.served()
-        if not self._writes:
+        if not self.writes:
             self._reset_clock()
             return
         extra = dict(extra_metrics or {})
@@ -258,12 +278,14 @@ class CodeMetrics(MetricsProcessor):
             (0, f"left {duration(left_s)}"),
         ]
         logger.info(self._line.text(parts))
+        self.log_evaluations()
         self._reset_clock()
 
     def close(self) -> None:
-        """Closes every file."""
+        """Closes every file; what is logged after it opens them again, and takes nothing from them."""
         self._try("Weights & Biases", super().close)
-        if self._file is not None:
-            self._file.close()
-        if self._tensorboard is not None:
-            self._tensorboard.close()
+        for file in (self._file, self._tensorboard):
+            if file is not None:
+                file.close()
+        self._file = self._tensorboard = None
+        self._kept_before = self._steps + 1

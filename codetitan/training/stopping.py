@@ -24,6 +24,11 @@ def obey(request: signal.Signals, sender: int) -> None:
     _asked.append(request.name)
 
 
+def asked() -> bool:
+    """Whether this process has got such a signal."""
+    return bool(_asked)
+
+
 class Stopping:
     """Asked before every step, by every rank, with the same answers at the same steps; no collective.
 

@@ -35,7 +35,7 @@ from codetitan.titan import (
     logger,
 )
 from codetitan.tokenizer.encoding import absolute
-from codetitan.training import resume
+from codetitan.training import evaluations, resume
 from codetitan.training.checkpoint import CodeCheckpoints
 from codetitan.training.compilation import Watch
 from codetitan.training.description import Description
@@ -139,6 +139,7 @@ class CodeTrainer(Trainer):
         self.validation = None if config.validation.interval is None else Validation(self)
         if (validation := self.validation) is not None:
             self.checkpointer.is_best = lambda step: validation.progress.saved.step == step
+        self.evaluations = evaluations.beside(self)
         self._stopping = Stopping(config.training.max_seconds(), runs_ahead=self.device.type == "cuda")
         self.stopped = ""  # by what, where the run ends before its last step
         self.stop_is_saved = False

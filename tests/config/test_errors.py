@@ -12,6 +12,7 @@ from codetitan.config.resolve import resolve
 from codetitan.data.pieces import dialects
 from codetitan.data.sources.open import SOURCE_TYPES
 from codetitan.errors import ConfigError
+from codetitan.evaluate import tasks
 from codetitan.models.code import flavors
 from codetitan.models.code.float8 import Float8Config
 from codetitan.training.trainer import CodeTrainer
@@ -19,6 +20,7 @@ from tests.conftest import REPOSITORY, as_arguments, run_train_sh
 
 DEBUG = REPOSITORY / "train_configs" / "debug.toml"
 # Lists of names, which grow: what is tested is that they are shown.
+TASKS = ", ".join([*tasks.TASKS, *tasks.GROUPS])
 FLAVORS, DIALECTS, SOURCES = ", ".join(flavors.FLAVORS), ", ".join(dialects.DIALECTS), ", ".join(sorted(SOURCE_TYPES))
 
 FP8 = {"float8.recipe": "tensorwise", "float8.skip_small_layers": "false", "training.mixed_precision_param": "bfloat16"}
@@ -317,6 +319,20 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"checkpoint.keep_best": "validation/loss", "validation.interval": "30", "validation.share": "0.1"}, 1,
      'checkpoint.keep_best = "validation/loss": each checkpoint must have been measured, so checkpoint.interval = 25 '
      "must be a multiple of validation.interval = 30"),
+    ({"checkpoint.evaluate_every_k": "2", "checkpoint.enable": "false"}, 1,
+     "checkpoint.evaluate_every_k = 2 has no effect where no checkpoint is saved; set checkpoint.enable = true"),
+    ({"checkpoint.evaluate_every_k": "2", "dump_folder": "s3://a"}, 1,
+     "checkpoint.evaluate_every_k = 2 needs checkpoints on a disk of this machine; remove it, or set another dump_folder"),
+    ({"checkpoint.evaluate_every_k": "2", "checkpoint.evaluate_tasks": "[]"}, 1,
+     'checkpoint.evaluate_tasks must not be empty; for example ["humaneval"]'),
+    ({"checkpoint.evaluate_every_k": "2", "checkpoint.evaluate_tasks": '["gold", "humanevl"]'}, 1,
+     f'checkpoint.evaluate_tasks: "humanevl": no such task; there are {TASKS}; did you mean "humaneval"?'),
+    ({"checkpoint.evaluate_every_k": "2", "checkpoint.evaluate_tasks": '["infill-exact"]'}, 1,
+     'checkpoint.evaluate_tasks: "infill-exact" takes a file or a folder: write "infill-exact=PATH"'),
+    ({"checkpoint.evaluate_every_k": "2", "checkpoint.evaluate_tasks": '["infill-exact=no/such"]'}, 1,
+     'checkpoint.evaluate_tasks: "infill-exact=no/such": No such file or directory'),
+    ({"checkpoint.evaluate_every_k": "2", "checkpoint.evaluate_tasks": '["gold=x"]'}, 1,
+     'checkpoint.evaluate_tasks: "gold=x": gold takes no file; write "gold"'),
     ({"checkpoint.export_every_k": "2", "checkpoint.enable": "false"}, 1,
      "checkpoint.export_every_k = 2 has no effect where checkpoint.enable = false; remove it"),
     ({"model.flavor": "mine", "model.dim": "64", "model.n_heads": "2", "model.vocab_size": "32768"}, 1,
@@ -333,7 +349,8 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "checkpoint.create_seed_checkpoint (command line): unknown key; checkpoint has enable, folder, interval, "
      "initial_load_path, initial_load_model_only, initial_load_in_hf, initial_load_in_hf_quantized, last_save_model_only, "
      "last_save_in_hf, export_dtype, keep_latest_k, load_step, exclude_from_loading, enable_first_step_checkpoint, "
-     "load_only, async_mode, export_every_k, keep_best, verify"),
+     "load_only, async_mode, export_every_k, evaluate_every_k, evaluate_tasks, evaluate_limit, evaluate_device, keep_best, "
+     "verify"),
     # data and folders
     ({"dataloader.sources": "python_stdlib"}, 1,
      f"dataloader.sources.0.type = python_stdlib (command line) must be one of {SOURCES}; did you mean "

@@ -1,0 +1,52 @@
+"""What evaluations during a run ask of the other keys: each rule raises ConfigError with key, value, rule and a fix."""
+
+from pathlib import Path
+
+from codetitan.errors import ConfigError
+from codetitan.training.trainer import CodeTrainer
+
+Config = CodeTrainer.Config
+
+
+def check(config: Config) -> None:
+    """There are checkpoints that can be evaluated, and such tasks."""
+    checkpoint = config.checkpoint
+    if checkpoint.evaluate_every_k is None:
+        return
+    key = f"checkpoint.evaluate_every_k = {checkpoint.evaluate_every_k}"
+    if not checkpoint.enable or checkpoint.load_only:
+        raise ConfigError(f"{key} has no effect where no checkpoint is saved; set checkpoint.enable = true")
+    if "://" in config.dump_folder + checkpoint.folder:
+        raise ConfigError(f"{key} needs checkpoints on a disk of this machine; remove it, or set another dump_folder")
+    _check_tasks(checkpoint.evaluate_tasks)
+
+
+def _check_tasks(words: list[str]) -> None:
+    """The tasks exist, with the files that they take and the packages that they need."""
+    from codetitan.evaluate import tasks
+    from codetitan.evaluate.protocols import PROTOCOLS
+
+    key = "checkpoint.evaluate_tasks"
+    if not words:
+        raise ConfigError(f'{key} must not be empty; for example ["humaneval"]')
+    names = [word.partition("=")[0] for word in words]
+    try:
+        known = tasks.names(",".join(names))
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("--tasks ", f"{key}: ", 1)) from None
+    files = {name: Path(place).expanduser() for name, equals, place in (w.partition("=") for w in words) if equals}
+    for name in known:
+        needs = tasks.TASKS[name].data
+        if needs == "must" and name not in files:
+            raise ConfigError(f'{key}: "{name}" takes a file or a folder: write "{name}=PATH"')
+        if needs == "none" and name in files:
+            raise ConfigError(f'{key}: "{name}={files[name]}": {name} takes no file; write "{name}"')
+    for name, place in files.items():
+        if not place.exists():
+            raise ConfigError(f'{key}: "{name}={place}": No such file or directory')
+    try:  # what is shipped with a package: whether that is there
+        tasks.make(
+            [name for name in known if name not in files], {}, tasks.Asking(protocol=PROTOCOLS["bigcode"], limit=1)
+        )
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("--tasks ", f"{key}: ", 1)) from None
