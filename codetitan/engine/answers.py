@@ -5,6 +5,8 @@ Log-probabilities come as OpenAI's lists of texts (SGLang, llama-cpp-python), wi
 beside them (`return_token_ids`).
 """
 
+import functools
+import itertools
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -115,71 +117,65 @@ class Maker:
         Where the server gives no ids, or not all that the text is made of (llama-server takes those of a stop away by
         guess), they are those of the text, and there are no log-probabilities.
         """
-        said = answer.text
-        sentinel = earliest(said, self.sentinels.ids)
-        said = said[:sentinel]
+        sentinel = earliest(answer.text, self.sentinels.ids)
+        text = answer.text[:sentinel]
         ids, log_probabilities = self._ids(answer)
-        ended_by_id = False
+        pieces: list[bytes] = []
         if ids is not None:
             n = next((i for i, number in enumerate(ids) if number in self.ends), len(ids))
-            ended_by_id = n < len(ids)
-            ids = ids[:n]
-            text = self._decode(ids)
+            pieces = [self._bytes(number) for number in ids[:n]]
+            whole = b"".join(pieces).decode(errors="replace")
             # A character that is cut off is written in several ways, or not at all.
-            if ended_by_id or text.rstrip("\ufffd").startswith(said.rstrip("\ufffd")):
-                said = text
+            if n < len(ids) or whole.rstrip("\ufffd").startswith(text.rstrip("\ufffd")):
+                text, ids, sentinel = whole, ids[:n], n if n < len(ids) else sentinel
             else:
                 ids = None
-        cut = earliest(said, stops)
-        ended = self._ended(answer, cut is not None, ended_by_id or sentinel is not None, bool(stops))
-        if cut is None and ended == "stop" and len(answer.text) < len(said):
-            cut = len(answer.text)  # the server found the stop and took it away; the ids may have some of it
-        said = said[:cut]
+        cut = earliest(text, stops)
+        ended = self._ended(answer, cut is not None, sentinel is not None, bool(stops))
+        if cut is None and ended == "stop" and len(answer.text) < len(text):
+            cut = len(answer.text)  # the server took the stop away, and the ids have its beginning
+        text = text[:cut]
         if ids is None:
-            return Completion(self.encoding.encode(self.encoding.normalize(said)).tolist(), said, [], ended)
-        n = self._covering(ids, said) if cut is not None else len(ids)
-        return Completion(ids[:n], said, [p for p in log_probabilities[:n] if p is not None], ended)
+            return Completion(self.encoding.encode(self.encoding.normalize(text)).tolist(), text, [], ended)
+        n = len(ids)
+        if cut is not None:  # up to and with the token in which the stop begins
+            sums = list(itertools.accumulate(map(len, pieces)))
+            n = next((i + 1 for i, there in enumerate(sums) if there > len(text.encode())), n)
+        return Completion(ids[:n], text, log_probabilities[:n], ended)
 
-    def _ids(self, answer: Answer) -> tuple[list[int] | None, list[float | None]]:
+    def _ids(self, answer: Answer) -> tuple[list[int] | None, list[float]]:
         """Returns an answer's ids, found by their texts where they have to be, and their log-probabilities."""
         ids = answer.ids
         if ids is None and answer.tokens is not None:
-            ids = self.of_texts(answer.tokens)
-        if ids is None or any(not 0 <= number < self._n_ids for number in ids):
+            ids = self.of_texts(answer.tokens, answer.text)
+        if ids is None:
             return None, []
-        probabilities = answer.log_probabilities or []
-        return ids, probabilities if len(probabilities) >= len(ids) else []
+        given = [p for p in answer.log_probabilities or [] if p is not None]
+        return ids, given if len(given) >= len(ids) else []
 
-    @property
-    def _n_ids(self) -> int:
-        return max(self.encoding.n_ids, 1 + max(self.sentinels.ids.values()))
-
-    def of_texts(self, tokens: Sequence[str]) -> list[int] | None:
-        """Returns the ids whose texts these are; None where one can't be told: it is part of a character, say."""
+    def of_texts(self, tokens: Sequence[str], text: str) -> list[int] | None:
+        """Returns the ids of tokens whose texts these are, together `text`; None where they can't be told."""
         ids = []
         for token in tokens:
             special = self.sentinels.ids.get(token, self.encoding.special_tokens.get(token))
-            found = [special] if special is not None else self.encoding.encode(token).tolist()
-            if len(found) != 1:
-                return None
-            ids += found
-        return ids
+            ids += [special] if special is not None else self.encoding.encode(token).tolist()
+        if len(ids) != len(tokens) or "\ufffd" in "".join(tokens) or "" in tokens:
+            # Parts of a character have no text of their own: the whole may have as many tokens.
+            ids = self.encoding.encode(self.encoding.normalize(text)).tolist()
+        return ids if len(ids) == len(tokens) else None
 
-    def _decode(self, ids: Sequence[int]) -> str:
-        own = [i for i in ids if i < self.encoding.n_ids]  # appended sentinels have no text of the tokenizer's
+    def _bytes(self, number: int) -> bytes:
+        """Returns what a token stands for in the text: special ones, and ids that are no token, for nothing."""
+        if number in self._silent:
+            return b""
         try:
-            return self.encoding.decode_bytes(own).decode(errors="replace")
-        except KeyError:  # an id between others that is no token: the server's text decides
-            return ""
+            return self.encoding.decode_bytes([number])
+        except KeyError:
+            return b""
 
-    def _covering(self, ids: list[int], text: str) -> int:
-        """Returns how many ids the text takes, with the one in which what follows it begins."""
-        n_bytes = len(text.encode())
-        n, there = 0, 0
-        while n < len(ids) and there <= n_bytes:
-            there += len(self.encoding.decode_bytes([ids[n]]))
-            n += 1
-        return n
+    @functools.cached_property
+    def _silent(self) -> frozenset[int]:
+        return frozenset({*self.sentinels.ids.values(), *self.encoding.special_tokens.values()})
 
     def _ended(self, answer: Answer, stop: bool, sentinel: bool, asked: bool) -> Literal["stop", "end", "length"]:
         if stop:

@@ -4,20 +4,20 @@ The wire format is OpenAI's /v1/completions; `abilities` finds out what a server
 says. The tokenizer and the dialect are those of a folder on this machine, so prompts are the same as in-process.
 """
 
-import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from codetitan.engine import Completion, Sampling
 from codetitan.engine.abilities import Abilities, find_out
 from codetitan.engine.answers import GarbageError, Maker, read
+from codetitan.engine.draws import key_of
+from codetitan.engine.model import open_prompts
 from codetitan.engine.wire import Body, Wire, WireError
 from codetitan.errors import ConfigError, did_you_mean
-from codetitan.hf.generate import _sentinels
-from codetitan.tokenizer.encoding import open_encoding
 
 
 class Server:
@@ -53,18 +53,29 @@ class Server:
             entry = _entry(self._wire.models(), model, self._wire.url)
             self._model = str(entry["id"])
             folder = folder or _local(entry, self._wire.url)
-            self.encoding = open_encoding(str(folder))
-            self.sentinels = _sentinels(folder, self.encoding)
-            self._own_ends, self.context = _ends_and_context(folder, entry)
-            self._ends = sorted({*self.sentinels.ids.values(), *self._own_ends})
-            self.abilities: Abilities = find_out(
-                self._wire, self._model, self.encoding, self.sentinels, self._ends
-            )
+            prompts = open_prompts(folder)
+            self.encoding, self.sentinels = prompts.encoding, prompts.sentinels
+            self._ends = sorted({*self.sentinels.ids.values(), *_own_ends(folder)})
+            self.abilities: Abilities = find_out(self._wire, self._model, self.encoding, self.sentinels, self._ends)
         except BaseException:
             self._wire.close()
             raise
+        context = _context(entry, prompts.context)
+        # Where prompts are scored, one token is generated behind them: with two places less, what is as long as the
+        # context and one, which Engine.score allows, fits.
+        self.context = context - 2 if self.abilities.scores else context
         self._maker = Maker(self.encoding, self.sentinels, frozenset(self._ends), self.abilities.keeps_stops)
         self.name = f"{self._model} at {self._wire.url} ({self.abilities})"
+        self.facts: Mapping[str, object] = {
+            "back_end": "server",
+            "model": self._model,
+            "fingerprint": None,  # of the weights, which no server tells
+            "tokenizer": self.encoding.fingerprint,
+            "server": self._wire.url,
+            "owner": entry.get("owned_by"),
+            "prompts_as": "token ids" if self.abilities.takes_ids else "text",
+            "versions": {"openai": version("openai")},
+        }
         self._texts = {
             **{number: text for text, number in self.encoding.special_tokens.items()},
             **{number: text for text, number in self.sentinels.ids.items()},
@@ -109,17 +120,19 @@ class Server:
         """
         if not self.abilities.scores:
             raise ConfigError(
-                f"--server {self._wire.url} gives no log-probabilities of a prompt (logprobs with echo), which this task "
-                "needs; give --model without --server, or a server that does: vLLM, SGLang"
+                f"--server {self._wire.url} gives no log-probabilities of a prompt (logprobs with echo), which this "
+                "task needs; give --model without --server, or a server that does: vLLM, SGLang"
             )
-        # One token is generated: llama-cpp-python takes 0 for "as many as there is room for".
+        # One token is generated: some servers take 0 for "as many as there is room for".
         fields = self._fields({"max_tokens": 1, "temperature": 0})
         bodies = []
         for index, ids in enumerate(sequences):
-            if len(ids) >= self.context:
+            if len(ids) < 2:
+                yield index, []
+                continue
+            if len(ids) > self.context + 1:
                 raise ConfigError(
-                    f"sequence {index} has {len(ids)} tokens, and a server scores at most {self.context - 1} of the "
-                    f"context's {self.context}: it generates one"
+                    f"a sequence of {len(ids)} tokens is longer than the context of {self.context} and one"
                 )
             bodies.append((index, fields | {"prompt": self._prompt(index, ids), "logprobs": 1, "echo": True}))
         n_done = 0
@@ -137,12 +150,13 @@ class Server:
     def _body(self, index: int, prompt: Sequence[int], number: int, sampling: Sampling) -> Body:
         room = self.context - len(prompt)
         if room < 1:
-            raise ConfigError(f"prompt {index} has {len(prompt)} tokens and leaves no room in a context of {self.context}")
+            raise ConfigError(
+                f"prompt {index} has {len(prompt)} tokens and leaves no room in a context of {self.context}"
+            )
         asked: Body = {"max_tokens": min(sampling.max_new_tokens, room), "temperature": sampling.temperature}
         if sampling.temperature > 0:
-            key = f"{sampling.seed} {number} {' '.join(map(str, prompt))}"
-            seed = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest()) >> 1
-            asked |= {"top_p": sampling.top_p, "seed": seed}
+            # 31 bits: llama.cpp takes no more. It depends neither on the other prompts nor on their order.
+            asked |= {"top_p": sampling.top_p, "seed": key_of(sampling, prompt, number) >> 33}
         body = self._fields(asked) | {"prompt": self._prompt(index, prompt)}
         if self.abilities.log_probabilities:
             body["logprobs"] = 1
@@ -212,26 +226,30 @@ def _local(entry: dict[str, Any], url: str) -> Path:
         if isinstance(said, str) and (Path(said) / "tokenizer.json").is_file():
             return Path(said)
     raise ConfigError(
-        f"--server {url} needs --model FOLDER beside it: the model's folder in Hugging Face form, for its tokenizer (its "
-        "weights are not read)"
+        f"--server {url} needs --model FOLDER beside it: the model's folder in Hugging Face form, for its tokenizer "
+        "(its weights are not read)"
     )
 
 
-def _ends_and_context(folder: Path, entry: dict[str, Any]) -> tuple[list[int], int]:
-    """Returns the ids that end a text of the model, and the smallest context of those that are named."""
-    found: dict[str, dict[str, Any]] = {}
-    for name in ("config.json", "generation_config.json"):
+def _own_ends(folder: Path) -> list[int]:
+    """Returns the ids that end a text of the model, as its folder names them."""
+    for name in ("generation_config.json", "config.json"):
         file = folder / name
         try:
             contents = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         except (OSError, ValueError) as error:
             raise ConfigError(f"{file}: can't be read as JSON ({error})") from None
-        found[name] = contents if isinstance(contents, dict) else {}
-    ends = found["generation_config.json"].get("eos_token_id", found["config.json"].get("eos_token_id"))
-    meta = entry.get("meta") if isinstance(entry.get("meta"), dict) else {}
-    assert meta is not None
-    contexts = (found["config.json"].get("max_position_embeddings"), entry.get("max_model_len"), meta.get("n_ctx"))
-    known = [value for value in contexts if type(value) is int and value > 0]
+        ends = contents.get("eos_token_id") if isinstance(contents, dict) else None
+        if ends is not None:
+            return [end for end in (ends if isinstance(ends, list) else [ends]) if type(end) is int]
+    return []
+
+
+def _context(entry: dict[str, Any], of_folder: int) -> int:
+    """Returns the smallest context of the model's and what the server has room for, as vLLM and llama-server say it."""
+    meta = entry.get("meta")
+    said = (of_folder, entry.get("max_model_len"), meta.get("n_ctx") if isinstance(meta, dict) else None)
+    known = [value for value in said if type(value) is int and value > 0]
     if not known:
-        raise ConfigError(f"{folder} has no config.json with max_position_embeddings, and the server names no context")
-    return ends if isinstance(ends, list) else [ends] if type(ends) is int else [], min(known)
+        raise ConfigError("--model: its config.json has no max_position_embeddings, and the server names no context")
+    return min(known)

@@ -81,11 +81,12 @@ class Wire:
         self._thread = threading.Thread(target=self._loop.run_forever, name="server", daemon=True)
         self._thread.start()
         self._client = self._wait(self._connect())
+        self._patient = self._client.with_options(max_retries=retries)
 
     async def _connect(self) -> Any:
         # The key as every client of such servers takes it; most of them want none.
         key = os.environ.get("OPENAI_API_KEY") or "none"
-        return self._openai.AsyncOpenAI(base_url=self.url, api_key=key, timeout=self._timeout_s)
+        return self._openai.AsyncOpenAI(base_url=self.url, api_key=key, timeout=self._timeout_s, max_retries=0)
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -96,15 +97,21 @@ class Wire:
         Raises:
             WireError: it is down, or no such server.
         """
-        contents = self._wait(self._send(None, 0, "models"))
+        contents = self._wait(self._send(None, "models", patient=False))
         entries = contents.get("data")
-        if not isinstance(entries, list) or not all(isinstance(e, dict) and isinstance(e.get("id"), str) for e in entries):
+        if not isinstance(entries, list) or not all(
+            isinstance(e, dict) and isinstance(e.get("id"), str) for e in entries
+        ):
             raise WireError(f"--server {self.url} is no OpenAI-compatible server: {self.url}/models lists no models")
         return entries
 
-    def ask(self, body: Body, *, retries: int | None = None) -> Body:
-        """Returns the answer to one request to /completions."""
-        return self._wait(self._send(body, self._retries if retries is None else retries, "completions"))
+    def ask(self, body: Body, *, patient: bool = True) -> Body:
+        """Returns the answer to one request to /completions; `patient`: after retries, where need be.
+
+        Raises:
+            WireError: it failed for good.
+        """
+        return self._wait(self._send(body, "completions", patient=patient))
 
     def ask_all(self, bodies: Sequence[tuple[T, Body]]) -> Iterator[tuple[T, Body]]:
         """Yields (key, answer) of requests to /completions, as they come.
@@ -120,7 +127,7 @@ class Wire:
             nonlocal failed
             for key, body in todo:
                 try:
-                    done.put((key, await self._send(body, self._retries, "completions")))
+                    done.put((key, await self._send(body, "completions", patient=True)))
                 except BaseException as error:
                     failed = True
                     done.put(error)
@@ -146,9 +153,9 @@ class Wire:
         finally:
             running.cancel()
 
-    async def _send(self, body: Body | None, retries: int, what: str) -> Body:
-        client, openai = self._client.with_options(max_retries=retries), self._openai
-        where, tried = f"--server {self.url}", f" ({retries + 1} times)" if retries else ""
+    async def _send(self, body: Body | None, what: str, *, patient: bool) -> Body:
+        client, openai = self._patient if patient else self._client, self._openai
+        where, tried = f"--server {self.url}", f" ({self._retries + 1} times)" if patient and self._retries else ""
         try:
             if body is None:
                 raw = await client.models.with_raw_response.list()
@@ -162,8 +169,9 @@ class Wire:
             cause = one_line(error.__cause__ or error)
             raise WireError(f"{where} can't be reached, or cuts the connection{tried}: {cause}") from None
         except openai.APIStatusError as error:
-            said = _message(error.response.text)
-            raise WireError(f"{where}/{what} answers {error.status_code}{tried}: {said}", error.status_code) from None
+            status, said = error.status_code, _message(error.response.text)
+            tried = tried if status in (408, 409, 429) or status >= 500 else ""
+            raise WireError(f"{where}/{what} answers {status}{tried}: {said}", status) from None
         try:
             contents = json.loads(raw.content)
         except ValueError:
