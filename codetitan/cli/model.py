@@ -12,7 +12,8 @@ from codetitan.cli.options import at_least_one
 from codetitan.errors import ConfigError
 
 if TYPE_CHECKING:
-    from codetitan.hf.generate import Coder, Sampling
+    from codetitan.engine.model import Model
+    from codetitan.engine.stream import Writing
 
 
 @dataclass
@@ -103,10 +104,10 @@ class _Generate:
     tokenizer: str | None = None
     """Of a checkpoint: where the tokenizer is now, if not where it was when the model was trained."""
 
-    def _sampling(self, sample: int) -> "Sampling":
-        from codetitan.hf.generate import Sampling
+    def _writing(self, sample: int) -> "Writing":
+        from codetitan.engine.stream import Writing
 
-        return Sampling(
+        return Writing(
             temperature=self.temperature,
             top_p=self.top_p,
             max_new_tokens=self.max_new_tokens,
@@ -130,7 +131,7 @@ class _Generate:
             raise ConfigError("--cursor needs --file")
 
     def _at_cursor(self, default: str | None = None) -> tuple[str, str]:
-        from codetitan.hf.generate import cursor
+        from codetitan.engine.cursor import cursor
 
         assert self.file is not None
         text = _text("--file", self.file)
@@ -151,11 +152,11 @@ class CompleteCommand(_Generate):
     def run(self, overrides: Sequence[str]) -> None:
         self._check()
         prefix = self._at_cursor("the end")[0] if self.file else _text("--prefix-file", self.prefix_file)
-        from codetitan.hf.generate import opened
+        from codetitan.engine.model import opened
 
-        with opened(self.model, self.tokenizer) as coder:
-            prompt = coder.completion_prompt(prefix, self.max_new_tokens)
-            _print_samples(coder, prompt, [self._sampling(i) for i in range(self.samples)])
+        with opened(self.model, self.tokenizer) as model:
+            prompt = model.prompts.completion(prefix, self.max_new_tokens)
+            _print_samples(model, prompt, [self._writing(i) for i in range(self.samples)])
 
 
 @dataclass
@@ -178,20 +179,22 @@ class InfillCommand(_Generate):
             prefix, suffix = self._at_cursor()
         else:
             prefix, suffix = _text("--prefix-file", self.prefix_file), _text("--suffix-file", self.suffix_file)
-        from codetitan.hf.generate import opened
+        from codetitan.engine.model import opened
 
-        with opened(self.model, self.tokenizer) as coder:
-            prompt = coder.infill_prompt(prefix, suffix, self.order, self.max_new_tokens)
-            _print_samples(coder, prompt, [self._sampling(i) for i in range(self.samples)])
+        with opened(self.model, self.tokenizer) as model:
+            prompt = model.prompts.infill(prefix, suffix, self.order, self.max_new_tokens)
+            _print_samples(model, prompt, [self._writing(i) for i in range(self.samples)])
 
 
-def _print_samples(coder: "Coder", prompt: list[int], samplings: "list[Sampling]") -> None:
+def _print_samples(model: "Model", prompt: list[int], writings: "list[Writing]") -> None:
+    from codetitan.engine.stream import stream
+
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may have fewer characters than a model
-    for number, sampling in enumerate(samplings, start=1):
-        if len(samplings) > 1:
-            print(f"--- {number} of {len(samplings)}", flush=True)
-        coder.stream(prompt, sampling, sys.stdout)
+    for number, writing in enumerate(writings, start=1):
+        if len(writings) > 1:
+            print(f"--- {number} of {len(writings)}", flush=True)
+        stream(model, prompt, writing, sys.stdout)
         print(flush=True)
 
 

@@ -60,8 +60,8 @@ class Engine(Protocol):
         sentinels: its dialect's, in the tokenizer's ids.
         context: tokens that a prompt and its completion may have together.
         name: for people: what it is and where.
-        facts: for results, as JSON has it: `back_end`, `model` (a path or a server's word), `fingerprint` (SHA-256 of the
-            weights; None where a server tells none), `device`, `dtype`, `versions`, and what else decides the text.
+        facts: for results, as JSON has it: `back_end`, `model` (a path or a server's word), `fingerprint` (SHA-256 of
+            the weights; None where a server tells none), `device`, `dtype`, `versions`, and what else decides the text.
     """
 
     weights_version: int

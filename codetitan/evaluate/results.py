@@ -21,7 +21,7 @@ class TaskResult:
 
     Attributes:
         protocol: what two results must have in common to be compared: harness, protocol's name, prompt's end, stops,
-            samples, temperature, top_p, max_new_tokens, seed, limit, data with its SHA-256, and what else the task asks.
+            samples, temperature, top_p, max_new_tokens, seed, limit, data with its SHA-256, what else the task asks.
         problems: how many were asked.
         completions: how many were generated; 0 of what is only scored.
         scores: `pass@1`, `exact`, `syntax`, `bits_per_byte`, … → number; the first is the one to show.

@@ -19,9 +19,12 @@ from codetitan.data.pieces.dialects import DIALECTS, resolve
 from codetitan.data.pieces.fim import FimConfig, SpanConfig
 from codetitan.data.pieces.maker import PieceMaker, Role
 from codetitan.data.pieces.metadata import MetadataConfig
+from codetitan.engine.cursor import cursor
+from codetitan.engine.model import Model, load
+from codetitan.engine.prompts import Prompts
+from codetitan.engine.stream import Printer, Writing, stream
 from codetitan.errors import ConfigError
 from codetitan.hf.export import export
-from codetitan.hf.generate import Coder, Sampling, _Printer, cursor
 from codetitan.models.code.rope import RopeConfig
 from codetitan.tokenizer.encoding import Encoding, open_encoding
 from tests.conftest import REPOSITORY, codetitan
@@ -30,31 +33,35 @@ from tests.hf.kinds import GQA, SEQ_LEN, built, checkpoint, described
 
 
 @pytest.fixture(scope="module")
-def coder(exports: dict[str, Exported]) -> Coder:
-    return Coder(exports["grouped-query"].folder)
+def model(exports: dict[str, Exported]) -> Model:
+    return load(exports["grouped-query"].folder)
+
+
+@pytest.fixture
+def prompts(model: Model) -> Prompts:
+    return Prompts(model.prompts.encoding, model.prompts.sentinels, SEQ_LEN)
 
 
 def ids_of(encoding: Encoding, text: str) -> list[int]:
     return encoding.encode(text).tolist()
 
 
-def test_prompts_are_laid_out_as_in_training(coder: Coder) -> None:
-    before, after = ids_of(coder.encoding, "def f():\n    "), ids_of(coder.encoding, "\n\nf()\n")
-    ids = coder.sentinels.ids
+def test_prompts_are_laid_out_as_in_training(prompts: Prompts) -> None:
+    before, after = ids_of(prompts.encoding, "def f():\n    "), ids_of(prompts.encoding, "\n\nf()\n")
+    ids = prompts.sentinels.ids
     prefix, suffix, middle = ids["<fim_prefix>"], ids["<fim_suffix>"], ids["<fim_middle>"]
-    asked = coder.infill_prompt("def f():\n    ", "\n\nf()\n", "psm", 16)
+    asked = prompts.infill("def f():\n    ", "\n\nf()\n", "psm", 16)
     assert asked == [prefix, *before, suffix, *after, middle]
-    asked = coder.infill_prompt("def f():\n    ", "\n\nf()\n", "spm", 16)
+    asked = prompts.infill("def f():\n    ", "\n\nf()\n", "spm", 16)
     assert asked == [prefix, suffix, *after, middle, *before]
-    assert coder.completion_prompt("def f():\n    ", 16) == before
+    assert prompts.completion("def f():\n    ", 16) == before
 
 
 def test_the_loader_serves_what_is_asked() -> None:
     """A document with a hole, as PieceMaker makes it, begins with the prompt of its parts."""
     encoding, text = open_encoding("code-32k"), "def f(x):\n    y = x + 1\n    return y\n"
     sentinels = resolve(DIALECTS["starcoder"], encoding)
-    coder = object.__new__(Coder)
-    coder.encoding, coder.sentinels, coder.context = encoding, sentinels, 1000
+    prompts = Prompts(encoding, sentinels, 1000)
     orders = set()
     for index in range(20):
         fim = FimConfig(rate=1.0, spm=0.5, spans=SpanConfig(random=0.0, line=1.0))
@@ -65,42 +72,42 @@ def test_the_loader_serves_what_is_asked() -> None:
         orders.add(order)
         of_role = {role: piece.ids[piece.role_of_each() == role] for role in Role}
         prefix, suffix = (encoding.decode_bytes(of_role[role]).decode() for role in (Role.PREFIX, Role.SUFFIX))
-        asked = coder.infill_prompt(prefix, suffix, order, 8)
+        asked = prompts.infill(prefix, suffix, order, 8)
         assert piece.ids[: len(asked)].tolist() == asked
         middle = piece.ids[len(asked) :].tolist()
         assert middle == [*of_role[Role.MIDDLE].tolist(), sentinels.fim_end]
     assert orders == {"psm", "spm"}
 
 
-def test_a_dialect_without_path_begins_as_in_training(coder: Coder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dialect_without_path_begins_as_in_training() -> None:
     encoding = open_encoding("code-32k")
-    monkeypatch.setattr(coder, "sentinels", resolve(DIALECTS["starcoder2"], encoding))
-    assert coder.completion_prompt("x", 8) == [coder.sentinels.ids["<file_sep>"], *ids_of(encoding, "x")]
+    prompts = Prompts(encoding, resolve(DIALECTS["starcoder2"], encoding), 1000)
+    assert prompts.completion("x", 8) == [prompts.sentinels.ids["<file_sep>"], *ids_of(encoding, "x")]
 
 
-def test_an_empty_text_begins_a_document(coder: Coder) -> None:
-    assert coder.completion_prompt("", 16) == [coder.sentinels.end]
-    assert coder.stream([coder.sentinels.end], Sampling(temperature=1.0, max_new_tokens=8), io.StringIO())
+def test_an_empty_text_begins_a_document(model: Model, prompts: Prompts) -> None:
+    assert prompts.completion("", 16) == [prompts.sentinels.end]
+    assert stream(model, [prompts.sentinels.end], Writing(temperature=1.0, max_new_tokens=8), io.StringIO())
 
 
-def test_a_text_that_can_not_be_encoded(coder: Coder) -> None:
+def test_a_text_that_can_not_be_encoded(prompts: Prompts) -> None:
     with pytest.raises(ConfigError, match=r"^the tokenizer model-\d can't encode the text$"):
-        coder.completion_prompt(" " * 1_000_000, 16)
+        prompts.completion(" " * 1_000_000, 16)
 
 
-def test_a_context_without_room(coder: Coder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coder, "context", 4)
+def test_a_context_without_room(prompts: Prompts) -> None:
+    prompts.context = 4
     with pytest.raises(ConfigError, match=r"^the model's context of 4 tokens leaves no room for a text$"):
-        coder.infill_prompt("x", "y", "psm", 2)
+        prompts.infill("x", "y", "psm", 2)
 
 
 def test_rows_without_a_token_are_never_drawn(tmp_path: Path) -> None:
     shape = dataclasses.replace(GQA, vocab_size=33024)
     export(checkpoint(tmp_path / "c", built(shape, RopeConfig()), described(shape, RopeConfig())), tmp_path / "m")
-    coder = Coder(tmp_path / "m")
+    model = load(tmp_path / "m")
     with torch.no_grad():
-        coder.model.lm_head.weight[32768:] *= 50  # the likeliest by far
-    assert coder.stream(coder.completion_prompt("x", 16), Sampling(temperature=1.0, max_new_tokens=16), io.StringIO())
+        model.network.lm_head.weight[32768:] *= 50  # the likeliest by far
+    assert stream(model, model.prompts.completion("x", 16), Writing(temperature=1.0, max_new_tokens=16), io.StringIO())
 
 
 def test_a_folder_that_lacks_a_tensor(exports: dict[str, Exported], tmp_path: Path) -> None:
@@ -109,65 +116,65 @@ def test_a_folder_that_lacks_a_tensor(exports: dict[str, Exported], tmp_path: Pa
     lost = tensors.pop("model.layers.0.mlp.up_proj.weight")
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ConfigError, match=r"m is damaged: it lacks model\.layers\.0\.mlp\.up_proj\.weight$"):
-        Coder(folder)
+        load(folder)
     save_file(tensors | {"model.layers.0.mlp.up_proj.weight": lost[:9]}, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(ConfigError, match=r"m is damaged: it has another size of .*up_proj"):
-        Coder(folder)
+        load(folder)
 
 
 def test_a_folders_own_end(exports: dict[str, Exported], tmp_path: Path) -> None:
     expected = exports["grouped-query"].expected
     folder = shutil.copytree(exports["grouped-query"].folder, tmp_path / "m")
     (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": expected.greedy[3], "num_beams": 4}))
-    coder = Coder(folder)
-    text = coder.stream(expected.ids[0].tolist(), Sampling(temperature=0, max_new_tokens=9), io.StringIO())
-    assert text == coder.encoding.decode_bytes(expected.greedy[:4]).decode(errors="replace")
+    model = load(folder)
+    text = stream(model, expected.ids[0].tolist(), Writing(temperature=0, max_new_tokens=9), io.StringIO())
+    assert text == model.prompts.encoding.decode_bytes(expected.greedy[:4]).decode(errors="replace")
 
 
-def test_text_injects_no_sentinel(coder: Coder) -> None:
-    asked = coder.infill_prompt("<fim_middle>", "<|endoftext|>", "psm", 16)
-    assert sum(number in coder.sentinels.ids.values() for number in asked) == 3
+def test_text_injects_no_sentinel(prompts: Prompts) -> None:
+    asked = prompts.infill("<fim_middle>", "<|endoftext|>", "psm", 16)
+    assert sum(number in prompts.sentinels.ids.values() for number in asked) == 3
 
 
-def test_long_texts_keep_what_is_next_to_the_hole(coder: Coder) -> None:
-    before, after = ids_of(coder.encoding, "a = 1\n" * 99), ids_of(coder.encoding, "b = 2\n" * 99)
-    ids, room = coder.sentinels.ids, SEQ_LEN - 16 - 3
+def test_long_texts_keep_what_is_next_to_the_hole(prompts: Prompts) -> None:
+    before, after = ids_of(prompts.encoding, "a = 1\n" * 99), ids_of(prompts.encoding, "b = 2\n" * 99)
+    ids, room = prompts.sentinels.ids, SEQ_LEN - 16 - 3
     prefix, suffix, middle = ids["<fim_prefix>"], ids["<fim_suffix>"], ids["<fim_middle>"]
-    asked = coder.infill_prompt("a = 1\n" * 99, "b = 2\n" * 99, "psm", 16)
+    asked = prompts.infill("a = 1\n" * 99, "b = 2\n" * 99, "psm", 16)
     half = room // 2
     assert asked == [prefix, *before[-(room - half) :], suffix, *after[:half], middle]
     assert len(asked) + 16 == SEQ_LEN
-    asked = coder.infill_prompt("x", "b = 2\n" * 99, "psm", 16)
-    assert asked == [prefix, *ids_of(coder.encoding, "x"), suffix, *after[: room - 1], middle]
-    asked = coder.infill_prompt("a = 1\n" * 99, "", "spm", 16)
+    asked = prompts.infill("x", "b = 2\n" * 99, "psm", 16)
+    assert asked == [prefix, *ids_of(prompts.encoding, "x"), suffix, *after[: room - 1], middle]
+    asked = prompts.infill("a = 1\n" * 99, "", "spm", 16)
     assert asked == [prefix, suffix, middle, *before[-room:]]
-    assert coder.completion_prompt("a = 1\n" * 99, 16) == before[-(SEQ_LEN - 16) :]
+    assert prompts.completion("a = 1\n" * 99, 16) == before[-(SEQ_LEN - 16) :]
     with pytest.raises(
         ConfigError, match=r"^--max-new-tokens 49 must leave the prompt half of the model's 96 tokens: "
     ):
-        coder.completion_prompt("x", 49)
+        prompts.completion("x", 49)
 
 
-def test_greedy_text_is_the_models(exports: dict[str, Exported], coder: Coder) -> None:
+def test_greedy_text_is_the_models(exports: dict[str, Exported], model: Model, prompts: Prompts) -> None:
     expected = exports["grouped-query"].expected
     to = io.StringIO()
-    text = coder.stream(expected.ids[0].tolist(), Sampling(temperature=0, max_new_tokens=len(expected.greedy)), to)
-    assert text == to.getvalue() == coder.encoding.decode_bytes(expected.greedy).decode(errors="replace")
+    text = stream(model, expected.ids[0].tolist(), Writing(temperature=0, max_new_tokens=len(expected.greedy)), to)
+    assert text == to.getvalue() == prompts.encoding.decode_bytes(expected.greedy).decode(errors="replace")
 
 
-def test_seeds(coder: Coder) -> None:
-    prompt = coder.completion_prompt("def f():", 12)
+def test_seeds(model: Model, prompts: Prompts) -> None:
+    prompt = prompts.completion("def f():", 12)
     texts = [
-        coder.stream(prompt, Sampling(temperature=1.0, top_p=1.0, max_new_tokens=12, seed=seed), io.StringIO())
+        stream(model, prompt, Writing(temperature=1.0, top_p=1.0, max_new_tokens=12, seed=seed), io.StringIO())
         for seed in (1, 1, 2)
     ]
     assert texts[0] == texts[1] != texts[2]
 
 
-def test_it_stops_at_a_sentinel(coder: Coder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_stops_at_a_sentinel(model: Model, prompts: Prompts, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a model that says `return x`, then the end, then goes on."""
-    says = iter([*ids_of(coder.encoding, "return x"), coder.sentinels.end, *ids_of(coder.encoding, "more")])
-    forward = coder.model.forward
+    says = iter([*ids_of(prompts.encoding, "return x"), prompts.sentinels.end, *ids_of(prompts.encoding, "more")])
+    forward = model.network.forward
 
     def speaks(*arguments: object, **options: object) -> object:
         out = forward(*arguments, **options)
@@ -175,14 +182,14 @@ def test_it_stops_at_a_sentinel(coder: Coder, monkeypatch: pytest.MonkeyPatch) -
         out.logits[:, -1, next(says)] = 1e9
         return out
 
-    monkeypatch.setattr(coder.model, "forward", speaks)
-    assert coder.stream([5, 6], Sampling(max_new_tokens=30), io.StringIO()) == "return x"
+    monkeypatch.setattr(model.network, "forward", speaks)
+    assert stream(model, [5, 6], Writing(max_new_tokens=30), io.StringIO()) == "return x"
 
 
-def printed(coder: Coder, ids: list[int], max_lines: int | None = None) -> list[str]:
+def printed(prompts: Prompts, ids: list[int], max_lines: int | None = None) -> list[str]:
     """What the terminal shows after each token."""
     to = io.StringIO()
-    printer = _Printer(coder.encoding, coder.sentinels, max_lines, to)
+    printer = Printer(prompts.encoding, prompts.sentinels, max_lines, to)
     printer.put(torch.tensor([[1, 2, 3]]))  # the prompt
     shown = []
     for number in ids:
@@ -192,23 +199,23 @@ def printed(coder: Coder, ids: list[int], max_lines: int | None = None) -> list[
     return [*shown, to.getvalue()]
 
 
-def test_characters_come_whole(coder: Coder) -> None:
-    ids = ids_of(coder.encoding, "a🙂b")
+def test_characters_come_whole(prompts: Prompts) -> None:
+    ids = ids_of(prompts.encoding, "a🙂b")
     assert len(ids) > 3, "the character is of several tokens"
-    shown = printed(coder, ids)
+    shown = printed(prompts, ids)
     assert shown[0] == "a" and shown[-1] == "a🙂b" and not any("\ufffd" in text for text in shown)
-    assert printed(coder, ids[:2])[-1] == "a\ufffd"  # cut off: said so at the end
+    assert printed(prompts, ids[:2])[-1] == "a\ufffd"  # cut off: said so at the end
 
 
-def test_lines(coder: Coder) -> None:
-    ids = ids_of(coder.encoding, "one\ntwo\n\nthree")
-    assert printed(coder, ids, max_lines=1)[-1] == "one"
-    assert printed(coder, ids, max_lines=2)[-1] == "one\ntwo"
-    assert printed(coder, ids, max_lines=9)[-1] == "one\ntwo\n\nthree"
+def test_lines(prompts: Prompts) -> None:
+    ids = ids_of(prompts.encoding, "one\ntwo\n\nthree")
+    assert printed(prompts, ids, max_lines=1)[-1] == "one"
+    assert printed(prompts, ids, max_lines=2)[-1] == "one\ntwo"
+    assert printed(prompts, ids, max_lines=9)[-1] == "one\ntwo\n\nthree"
     for end in ("\r\n", "\r"):
-        ids = [number for part in f"one\u2028{end}two{end}{end}three" for number in ids_of(coder.encoding, part)]
+        ids = [number for part in f"one\u2028{end}two{end}{end}three" for number in ids_of(prompts.encoding, part)]
         for most, expected in ((1, "one\u2028"), (2, f"one\u2028{end}two"), (3, f"one\u2028{end}two{end}")):
-            assert printed(coder, ids, max_lines=most)[-1] == expected
+            assert printed(prompts, ids, max_lines=most)[-1] == expected
 
 
 @pytest.mark.parametrize(
@@ -221,22 +228,22 @@ def test_cursor(text: str, line: int, column: int, before: str) -> None:
     assert cursor(text, line, column) == (before, text[len(before) :])
 
 
-def test_a_hole_stands_between_characters(coder: Coder) -> None:
+def test_a_hole_stands_between_characters(prompts: Prompts) -> None:
     with pytest.raises(ConfigError, match=r"^--cursor 2:3 stands inside a character of several .* begins at column 2$"):
         cursor("x\nae\u0301x", 2, 3)
     for prefix, suffix in (("x = 1\r", "\ny"), ("e", "\u0301"), ("👩\u200d", "👧")):
         with pytest.raises(ConfigError, match=r"^the hole stands inside a character of several"):
-            coder.infill_prompt(prefix, suffix, "psm", 8)
+            prompts.infill(prefix, suffix, "psm", 8)
 
 
 @pytest.mark.parametrize("unit", ["🙂", "\r\n", "e\u0301", "👩\u200d👧"])
-def test_long_texts_are_cut_between_characters(coder: Coder, unit: str) -> None:
-    decode = coder.encoding.decode_bytes
-    middle = coder.sentinels.ids["<fim_suffix>"]
+def test_long_texts_are_cut_between_characters(prompts: Prompts, unit: str) -> None:
+    decode = prompts.encoding.decode_bytes
+    middle = prompts.sentinels.ids["<fim_suffix>"]
     for n in range(8):
         text = "x" * n + unit * 300
-        assert set(decode(coder.completion_prompt(text, 16)).decode().split(unit)) == {""}
-        prompt = coder.infill_prompt(unit * 300, text, "psm", 16)[1:-1]
+        assert set(decode(prompts.completion(text, 16)).decode().split(unit)) == {""}
+        prompt = prompts.infill(unit * 300, text, "psm", 16)[1:-1]
         before, after = prompt[: prompt.index(middle)], prompt[prompt.index(middle) + 1 :]
         assert set(decode(before).decode().split(unit)) == {""}
         assert set(decode(after).decode().removeprefix("x" * n).split(unit)) == {""}
@@ -248,10 +255,10 @@ def test_a_model_that_was_not_trained_to_infill(tmp_path: Path) -> None:
     from tests.tokenizer.small import written
 
     folder = saved(tmp_path / "m", written("gpt2", tmp_path / "t"), vocab_size=900, dtype=torch.float32)
-    coder = Coder(folder)
-    assert coder.stream(coder.completion_prompt("def f", 8), Sampling(max_new_tokens=8), io.StringIO())
+    model = load(folder)
+    assert stream(model, model.prompts.completion("def f", 8), Writing(max_new_tokens=8), io.StringIO())
     with pytest.raises(ConfigError, match=r"was not trained to infill; use codetitan complete$"):
-        coder.infill_prompt("a", "b", "psm", 8)
+        model.prompts.infill("a", "b", "psm", 8)
 
 
 def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
