@@ -97,7 +97,14 @@ class Wire:
         Raises:
             WireError: it is down, or no such server.
         """
-        contents = self._wait(self._send(None, "models", patient=False))
+        try:
+            contents = self._wait(
+                self._send(None, "models", patient=False)
+            )  # of one that is down the line comes at once
+        except WireError as error:
+            if error.status not in (429, 503):  # it is busy, or loads
+                raise
+            contents = self._wait(self._send(None, "models", patient=True))
         entries = contents.get("data")
         if not isinstance(entries, list) or not all(
             isinstance(e, dict) and isinstance(e.get("id"), str) for e in entries

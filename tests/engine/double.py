@@ -35,6 +35,7 @@ class Double:
         models: what /v1/models lists.
         wrong: log-probabilities of prompts are others than those with which it generates, as llama-cpp-python's.
         begins: tokens that it puts before a text.
+        loads: how often it says that it still loads.
         fault: called with (the number of the request, its body); what it returns is sent instead of an answer: a
             status, with or without headers; bytes, as the body; or None, and "cut" ends the connection.
         bodies: of the requests to /completions.
@@ -46,6 +47,7 @@ class Double:
     models: list[dict[str, Any]] = field(default_factory=lambda: [{"id": "m", "max_model_len": 90}])
     wrong: bool = False
     begins: int = 0
+    loads: int = 0
     fault: Callable[[int, dict[str, Any]], Any] = lambda number, body: None
     bodies: list[dict[str, Any]] = field(default_factory=list)
     most: int = 0
@@ -123,6 +125,10 @@ def serving(double: Double) -> Iterator[Double]:
             self.flush_headers()
 
         def do_GET(self) -> None:
+            if double.loads:
+                double.loads -= 1
+                self.send(b'{"error": {"message": "Loading model"}}', 503, (("retry-after-ms", "10"),))
+                return
             contents = {"object": "list", "data": double.models}
             found = self.path == "/v1/models"
             self.send(json.dumps(contents if found else {"error": "no such page"}).encode(), 200 if found else 404)
