@@ -16,6 +16,7 @@ from codetitan import places, stop
 from codetitan.cli import options
 from codetitan.cli.config import ConfigCommand, FlavorsCommand
 from codetitan.cli.data import DataDigestCommand, DataInspectCommand, DataStatsCommand
+from codetitan.cli.evaluate import EvaluateCommand
 from codetitan.cli.model import CompleteCommand, ExportCommand, ImportCommand, InfillCommand
 from codetitan.cli.plan import PlanCommand
 from codetitan.cli.tokenizer import TokenizerTrainCommand
@@ -31,6 +32,7 @@ COMMANDS: dict[str, type] = {
     "import": ImportCommand,
     "infill": InfillCommand,
     "complete": CompleteCommand,
+    "evaluate": EvaluateCommand,
     "data inspect": DataInspectCommand,
     "data stats": DataStatsCommand,
     "data digest": DataDigestCommand,

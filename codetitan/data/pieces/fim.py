@@ -158,3 +158,12 @@ def syntax_span(data: bytes, language: str, a: float, b: float) -> Span | None:
         return None
     start, stop = around[math.floor(b * len(around))]
     return character_start(data, start), character_start(data, stop)
+
+
+def parses(data: bytes, language: str) -> bool | None:
+    """Whether a text has no syntax error; None where its language has no grammar here."""
+    if language not in _GRAMMARS:
+        return None
+    import tree_sitter
+
+    return not tree_sitter.Parser(_grammar(language)).parse(data).root_node.has_error

@@ -1,0 +1,157 @@
+"""The output folder: what is done stays in it, so that the same command goes on.
+
+A line is added to a task's file for each sample, when it is done. `evaluation.json` says what they are of: another
+model or another protocol in the same folder is refused, another task is added.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from codetitan.errors import ConfigError
+from codetitan.evaluate.results import write
+from codetitan.hf.folder import check_local
+
+NAME = "evaluation.json"
+LOCK = ".lock"
+
+Line = dict[str, Any]
+
+
+class Folder:
+    """An output folder, which one process at a time has.
+
+    Args:
+        path: a new or empty folder, or one of an earlier evaluation.
+
+    Raises:
+        ConfigError: it holds something else, can't be written, or another process has it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        check_local("--output", path)
+        self.path = path
+        self._identity: dict[str, Any] = {"model": {}, "tasks": {}}
+        try:
+            there = path.exists() and (not path.is_dir() or any(file.name != LOCK for file in path.iterdir()))
+            if there and not (path / NAME).is_file():
+                raise ConfigError(f"--output {path} holds something other than an evaluation; choose a new folder")
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o664)
+        except OSError as error:
+            raise ConfigError(f"--output {path} can't be written: {error.strerror}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if there:
+                self._identity = self._read(path / NAME)
+        except BlockingIOError:
+            self.close()
+            raise ConfigError(f"--output {path} belongs to an evaluation that is running; choose another") from None
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def _read(file: Path) -> dict[str, Any]:
+        try:
+            identity = json.loads(file.read_text(encoding="utf-8"))
+            if isinstance(identity["model"], dict) and isinstance(identity["tasks"], dict):
+                return dict(identity)
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        raise ConfigError(f"{file} is not what codetitan evaluate writes; choose another --output")
+
+    def __enter__(self) -> "Folder":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets another process have it."""
+        with contextlib.suppress(OSError):
+            os.close(self._lock)
+
+    def settle_model(self, model: Mapping[str, Any]) -> None:
+        """Says what model the samples are of.
+
+        Raises:
+            ConfigError: those that are there are of another, or were computed otherwise.
+        """
+        self._settle("the model", self._identity["model"], model)
+        self._identity["model"] = dict(model)
+        self._save()
+
+    def settle_task(self, name: str, protocol: Mapping[str, Any]) -> None:
+        """Says how a task is asked.
+
+        Raises:
+            ConfigError: the samples that are there were asked otherwise.
+        """
+        self._settle(name, self._identity["tasks"].get(name, {}), protocol)
+        self._identity["tasks"][name] = dict(protocol)
+        self._save()
+
+    def _settle(self, what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        # As JSON has them: a tuple comes back as a list.
+        now = json.loads(json.dumps(now))
+        for key in [*before, *(key for key in now if key not in before)]:
+            if before and before.get(key) != now.get(key):
+                old, new = (json.dumps(values.get(key), ensure_ascii=False) for values in (before, now))
+                raise ConfigError(
+                    f"--output {self.path} has samples of {what} with {key} = {_short(old)}, and this command has "
+                    f"{_short(new)}; choose another --output, or ask as before"
+                )
+
+    def _save(self) -> None:
+        write(self.path / NAME, json.dumps(self._identity, indent=2, ensure_ascii=False) + "\n")
+
+    def lines(self, name: str) -> list[Line]:
+        """Returns the lines of a file; one that was cut off is removed from it."""
+        file = self.path / name
+        try:
+            data = file.read_bytes() if file.exists() else b""
+            whole = data[: data.rfind(b"\n") + 1]
+            if len(whole) < len(data):
+                with file.open("r+b") as opened:
+                    opened.truncate(len(whole))
+            return [json.loads(line) for line in whole.decode().split("\n") if line]
+        except OSError as error:
+            raise ConfigError(f"{file} can't be read: {error.strerror}") from None
+        except ValueError:
+            raise ConfigError(f"{file} is damaged; remove it, and its samples are made anew") from None
+
+    @contextlib.contextmanager
+    def appending(self, name: str) -> Iterator["Appender"]:
+        """Gives what adds lines to a file."""
+        file = self.path / name
+        try:
+            with file.open("a", encoding="utf-8") as opened:
+                yield Appender(file, opened)
+        except OSError as error:
+            raise ConfigError(f"{file} can't be written: {error.strerror}") from None
+
+    def remove(self, name: str) -> None:
+        """Removes a file that is no longer needed."""
+        (self.path / name).unlink(missing_ok=True)
+
+
+class Appender:
+    """Adds lines to an open file; each is there when `add` returns, whatever becomes of the process."""
+
+    def __init__(self, file: Path, opened: TextIO) -> None:
+        self._file, self._opened = file, opened
+
+    def add(self, *lines: Line) -> None:
+        """Adds lines."""
+        self._opened.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        self._opened.flush()
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:79] + "…"
