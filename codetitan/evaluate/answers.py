@@ -194,7 +194,7 @@ def _run(task: Task, asked: Asked, known: dict[str, Problem], folder: Folder, pr
     }
     lines = list(unjudged.values())
     if lines:
-        programs = [_program(task, known[line["task_id"]], line["completion"]) for line in lines]
+        programs = [program(task, known[line["task_id"]], line["completion"]) for line in lines]
         with (
             folder.appending(samples_file(task)) as file,
             Sandbox(limits=limits(task), unsafe=asked.unsafe, modules=task.modules) as sandbox,
@@ -217,7 +217,8 @@ def _run(task: Task, asked: Asked, known: dict[str, Problem], folder: Folder, pr
     folder.remove(_waiting_file(task))
 
 
-def _program(task: Task, problem: Problem, completion: str) -> Program:
+def program(task: Task, problem: Problem, completion: str) -> Program:
+    """Returns what the sandbox runs of a completion."""
     return Program(
         source=problem.program(completion.strip() if task.strips else completion),
         test=problem.test,

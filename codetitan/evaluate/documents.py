@@ -16,9 +16,8 @@ from codetitan.evaluate.problems import Problem, Task, sha256
 DOCUMENTS = 500
 """Of a larger set so many are looked at, where --limit does not say otherwise."""
 KINDS = ("single-line", "random", "syntax")
-MOST_BYTES = 400
-"""A middle is at most so long: of any tokenizer it fits into `MAX_NEW_TOKENS`."""
-MAX_NEW_TOKENS = 256
+MOST_BYTES = MAX_NEW_TOKENS = 256
+"""A middle is at most so long: a token is a byte at least, so one of any tokenizer can be written."""
 _TRIES = 20
 SEED = 0
 """Of what is asked, not of how it is answered: the same for every evaluation."""
@@ -85,6 +84,10 @@ def _draw_hole(data: bytes, language: str, kind: str, draw_key: int) -> Span | N
     return None
 
 
+def _name(document: Document) -> str:
+    return document.path if document.repo is None else f"{document.repo}/{document.path}"
+
+
 def holes(document: Document) -> list[Problem]:
     """Returns a hole of each kind that a document has."""
     data = document.text.encode()
@@ -95,7 +98,7 @@ def holes(document: Document) -> list[Problem]:
             start, stop = span
             found.append(
                 Problem(
-                    id=f"{document.repo or document.source}/{document.path}#{kind}",
+                    id=f"{_name(document)}#{kind}",
                     prefix=data[:start].decode(),
                     suffix=data[stop:].decode(),
                     solution=data[start:stop].decode(),
@@ -142,7 +145,7 @@ def bits_task(name: str, path: Path, limit: int | None) -> Task:
     documents, data = drawn(name, path)
     problems: dict[str, Problem] = {}
     for document in documents:
-        number = f"{document.repo or document.source}/{document.path}"
+        number = _name(document)
         problems.setdefault(number, Problem(id=number, prefix="", solution=document.text, language=document.language))
         if len(problems) >= (limit or DOCUMENTS):
             break

@@ -111,6 +111,17 @@ def test_ctrl_c_and_the_same_command(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert evaluated(tasks, engine, out, samples=2, temperature=0.5) == whole and engine.asked == 0
 
 
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the evaluation of two tasks, and the file of one of them."""
+    root = tmp_path_factory.mktemp("earlier")
+    lines = [json.dumps({"prefix": f"x{i} =", "suffix": "\n", "middle": " 1"}) + "\n" for i in range(4)]
+    (root / "holes.jsonl").write_text("".join(lines))
+    for tasks in (made("gold", limit=2), made("own", limit=2, own=root / "holes.jsonl")):
+        evaluated(tasks, Stub(tasks, right), root / "out", limit=2)
+    return root
+
+
 @pytest.mark.parametrize(
     ("options", "facts", "line"),
     [
@@ -125,24 +136,18 @@ def test_ctrl_c_and_the_same_command(tmp_path: Path, capsys: pytest.CaptureFixtu
     ],
 )
 def test_another_command_in_the_folder(
-    tmp_path: Path, options: dict[str, object], facts: dict[str, object], line: str
+    earlier: Path, options: dict[str, object], facts: dict[str, object], line: str
 ) -> None:
-    holes, out = tmp_path / "holes.jsonl", tmp_path / "out"
-    holes.write_text(
-        "".join(json.dumps({"prefix": f"x{i} =", "suffix": "\n", "middle": " 1"}) + "\n" for i in range(4))
-    )
-    gold, own = made("gold", limit=2), made("own", limit=2, own=holes)
-    evaluated(gold, Stub(gold, right), out, limit=2)  # a task of another name changes nothing
-    evaluated(own, Stub(own, right), out, limit=2)
+    out = earlier / "out"
     before = {file: file.read_bytes() for file in out.iterdir()}
     asked: dict[str, Any] = {"limit": 2, "protocol": "bigcode"} | options
-    other = made("own", asked["protocol"], asked["limit"], own=holes)
+    other = made("own", asked["protocol"], asked["limit"], own=earlier / "holes.jsonl")
     with pytest.raises(ConfigError) as caught:
         evaluated(other, Stub(other, right, **facts), out, **asked)
     assert line in str(caught.value) and str(caught.value).startswith(f"--output {out} has samples of ")
     assert str(caught.value).endswith("; choose another --output, or ask as before")
     assert {file: file.read_bytes() for file in out.iterdir()} == before
-    assert list(results.read(out).tasks) == ["gold", "own"]
+    assert list(results.read(out).tasks) == ["gold", "own"]  # a task of another name changes nothing
 
 
 def test_a_folder_of_something_else(tmp_path: Path) -> None:
