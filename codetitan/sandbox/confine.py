@@ -1,0 +1,203 @@
+"""What a process gives up before it runs a line of a program: its user, its rights, files, calls, time and memory.
+
+Prepared once in the zygote, applied in each child.
+"""
+
+import errno
+import fcntl
+import math
+import os
+import resource
+import stat
+from collections.abc import Sequence
+from typing import Any
+
+from codetitan.sandbox import kernel, landlock
+from codetitan.sandbox.seccomp import Filter
+
+_UIDS = 2_000_000_000  # far from those of people and services
+_UIDS_OF_A_CONTAINER = 40_000  # where the kernel maps fewer of them
+_HIGH, _HIGHEST = 100, 256  # file descriptors of a zygote that its children don't keep
+
+
+class Confinement:
+    """Everything that is the same for all programs of a zygote.
+
+    Args:
+        limits: as `Limits` names them.
+        folder: the one folder that a program may write to.
+        packages: paths that it may read beside the interpreter's own.
+        unsafe: go on without what this kernel doesn't have.
+
+    Raises:
+        OSError: the kernel lacks something, its name in `filename`.
+    """
+
+    def __init__(self, limits: dict[str, Any], folder: str, packages: Sequence[str], *, unsafe: bool) -> None:
+        self.missing: list[str] = []
+        self._zygote = os.getpid()
+        self._limits = limits
+        self._filter: Filter | None = None
+        self.abi = 0
+        self._layers: dict[str, int] = {}
+        try:
+            self.abi = landlock.version()
+            places = [(folder, landlock.WRITE), (os.path.dirname(folder), landlock.REMOVE_FOLDER)]
+            self._first = _high(landlock.ruleset(self.abi, [*landlock.interpreter(packages), *places]))
+            for role, writable in (("program", [(folder, landlock.WRITE)]), ("test", [])):
+                self._layers[role] = _high(landlock.ruleset(self.abi, writable, only_writing=True))
+        except OSError as error:
+            self._lacking("Landlock", error, unsafe)
+        try:
+            self._filter = Filter(kernel.MACHINE)
+        except OSError as error:
+            self._lacking("seccomp", error, unsafe)
+        self._kept, self.uids = self._users()
+        # The limit counts all that a user runs; what this one starts later takes from the margin.
+        threads = limits["threads"] + (0 if self.uids else _tasks_of(os.getuid()) + 512)
+        cpu_s = math.ceil(limits["cpu_s"])
+        self._of_a_child = (
+            (resource.RLIMIT_CPU, cpu_s, cpu_s + 1),
+            (resource.RLIMIT_NPROC, threads, threads),
+            (resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),
+        )
+
+    def _lacking(self, what: str, error: OSError, unsafe: bool) -> None:
+        if not unsafe:
+            raise error
+        self.missing.append(what)
+
+    def _users(self) -> tuple[int, dict[str, int]]:
+        """Capabilities that a child keeps, and the user of each kind of child; none where it stays who it is."""
+        have = kernel.capabilities() if kernel.MACHINE in ("x86_64", "aarch64") else 0
+        if not (have >> kernel.CAP_SETUID & 1 and have >> kernel.CAP_SETGID & 1):
+            return 0, {}
+        kept = 0
+        if not _reached_by_others(os.path.dirname(os.__file__)):  # the interpreter lies in root's home
+            if not have >> kernel.CAP_DAC_READ_SEARCH & 1 or not self.abi:
+                return 0, {}
+            # To read it; Landlock says what else, which is nothing that isn't world-readable elsewhere.
+            kept = 1 << kernel.CAP_DAC_READ_SEARCH
+        for base in (_UIDS, _UIDS_OF_A_CONTAINER):
+            uid = base + 2 * (self._zygote % 10_000)
+            if _mapped(uid + 1):
+                return kept, {"program": uid, "test": uid + 1}
+        return 0, {}
+
+    def enter(self) -> None:
+        """Confines the zygote as far as it can work so, which its children inherit: what it reads and writes, a part
+        of the limits."""
+        memory, size = self._limits["memory_mib"] << 20, self._limits["file_mib"] << 20
+        for which, most in (
+            (resource.RLIMIT_AS, memory),
+            (resource.RLIMIT_FSIZE, size),
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_MEMLOCK, 0),
+            (resource.RLIMIT_MSGQUEUE, 0),
+        ):
+            _lower(which, most, most)
+        kernel.prctl("no_new_privs", kernel.PR_SET_NO_NEW_PRIVS, 1)
+        if "Landlock" not in self.missing:
+            landlock.restrict(self._first)
+
+    def apply(self, role: str, last: int) -> None:
+        """Confines this process for good.
+
+        Args:
+            role: "program" or "test".
+            last: file descriptors above it are closed.
+        """
+        for limit in self._of_a_child:
+            _lower(*limit)
+        if self.uids:
+            uid = self.uids[role]
+            if self._kept:
+                kernel.prctl("keep capabilities", kernel.PR_SET_KEEPCAPS, 1)
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+        kernel.set_capabilities(self._kept)
+        kernel.prctl("dumpable", kernel.PR_SET_DUMPABLE, 0)
+        # After the change of user, which clears it: this process ends with the zygote, whatever ends that.
+        kernel.prctl("pdeathsig", kernel.PR_SET_PDEATHSIG, 9)
+        if os.getppid() != self._zygote:
+            os._exit(1)
+        if "Landlock" not in self.missing:
+            landlock.restrict(self._layers[role])
+        os.closerange(last + 1, _HIGHEST)
+        if self._filter is not None:
+            try:
+                kernel.install_filter(self._filter.of(os.getpid()))
+            except OSError:
+                if "seccomp" not in self.missing:
+                    raise
+
+    def check(self, last: int) -> None:
+        """In a child: applies it, and tries what must not work.
+
+        Raises:
+            OSError: something is missing, its name in `filename`.
+        """
+        self.apply("program", last)
+        if "Landlock" not in self.missing:
+            _must_fail("Landlock", lambda: os.close(os.open("/etc/passwd", os.O_RDONLY)))
+            _must_fail("Landlock", lambda: os.listdir("/proc"))
+        if "seccomp" not in self.missing:
+            _must_fail("seccomp", lambda: kernel.call("socket", {"x86_64": 41, "aarch64": 198}[kernel.MACHINE], 1, 1, 0))
+            _must_fail("seccomp", lambda: os.kill(self._zygote, 0))
+
+
+def _high(descriptor: int) -> int:
+    """Moves a descriptor above the numbers that children give to what they keep."""
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    os.close(descriptor)
+    return moved
+
+
+def _must_fail(what: str, attempt: Any) -> None:
+    try:
+        attempt()
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return
+        raise
+    raise OSError(errno.ENOTSUP, "has no effect", what)
+
+
+def _lower(which: int, soft: int, hard: int) -> None:
+    """Sets a limit, or keeps the lower one that there is."""
+    _, highest = resource.getrlimit(which)
+    if highest != resource.RLIM_INFINITY:
+        soft, hard = min(soft, highest), min(hard, highest)
+    resource.setrlimit(which, (soft, hard))
+
+
+def _tasks_of(uid: int) -> int:
+    """How many threads a user runs now."""
+    tasks = 0
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            try:
+                if os.stat(f"/proc/{name}").st_uid == uid:
+                    tasks += len(os.listdir(f"/proc/{name}/task"))
+            except OSError:
+                continue  # it has ended
+    return tasks
+
+
+def _reached_by_others(path: str) -> bool:
+    while path != "/":
+        if not os.stat(path).st_mode & stat.S_IXOTH:
+            return False
+        path = os.path.dirname(path)
+    return True
+
+
+def _mapped(uid: int) -> bool:
+    """Whether this user namespace has such a user, and such a group."""
+    for name in ("uid_map", "gid_map"):
+        with open(f"/proc/self/{name}") as lines:
+            spans = [tuple(map(int, line.split())) for line in lines]
+        if not any(first <= uid < first + count for first, _, count in spans):
+            return False
+    return True

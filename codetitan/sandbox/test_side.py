@@ -1,0 +1,167 @@
+"""The process in which a test runs: trusted code, with the program's functions as stubs that call the other process.
+
+It decides the verdict and writes it to a socket that the program's process doesn't have.
+"""
+
+import builtins
+import gc
+import importlib
+import json
+import marshal
+import os
+import random
+import secrets
+import socket
+import traceback
+import types
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from codetitan.sandbox.peer import BrokenPeerError, ObjectsNeededError, Peer
+
+ENDED = 3
+"""exit code: the program's process ended; the zygote knows how"""
+
+# What a program imported and a test uses without importing it itself (MBPP's): taken from here, not from the program.
+MODULES = frozenset((
+    "bisect", "cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools", "json",
+    "math", "operator", "random", "re", "statistics", "string", "sys", "typing", "numpy",
+))  # fmt: skip
+
+
+class Test:
+    """One test, and the way to its verdict.
+
+    Args:
+        payload: what codetitan/sandbox/worker.py packs, and the job's id and kind.
+        verdicts: where the verdict goes.
+    """
+
+    def __init__(self, descriptor: int, payload: dict[str, Any], verdicts: socket.socket) -> None:
+        self._payload = payload
+        self._verdicts = verdicts
+        self._peer = Peer(descriptor, self._no_function, hostile=True)
+        self._calls = 0
+
+    @staticmethod
+    def _no_function(name: str) -> Any:
+        raise NameError(name)
+
+    def end(self, reason: str, detail: str, code: int = 0) -> NoReturn:
+        """Writes the verdict and ends at once: no code of the test can catch it."""
+        text = "".join(c if c.isprintable() else " " for c in detail)[:1000]
+        packet = {"id": self._payload["id"], "reason": reason, "detail": " ".join(text.split())}
+        self._verdicts.send(json.dumps(packet).encode())
+        os._exit(code)
+
+    def run(self) -> NoReturn:
+        """In a confined process."""
+        gc.enable()
+        random.seed(0)
+        try:
+            if self._payload["inside"]:
+                self._inside()
+            else:
+                self._outside()
+        except BrokenPeerError as error:
+            text = str(error)
+            if text:
+                self.end("error", f"the program's process {text}")
+            self.end("ended", "", ENDED)
+        except ObjectsNeededError as error:
+            text, by_program = error.args
+            self.end("objects", f"{'the program' if by_program else 'the test'} {text}, which is no plain value")
+        except AssertionError as error:
+            self.end("failed", self._where(error))
+        except MemoryError as error:
+            self.end("memory", self._where(error))
+        except BaseException as error:
+            self.end("error", self._where(error))
+        self.end("passed", "")
+
+    def _where(self, error: BaseException) -> str:
+        text = getattr(error, "program_text", None) or traceback.format_exception_only(error)[-1].strip()
+        if not isinstance(error, AssertionError) or not hasattr(error, "program_text"):
+            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<test>"]
+            if lines and lines[-1] is not None:
+                source = self._payload["source"].split("\n")[lines[-1] - 1].strip()
+                text += f" (the test's line {lines[-1]}: {source[:300]})"
+        return text
+
+    def _defined(self) -> dict[str, str]:
+        message = self._peer.receive()
+        if message[0] == "raise":
+            text = str(message[3])[:600]
+            self.end("memory" if message[1] == "MemoryError" else "error", text)
+        kinds = message[1] if message[0] == "defined" and len(message) == 2 else None
+        if not isinstance(kinds, dict):
+            raise BrokenPeerError("sent no names")
+        return {name: str(kind) for name, kind in kinds.items()}
+
+    def _outside(self) -> None:
+        payload = self._payload
+        entry: str | None = payload["entry_point"]
+        names: dict[str, Any] = {"__name__": "test"}
+        try:
+            exec(marshal.loads(payload["reference"]), names)
+        except Exception as error:
+            self.end("error", f"the reference: {traceback.format_exception_only(error)[-1].strip()}")
+        defined = self._defined()
+        if entry is not None:
+            names[entry] = self._stub(entry)
+            self._fill(names, defined, set(payload["names"]) - names.keys())
+        else:
+            # A script's functions are the program's, whatever the reference has; the rest may be the reference's.
+            functions = {name for name, value in names.items() if isinstance(value, types.FunctionType)}
+            used = set(payload["names"])
+            for name in functions & used:
+                del names[name]
+            self._fill(names, defined, used - names.keys())
+        exec(marshal.loads(payload["test"]), names)
+        if entry is not None:
+            if "check" in names:
+                names["check"](names[entry])
+            if not self._calls:
+                self.end("error", f"the test never calls {entry}")
+
+    def _fill(self, names: dict[str, Any], defined: dict[str, str], missing: Iterable[str]) -> None:
+        """Gives a test the names that it lacks and the program has: its functions, and modules of this process."""
+        for name in missing:
+            kind = defined.get(name, "")
+            if hasattr(builtins, name):
+                continue
+            if kind == "function":
+                names[name] = self._stub(name)
+            elif kind == "class":
+                raise ObjectsNeededError(f"uses its class {name}", True)
+            elif kind.startswith("module ") and kind[7:] in MODULES:
+                names[name] = importlib.import_module(kind[7:])
+
+    def _stub(self, name: str) -> Any:
+        called = self._peer.stub(name, name)
+
+        def function(*arguments: Any, **keywords: Any) -> Any:
+            self._calls += 1
+            return called(*arguments, **keywords)
+
+        function.__name__ = function.__qualname__ = name
+        return function
+
+    def _inside(self) -> None:
+        payload = self._payload
+        defined = self._defined()
+        entry = payload["entry_point"]
+        if entry is not None and entry not in defined:
+            raise NameError(f"name {entry!r} is not defined")
+        nonce = secrets.token_hex(16)
+        self._peer.send(["test", payload["test"].hex(), payload["reference"].hex(), entry, nonce])
+        answer = self._peer.receive()
+        if answer == ["passed", nonce]:
+            return
+        if answer[0] != "raise" or len(answer) != 4:
+            raise BrokenPeerError("sent no verdict")
+        text = str(answer[3])[:600]
+        if "cheated: " in text:
+            self.end("cheated", text.partition("cheated: ")[2])
+        reason = {"AssertionError": "failed", "MemoryError": "memory"}.get(str(answer[1]), "error")
+        self.end(reason, text)
