@@ -12,7 +12,7 @@ _NUCLEUS = 512
 
 def key_of(sampling: Sampling, prompt: Sequence[int], number: int) -> int:
     """Returns the key of a completion's draws; draw i of it is for its token i."""
-    return key(sampling.seed, "completion", tuple(prompt), number)
+    return key(sampling.seed, "completion", number, *prompt)
 
 
 def choose(logits_RV: torch.Tensor, sampling: Sampling, draws: Sequence[float]) -> torch.Tensor:

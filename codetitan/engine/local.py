@@ -53,7 +53,8 @@ class Local:
         self.encoding, self.sentinels = model.prompts.encoding, model.prompts.sentinels
         self.context = model.prompts.context
         self.name = str(model.folder)
-        self._model, self._network, self._device = model, model.network, model.network.device
+        self._network: Any = model.network
+        self._device = model.network.device
         self._ends = frozenset(model.ends)
         # transformers 5 has renamed it
         takes = inspect.signature(type(self._network).forward).parameters
@@ -76,7 +77,7 @@ class Local:
         config = self._network.config
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        each = 2 * config.num_hidden_layers * heads * width * self._network.dtype.itemsize
+        each = int(2 * config.num_hidden_layers * heads * width * self._network.dtype.itemsize)
         free, _ = torch.cuda.mem_get_info(self._device)
         return max(self.context, min(_MOST_BATCH_TOKENS, int(0.4 * free) // each))
 
@@ -264,6 +265,6 @@ class Local:
 
     def close(self) -> None:
         """Gives the model's memory back."""
-        self._network = self._model = None
+        self._network = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()

@@ -118,11 +118,7 @@ class Server:
         Raises:
             ConfigError: a sequence is longer than the context, or the server gives no log-probabilities of prompts.
         """
-        if not self.abilities.scores:
-            raise ConfigError(
-                f"--server {self._wire.url} gives no log-probabilities of a prompt (logprobs with echo), which this "
-                "task needs; give --model without --server, or a server that does: vLLM, SGLang"
-            )
+        self.check_scores()
         # One token is generated: some servers take 0 for "as many as there is room for".
         fields = self._fields({"max_tokens": 1, "temperature": 0})
         bodies = []
@@ -142,6 +138,18 @@ class Server:
                 n_done += 1
         except (WireError, GarbageError) as error:
             raise self._failed(error, n_done, len(sequences), "sequences") from None
+
+    def check_scores(self) -> None:
+        """The server can score.
+
+        Raises:
+            ConfigError: it gives no log-probabilities of prompts, or wrong ones.
+        """
+        if not self.abilities.scores:
+            raise ConfigError(
+                f"--server {self._wire.url} gives no log-probabilities of a prompt (logprobs with echo), which "
+                "bits per byte need; give --model without --server, or a server that does: vLLM, SGLang"
+            )
 
     def close(self) -> None:
         """Closes the connections."""

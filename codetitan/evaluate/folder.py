@@ -87,6 +87,13 @@ class Folder:
         self._identity["model"] = dict(model)
         self._save()
 
+    def batches(self, tokens: int | None) -> list[int]:
+        """Returns the tokens that were decoded at once, of all commands with this folder, and now of this one."""
+        if tokens is not None:
+            self._identity["batch_tokens"] = list(dict.fromkeys([*self._identity.get("batch_tokens", []), tokens]))
+            self._save()
+        return list(self._identity.get("batch_tokens", []))
+
     def settle_task(self, name: str, protocol: Mapping[str, Any]) -> None:
         """Says how a task is asked.
 

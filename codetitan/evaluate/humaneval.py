@@ -120,7 +120,8 @@ def holes(record: dict[str, str], kind: str) -> list[Problem]:
 
 def _spans(solution: str, draw_key: int, n: int) -> list[tuple[int, int]]:
     """Returns n spans that are not blank, as places in the text."""
-    data, found, number = solution.encode(), [], 0
+    data, number = solution.encode(), 0
+    found: list[tuple[int, int]] = []
     while len(found) < n:
         start, stop = random_span(data, uniform(draw_key, number), uniform(draw_key, number + 1))
         number += 2

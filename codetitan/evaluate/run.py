@@ -142,6 +142,7 @@ def evaluate(
             )
             for task in tasks:
                 folder.settle_task(task.name, protocols[task.name])
+            facts["batch_tokens"] = folder.batches(opened.batch_tokens)
             found = _earlier(output, model, facts)
             for task in tasks:
                 sampling = samplings[task.name]
@@ -188,9 +189,9 @@ def _model(opened: Opened) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     if opened.step is not None or facts.get("back_end") == "transformers":
         facts.pop("model", None)  # a checkpoint's is a temporary folder
-    facts["batch_tokens"] = [] if opened.batch_tokens is None else [opened.batch_tokens]
     here = {"python": platform.python_version(), "codetitan": codetitan.__version__, "grammars": grammar_versions()}
-    facts["versions"] = {**here, **dict(facts.get("versions") or {})}
+    versions = facts.get("versions")
+    facts["versions"] = here | (versions if isinstance(versions, dict) else {})
     return model, facts
 
 
@@ -240,10 +241,7 @@ def _earlier(output: Path, model: dict[str, Any], facts: dict[str, Any]) -> Resu
     """Returns the results that an earlier command has left in the folder, with this one's model and engine."""
     found = Results(model=model, engine=facts, tasks={}, codetitan=codetitan.__version__)
     if (output / results.NAME).is_file():
-        before = results.read(output)
-        batches = [*before.engine.get("batch_tokens", []), *facts["batch_tokens"]]
-        facts["batch_tokens"] = list(dict.fromkeys(batches))
-        found.tasks.update(before.tasks)
+        found.tasks.update(results.read(output).tasks)
     return found
 
 

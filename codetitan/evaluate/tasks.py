@@ -9,6 +9,7 @@ from codetitan.errors import ConfigError, did_you_mean
 from codetitan.evaluate import documents, humaneval, mbpp, own, plus
 from codetitan.evaluate.problems import Task
 from codetitan.evaluate.protocols import Protocol
+from codetitan.places import expand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,13 +119,13 @@ def paths(tasks: Sequence[str], words: Sequence[str]) -> dict[str, Path]:
             raise ConfigError(f"--data {word}: none of --tasks {','.join(tasks)} takes a file")
         if not place:
             raise ConfigError(f"--data {word}: the path is missing; --data {name}=PATH")
-        found[name] = Path(place).expanduser()
+        found[name] = expand(place, f"--data {name}")
     for name in tasks:
         if TASKS[name].data == "must" and name not in found:
             raise ConfigError(f"--tasks {name} needs a file: --data {name}=PATH")
-    for name, place in found.items():
-        if not place.exists():
-            raise ConfigError(f"--data {name}={place}: No such file or directory")
+    for name, path in found.items():
+        if not path.exists():
+            raise ConfigError(f"--data {name}={path}: No such file or directory")
     return found
 
 

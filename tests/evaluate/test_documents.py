@@ -117,7 +117,7 @@ def test_bits_per_byte(folder: Path, tmp_path: Path) -> None:
 def test_gold(tmp_path: Path) -> None:
     (task,) = made("gold", limit=9)
     for problem in task.problems:
-        assert problem.prefix.endswith(('"""', "'''")) and problem.solution.startswith("\n")
+        assert problem.prefix.endswith(('"""\n', "'''\n")) and problem.solution.startswith("    ")
     found = evaluated([task], Stub([task], right), tmp_path / "out").tasks["gold"]
     assert found.problems == 9 and 0.2 < found.scores["bits_per_byte"].value < 0.5
     lines = [json.loads(line) for line in (tmp_path / "out/gold.samples.jsonl").read_text().splitlines()]
