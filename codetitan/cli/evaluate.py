@@ -150,7 +150,7 @@ class EvaluateCommand:
                     if scores:
                         server.check_scores()
                     print(server.name)
-                    yield Opened(server, str(self.model or server.name), step)
+                    yield Opened(server, str(self.model or server.facts["model"]), step)
                 finally:
                     server.close()
             return

@@ -173,8 +173,7 @@ class Wire:
         except openai.APITimeoutError:
             raise WireError(f"{where}: no answer within {self._timeout_s:g} s{tried}") from None
         except openai.APIConnectionError as error:
-            cause = one_line(error.__cause__ or error)
-            raise WireError(f"{where} can't be reached, or cuts the connection{tried}: {cause}") from None
+            raise WireError(f"{where} can't be reached, or cuts the connection{tried}: {_cause(error)}") from None
         except openai.APIStatusError as error:
             status, said = error.status_code, _message(error.response.text)
             tried = tried if status in (408, 409, 429) or status >= 500 else ""
@@ -200,6 +199,16 @@ class Wire:
 def _short(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= 160 else text[:159] + "…"
+
+
+def _cause(error: BaseException) -> str:
+    """Returns what the system says of a connection that failed, else what is said last of all."""
+    while not (isinstance(error, OSError) and error.strerror):
+        below = error.__cause__ or error.__context__
+        if below is None:
+            break
+        error = below
+    return error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)
 
 
 def _message(text: str) -> str:

