@@ -2,7 +2,7 @@
 
 import ast
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,11 +37,16 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Every sample of a task, and how many prompts did not fit whole."""
+class Ask:
+    """A prompt.
 
-    lines: list[Line]
-    truncated: int
+    Attributes:
+        ids: what the engine is given.
+        cut: whether the text did not fit whole.
+    """
+
+    ids: list[int]
+    cut: bool
 
 
 def samples_file(task: Task) -> str:
@@ -66,34 +71,45 @@ def _with_all(lines: list[Line], n: int) -> set[str]:
     return {number for number, found in samples.items() if len(found) >= n}
 
 
-def prompts_of(engine: Engine) -> Prompts:
-    """Returns what makes prompts for an engine."""
-    return Prompts(engine.encoding, engine.sentinels, engine.context)
-
-
-def answer(task: Task, engine: Engine, asked: Asked, folder: Folder, progress: Progress) -> Answers:
+def answer(
+    task: Task, engine: Engine, asked: Asked, asks: Sequence[Ask], folder: Folder, progress: Progress
+) -> list[Line]:
     """Gets the samples of a task that are not in the folder yet; returns all.
 
+    Args:
+        task: what is asked.
+        engine: who is asked.
+        asked: how.
+        asks: from `asks`.
+        folder: where samples are kept.
+        progress: shows how far it is.
+
     Raises:
-        ConfigError: a text can't be asked, the server is gone, or the disk is full.
+        ConfigError: the server is gone, or the disk is full.
     """
     known = {problem.id: problem for problem in task.problems}
-    prompts = prompts_of(engine)
-    asks = [_prompt(prompts, problem, asked) for problem in task.problems]
     done = done_before(task, folder, asked.sampling.n)
+    prompts = [ask.ids for ask in asks]
     if task.judged == "program":
-        _complete(task, engine, asked, [ids for ids, _ in asks], done, folder, progress)
+        _complete(task, engine, asked, prompts, done, folder, progress)
         _run(task, asked, known, folder, progress)
     else:
-        _compare(task, engine, asked, [ids for ids, _ in asks], done, folder, progress)
+        _compare(task, engine, asked, prompts, done, folder, progress)
     # A process that was killed between two lines of a problem has left the first, and its problem was asked again.
     lines = {(line["task_id"], line["sample"]): line for line in folder.lines(samples_file(task))}
-    return Answers([lines[problem.id, i] for problem in task.problems for i in range(asked.sampling.n)],
-                   sum(cut for _, cut in asks))  # fmt: skip
+    return [lines[problem.id, i] for problem in task.problems for i in range(asked.sampling.n)]
 
 
-def _prompt(prompts: Prompts, problem: Problem, asked: Asked) -> tuple[list[int], bool]:
-    """Returns the ids to ask with, and whether some of the text did not fit."""
+def asks(task: Task, prompts: Prompts, asked: Asked) -> list[Ask]:
+    """Returns what the engine is given of each problem.
+
+    Raises:
+        ConfigError: a text can't be encoded, a hole stands inside a character, or nothing is left for a prompt.
+    """
+    return [_ask(prompts, problem, asked) for problem in task.problems]
+
+
+def _ask(prompts: Prompts, problem: Problem, asked: Asked) -> Ask:
     new = asked.sampling.max_new_tokens
     try:
         if problem.suffix is None:
@@ -103,8 +119,13 @@ def _prompt(prompts: Prompts, problem: Problem, asked: Asked) -> tuple[list[int]
             ids = prompts.infill(problem.prefix, problem.suffix, asked.order, new)
             whole = len(prompts.encode(problem.prefix)) + len(prompts.encode(problem.suffix)) + 3
     except ConfigError as error:
-        raise ConfigError(f"{problem.id}: {error}") from None
-    return ids, len(ids) < whole
+        raise of_problem(problem, error) from None
+    return Ask(ids, len(ids) < whole)
+
+
+def of_problem(problem: Problem, error: ConfigError) -> ConfigError:
+    """Returns an error with the problem that it is of, where it is not an option's."""
+    return error if str(error).startswith("--") else ConfigError(f"{problem.id}: {error}")
 
 
 def _generated(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codetitan.evaluate import scores
-from codetitan.evaluate.answers import Answers, samples_file
+from codetitan.evaluate.answers import samples_file
 from codetitan.evaluate.folder import Line
 from codetitan.evaluate.problems import Task
 from codetitan.evaluate.results import TaskResult
@@ -14,17 +14,19 @@ from codetitan.evaluate.scores import Score
 GROUPED_BY = ("language", "kind")
 
 
-def counted(task: Task, answers: Answers, protocol: Mapping[str, Any], n: int, ks: Sequence[int]) -> TaskResult:
+def counted(
+    task: Task, lines: Sequence[Line], protocol: Mapping[str, Any], n: int, ks: Sequence[int], truncated: int = 0
+) -> TaskResult:
     """Returns the numbers of a task.
 
     Args:
         task: what was asked.
-        answers: its samples.
+        lines: its samples.
         protocol: how it was asked.
         n: samples of each problem.
         ks: of pass@k; at most n each.
+        truncated: prompts that did not fit whole.
     """
-    lines = answers.lines
     groups: dict[str, dict[str, dict[str, Score]]] = {}
     for by in GROUPED_BY:
         of_group: dict[str, list[Line]] = defaultdict(list)
@@ -39,7 +41,7 @@ def counted(task: Task, answers: Answers, protocol: Mapping[str, Any], n: int, k
         scores=_scores(task, lines, n, ks),
         groups=groups,
         reasons=dict(Counter(line["reason"] for line in lines if "reason" in line).most_common()),
-        truncated=answers.truncated,
+        truncated=truncated,
         samples=samples_file(task),
     )
 

@@ -41,6 +41,7 @@ class Folder:
             there = path.exists() and (not path.is_dir() or any(file.name != LOCK for file in path.iterdir()))
             if there and not (path / NAME).is_file():
                 raise ConfigError(f"--output {path} holds something other than an evaluation; choose a new folder")
+            self._is_new = not path.exists()
             path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o664)
         except OSError as error:
@@ -73,18 +74,24 @@ class Folder:
         self.close()
 
     def close(self) -> None:
-        """Lets another process have it."""
+        """Lets another process have it; what has nothing in it goes."""
+        with contextlib.suppress(OSError):
+            if self._is_new and not (self.path / NAME).exists():
+                (self.path / LOCK).unlink()
+                self.path.rmdir()
         with contextlib.suppress(OSError):
             os.close(self._lock)
 
-    def settle_model(self, model: Mapping[str, Any]) -> None:
-        """Says what model the samples are of.
+    def settle(self, model: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]]) -> None:
+        """Says what model the samples are of, and how each task is asked.
 
         Raises:
-            ConfigError: those that are there are of another, or were computed otherwise.
+            ConfigError: those that are there are of another model, or were asked otherwise; nothing is changed then.
         """
-        self._settle("the model", self._identity["model"], model)
-        self._identity["model"] = dict(model)
+        self._compare("the model", self._identity["model"], model)
+        for name, protocol in tasks.items():
+            self._compare(name, self._identity["tasks"].get(name, {}), protocol)
+        self._identity |= {"model": dict(model), "tasks": {**self._identity["tasks"], **tasks}}
         self._save()
 
     def batches(self, tokens: int | None) -> list[int]:
@@ -94,17 +101,7 @@ class Folder:
             self._save()
         return list(self._identity.get("batch_tokens", []))
 
-    def settle_task(self, name: str, protocol: Mapping[str, Any]) -> None:
-        """Says how a task is asked.
-
-        Raises:
-            ConfigError: the samples that are there were asked otherwise.
-        """
-        self._settle(name, self._identity["tasks"].get(name, {}), protocol)
-        self._identity["tasks"][name] = dict(protocol)
-        self._save()
-
-    def _settle(self, what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    def _compare(self, what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         # As JSON has them: a tuple comes back as a list.
         now = json.loads(json.dumps(now))
         for key in [*before, *(key for key in now if key not in before)]:

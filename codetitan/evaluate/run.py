@@ -14,15 +14,16 @@ from tqdm import tqdm
 import codetitan
 from codetitan.data.pieces.fim import Order, grammar_versions
 from codetitan.engine import Engine, Sampling
+from codetitan.engine.prompts import Prompts
 from codetitan.errors import ConfigError
 from codetitan.evaluate import report, results
-from codetitan.evaluate.answers import Asked, answer, done_before, limits, waiting
+from codetitan.evaluate.answers import Asked, answer, asks, done_before, limits, waiting
 from codetitan.evaluate.counting import counted
 from codetitan.evaluate.folder import Folder
 from codetitan.evaluate.problems import Task
 from codetitan.evaluate.protocols import Protocol
 from codetitan.evaluate.results import Results
-from codetitan.evaluate.scoring import score
+from codetitan.evaluate.scoring import score, windows_of
 from codetitan.hf.tokenizer import digest
 from codetitan.sandbox import Sandbox
 
@@ -132,29 +133,34 @@ def evaluate(
                     pass  # says now what this machine lacks
         with open_engine() as opened:
             engine = opened.engine
-            model, facts = _model(opened)
-            samplings = {task.name: _sampling(task, protocol, options, temperature, top_p, engine) for task in tasks}
-            protocols = {task.name: _protocol(task, protocol, options, samplings[task.name]) for task in tasks}
             check_infills(tasks, engine)
-            folder.settle_model(
-                {key: model[key] for key in ("fingerprint", "tokenizer", "dialect", "context")}
-                | {key: facts.get(key) for key in ("back_end", "model", "server", "device", "dtype") if key in facts}
-            )
-            for task in tasks:
-                folder.settle_task(task.name, protocols[task.name])
+            model, facts = _model(opened)
+            prompts = Prompts(engine.encoding, engine.sentinels, engine.context)
+            asked = {
+                task.name: Asked(
+                    sampling=_sampling(task, protocol, options, temperature, top_p, engine.context),
+                    order=options.order,
+                    unsafe=options.unsafe,
+                )
+                for task in tasks
+            }
+            texts = {task.name: windows_of(task, prompts) for task in tasks if task.judged == "bits"}
+            to_ask = {task.name: asks(task, prompts, asked[task.name]) for task in tasks if task.name not in texts}
+            protocols = {task.name: _protocol(task, protocol, options, asked[task.name].sampling) for task in tasks}
+            folder.settle(_identity(model, facts), protocols)
             facts["batch_tokens"] = folder.batches(opened.batch_tokens)
             found = _earlier(output, model, facts)
             for task in tasks:
-                sampling = samplings[task.name]
-                asked = Asked(sampling=sampling, order=options.order, unsafe=options.unsafe)
-                with _interrupted(task, folder, sampling.n):
-                    if task.judged == "bits":
-                        answers = score(task, engine, folder, _progress)
+                n, name = asked[task.name].sampling.n, task.name
+                with _interrupted(task, folder, n):
+                    if name in texts:
+                        lines = score(task, engine, texts[name], folder, _progress)
                     else:
-                        answers = answer(task, engine, asked, folder, _progress)
-                found.tasks[task.name] = counted(task, answers, protocols[task.name], sampling.n, ks)
+                        lines = answer(task, engine, asked[name], to_ask[name], folder, _progress)
+                cut = sum(ask.cut for ask in to_ask.get(name, []))
+                found.tasks[name] = counted(task, lines, protocols[name], n, ks, cut)
                 results.write(output / results.NAME, results.to_json(found))
-                say(report.line(task.name, found.tasks[task.name]))
+                say(report.line(name, found.tasks[name]))
     results.write(output / report.MARKDOWN, report.markdown(found))
     report.plot(found, output / report.PLOT)
     return found
@@ -195,12 +201,18 @@ def _model(opened: Opened) -> tuple[dict[str, Any], dict[str, Any]]:
     return model, facts
 
 
+def _identity(model: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """Returns what of a model decides its samples: those in a folder are all of one."""
+    of_engine = {key: facts[key] for key in ("back_end", "model", "server", "device", "dtype") if key in facts}
+    return {key: model[key] for key in ("fingerprint", "tokenizer", "dialect", "context")} | of_engine
+
+
 def _sampling(
-    task: Task, protocol: Protocol, options: Options, temperature: float, top_p: float, engine: Engine
+    task: Task, protocol: Protocol, options: Options, temperature: float, top_p: float, context: int
 ) -> Sampling:
     if task.judged == "bits":
         return Sampling()
-    most = options.max_new_tokens or min(task.max_new_tokens or protocol.max_new_tokens, engine.context // 2)
+    most = options.max_new_tokens or min(task.max_new_tokens or protocol.max_new_tokens, context // 2)
     return Sampling(
         temperature=temperature,
         top_p=top_p,

@@ -1,54 +1,71 @@
 """Bits that texts take: every token of a text is scored once, window by window where it is longer than the context."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from codetitan.engine import Engine
 from codetitan.engine.prompts import Prompts
 from codetitan.errors import ConfigError
-from codetitan.evaluate.answers import Answers, Progress, done_before, prompts_of, samples_file
-from codetitan.evaluate.folder import Folder
+from codetitan.evaluate.answers import Progress, done_before, of_problem, samples_file
+from codetitan.evaluate.folder import Folder, Line
 from codetitan.evaluate.problems import Problem, Task
 
+Window = tuple[list[int], int]
+"""Ids, and how many of the last are scored."""
 
-def score(task: Task, engine: Engine, folder: Folder, progress: Progress) -> Answers:
+
+def score(
+    task: Task, engine: Engine, texts: Sequence[Sequence[Window]], folder: Folder, progress: Progress
+) -> list[Line]:
     """Scores the texts of a task that are not in the folder yet; returns all.
 
+    Args:
+        task: whose problems are scored.
+        engine: who scores.
+        texts: of each problem, from `windows_of`.
+        folder: where samples are kept.
+        progress: shows how far it is.
+
     Raises:
-        ConfigError: a text can't be encoded, the back-end gives no log-probabilities, or the disk is full.
+        ConfigError: the back-end gives no log-probabilities, the server is gone, or the disk is full.
     """
     done = done_before(task, folder, 1)
-    missing = [problem for problem in task.problems if problem.id not in done]
-    prompts = prompts_of(engine)
-    sequences: list[list[int]] = []
-    parts: list[tuple[int, int]] = []  # of each sequence: its problem, and how many of its last ids are scored
-    left = [0] * len(missing)
-    for place, problem in enumerate(missing):
-        try:
-            for ids, n in windows(prompts, problem):
-                sequences.append(ids)
-                parts.append((place, n))
-                left[place] += 1
-        except ConfigError as error:
-            raise ConfigError(f"{problem.id}: {error}") from None
-    nats, tokens = [0.0] * len(missing), [0] * len(missing)
+    missing = [place for place, problem in enumerate(task.problems) if problem.id not in done]
+    sequences = [(place, ids, n) for place in missing for ids, n in texts[place]]
+    left = {place: len(texts[place]) for place in missing}
+    nats, tokens = dict.fromkeys(missing, 0.0), dict.fromkeys(missing, 0)
     with folder.appending(samples_file(task)) as file, progress(f"{task.name}: texts", len(missing)) as step:
-        for index, log_probabilities in engine.score(sequences):
-            place, n = parts[index]
+        for index, log_probabilities in engine.score([ids for _, ids, _ in sequences]):
+            place, _, n = sequences[index]
             nats[place] -= sum(log_probabilities[-n:])
             tokens[place] += n
             left[place] -= 1
             if left[place] == 0:
-                problem = missing[place]
+                problem = task.problems[place]
                 file.add({
                     "task_id": problem.id, "sample": 0, "nats": nats[place], "tokens": tokens[place],
                     "bytes": len(problem.solution.encode()), "language": problem.language, "kind": problem.kind,
                 })  # fmt: skip
                 step(1)
     lines = {line["task_id"]: line for line in folder.lines(samples_file(task))}
-    return Answers([lines[problem.id] for problem in task.problems], 0)
+    return [lines[problem.id] for problem in task.problems]
 
 
-def windows(prompts: Prompts, problem: Problem) -> Iterator[tuple[list[int], int]]:
+def windows_of(task: Task, prompts: Prompts) -> list[list[Window]]:
+    """Returns the windows of each problem's text.
+
+    Raises:
+        ConfigError: the tokenizer can't encode one.
+    """
+    found = []
+    for problem in task.problems:
+        try:
+            found.append(list(windows(prompts, problem)))
+        except ConfigError as error:
+            raise of_problem(problem, error) from None
+    return found
+
+
+def windows(prompts: Prompts, problem: Problem) -> Iterator[Window]:
     """Yields (ids, how many of the last are scored) of a text: each of its tokens is scored once.
 
     A text that stands alone is given what begins a document. One that is longer than the context is cut into windows

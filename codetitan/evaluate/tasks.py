@@ -22,9 +22,8 @@ class Asking:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A task: what it is, whether it takes or needs a file, and how it is made."""
+    """A task: whether it takes or needs a file, and how it is made."""
 
-    what: str
     data: Literal["none", "may", "must"]
     make: Callable[[str, Path | None, Asking], Task]
 
@@ -45,32 +44,23 @@ def _of_files(make: Callable[[str, Path, int | None], Task]) -> Callable[[str, P
     return of_files
 
 
-_INFILLING = [f"humaneval-infilling-{kind}" for kind in ("single-line", "multi-line", "random-span-light")]
+_SPANS = ("single-line", "multi-line", "random-span-light", "random-span")
 
 TASKS: dict[str, _Kind] = {
-    "humaneval": _Kind(
-        "HumanEval: 164 functions from their docstrings",
-        "none",
-        lambda name, _, a: humaneval.completion_task(name, a.protocol),
-    ),
+    "humaneval": _Kind("none", lambda name, _, asking: humaneval.completion_task(name, asking.protocol)),
     **{
-        name: _Kind(f"HumanEval-Infilling: {text}", "may", lambda name, path, _: humaneval.infilling_task(name, path))
-        for name, text in (
-            (_INFILLING[0], "1,033 lines"),
-            (_INFILLING[1], "5,815 runs of lines"),
-            (_INFILLING[2], "164 random spans"),
-            ("humaneval-infilling-random-span", "1,640 random spans"),
-        )
+        f"humaneval-infilling-{kind}": _Kind("may", lambda name, path, _: humaneval.infilling_task(name, path))
+        for kind in _SPANS
     },
-    "humaneval-plus": _Kind("HumanEval+ of a file of EvalPlus's", "must", _with(plus.task)),
-    "mbpp": _Kind("MBPP of its file", "must", _with(mbpp.task)),
-    "mbpp-plus": _Kind("MBPP+ of a file of EvalPlus's", "must", _with(mbpp.plus_task)),
-    "infill-exact": _Kind("holes in files, filled exactly", "must", _of_files(documents.infill_task)),
-    "gold": _Kind("bits per byte of HumanEval's solutions", "none", lambda name, _, a: humaneval.gold_task(name)),
-    "bits-per-byte": _Kind("bits per byte of files", "must", _of_files(documents.bits_task)),
-    "own": _Kind("a task of one's own, of a file", "must", _with(own.task)),
+    "humaneval-plus": _Kind("must", _with(plus.task)),
+    "mbpp": _Kind("must", _with(mbpp.task)),
+    "mbpp-plus": _Kind("must", _with(mbpp.plus_task)),
+    "infill-exact": _Kind("must", _of_files(documents.infill_task)),
+    "gold": _Kind("none", lambda name, *_: humaneval.gold_task(name)),
+    "bits-per-byte": _Kind("must", _of_files(documents.bits_task)),
+    "own": _Kind("must", _with(own.task)),
 }
-GROUPS = {"humaneval-infilling": _INFILLING}
+GROUPS = {"humaneval-infilling": [f"humaneval-infilling-{kind}" for kind in _SPANS[:3]]}
 """Names that stand for several tasks."""
 
 

@@ -11,7 +11,7 @@ from codetitan.errors import ConfigError
 from codetitan.evaluate import humaneval
 from codetitan.evaluate.answers import limits, program
 from codetitan.evaluate.problems import Problem, Task
-from codetitan.evaluate.tasks import GROUPS, TASKS, names
+from codetitan.evaluate.tasks import GROUPS, names
 from codetitan.sandbox import Sandbox
 from tests.evaluate.stub import Says, Stub, evaluated, made, right, wrong
 
@@ -298,7 +298,3 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ConfigError) as caught:
             made(name)
         assert str(caught.value) == line
-
-
-def test_every_task_says_what_it_is() -> None:
-    assert all(kind.what and kind.data in ("none", "may", "must") for kind in TASKS.values())

@@ -1,0 +1,119 @@
+"""The command, on a real model of random weights; and the line of each thing that can be wrong with it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codetitan.cli import main
+from codetitan.engine.local import Local
+from codetitan.evaluate import results
+from codetitan.sandbox import Sandbox, SandboxError
+
+
+def samples(folder: Path, task: str) -> dict[tuple[str, int], dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / f"{task}.samples.jsonl").read_text().splitlines()]
+    return {(line["task_id"], line["sample"]): line for line in lines}
+
+
+def test_what_a_model_writes_does_not_depend_on_the_batch(saved: Path, tmp_path: Path) -> None:
+    """A checkpoint and its export, in batches of one and of many: the same samples and the same results."""
+    options = ["--tasks", "humaneval,humaneval-infilling-single-line,gold", "--limit", "2", "--max-new-tokens", "8"]
+    options += ["--samples", "2", "--temperature", "0.9", "--seed", "3"]
+    found = []
+    for name, model, batch in (("a", "model", "1"), ("b", "step-7", "100000")):
+        words = ["--model", str(saved / model), "--output", str(tmp_path / name), "--batch-tokens", batch]
+        assert main(["evaluate", *words, *options]) == 0
+        found.append(results.read(tmp_path / name))
+    first, second = found
+    assert (first.model["step"], second.model["step"]) == (None, 7)
+    assert first.model["fingerprint"] == second.model["fingerprint"]
+    assert (first.engine["batch_tokens"], second.engine["batch_tokens"]) == ([1], [100000])
+    for task in ("humaneval", "humaneval-infilling-single-line"):
+        of_first, of_second = samples(tmp_path / "a", task), samples(tmp_path / "b", task)
+        assert len(of_first) == 4 and of_first.keys() == of_second.keys()
+        for key, sample in of_first.items():
+            assert sample["completion"] == of_second[key]["completion"]
+            assert sample["log_probability"] == pytest.approx(of_second[key]["log_probability"], abs=1e-3)
+        assert first.tasks[task] == second.tasks[task]
+    assert len({sample["completion"] for sample in samples(tmp_path / "a", "humaneval").values()}) == 4
+    bits = [result.tasks["gold"].scores["bits_per_byte"].value for result in found]
+    assert bits[0] == pytest.approx(bits[1], abs=1e-6) and 2 < bits[0] < 8
+
+
+def test_ctrl_c(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Local, "score", interrupted)
+    words = ["--model", str(saved / "model"), "--output", str(tmp_path / "out"), "--tasks", "gold", "--limit", "2"]
+    assert main(["evaluate", *words]) == 130
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "codetitan: gold: stopped; 0 of 2 problems are done; the same command goes on\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("--tasks humanevl", '--tasks "humanevl": no such task; there are humaneval, '),
+        ("--tasks gold --temperature -1", "--temperature -1.0 must be 0, or a number from 0.01 on"),
+        ("--tasks gold --temperature 0.001", "--temperature 0.001 must be 0, or a number from 0.01 on"),
+        ("--tasks gold --top-p 0", "--top-p 0.0 must lie above 0 and up to 1"),
+        ("--tasks gold --samples 0", "--samples 0 must be at least 1"),
+        ("--tasks gold --samples 5 --k 1,10", "--k 10 needs --samples of at least 10, and there are 5"),
+        ("--tasks gold --k 1,x", "--k 1,x must be whole numbers from 1 on, such as 1,10"),
+        ("--tasks gold --samples 5 --protocol evalplus", "--samples 5 needs --temperature: the protocol evalplus is "),
+        ("--tasks gold --protocol bigcod", "--protocol bigcod must be one of bigcode, evalplus, deepseek; did you mean"),
+        ("--tasks mbpp", "--tasks mbpp needs a file: --data mbpp=PATH"),
+        ("--tasks mbpp --data nowhere", "--data mbpp=nowhere: No such file or directory"),
+        ("--tasks gold --limit 2 --seed -1", "--seed -1 must be a whole number from 0 to 2147483647"),
+        ("--tasks gold --limit 2 --output taken", "--output taken holds something other than an evaluation; choose a new"),
+        ("--tasks gold --limit 2 --output s3://bucket/x", "--output s3:/bucket/x is not on this machine; copy it from"),
+        ("--tasks gold --limit 2 --model nowhere", "nowhere: no such folder"),
+        ("--tasks gold --limit 2 --model taken", "taken is no checkpoint, and has none: a folder such as "),
+        ("--tasks humaneval --limit 2 --max-new-tokens 600", "--max-new-tokens 600 must leave the prompt half"),
+        ("--tasks gold --limit 2 --model other-tokenizer", "--model other-tokenizer has no tokenizer.json"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_line(
+    saved: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: str,
+    line: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place, file in (("taken", "x"), ("other-tokenizer", "config.json")):
+        Path(place).mkdir()
+        (Path(place) / file).write_text("{}")
+    before = sorted(tmp_path.rglob("*"))
+    given = words.split()
+    for option, value in (("--model", str(saved / "model")), ("--output", "out")):
+        if option not in given:
+            given += [option, value]
+    assert main(["evaluate", *given]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith(f"codetitan: error: {line}") and err.count("\n") == 1 and out == ""
+    assert sorted(tmp_path.rglob("*")) == before, "nothing is left behind"
+
+
+def test_a_machine_without_a_sandbox(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is refused before the model is loaded; where nothing is run, no sandbox is asked for."""
+
+    def refuses(self: Sandbox) -> None:
+        raise SandboxError("this kernel has no Landlock; --unsafe")
+
+    monkeypatch.setattr(Sandbox, "__enter__", refuses)
+    words = ["evaluate", "--model", str(saved / "model"), "--output", str(tmp_path / "out"), "--limit", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Local, "__init__", lambda *_: pytest.fail("the model was loaded"))
+        assert main([*words, "--tasks", "humaneval"]) == 2
+    assert capsys.readouterr().err == "codetitan: error: this kernel has no Landlock; --unsafe\n"
+    assert not (tmp_path / "out").exists()
+    assert main([*words, "--tasks", "gold"]) == 0
