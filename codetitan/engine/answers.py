@@ -155,7 +155,7 @@ class Maker:
 
     def of_texts(self, tokens: Sequence[str], text: str) -> list[int] | None:
         """Returns the ids of tokens whose texts these are, together `text`; None where they can't be told."""
-        ids = []
+        ids: list[int] = []
         for token in tokens:
             special = self.sentinels.ids.get(token, self.encoding.special_tokens.get(token))
             ids += [special] if special is not None else self.encoding.encode(token).tolist()
