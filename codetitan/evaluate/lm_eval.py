@@ -48,18 +48,22 @@ def documents(**_):
     return _read("documents.jsonl")
 
 
-def bits(doc, results):
-    """Of the tokens that are scored, also the bytes are counted."""
-    (first,) = results
-    return {"bits_per_byte": (first[0] if isinstance(first, (tuple, list)) else first, doc["bytes"])}
+def documents_bits(doc, results):
+    return {"bits_per_byte": (results[0], doc["bytes"])}
+
+
+def gold_bits(doc, results):
+    """The solution's log-probability: that of the prompt and it, less that of the prompt."""
+    (prompt, _), (both, _) = results
+    return {"bits_per_byte": (both - prompt, doc["bytes"])}
 '''
-_BITS = """\
-metric_list:
-  - metric: bits_per_byte
-    aggregation: bits_per_byte
-    higher_is_better: false
-process_results: !function tasks.bits
-"""
+
+
+def _bits(task: str) -> str:
+    return (
+        "metric_list:\n  - metric: bits_per_byte\n    aggregation: bits_per_byte\n    higher_is_better: false\n"
+        f"process_results: !function tasks.{task}_bits\n"
+    )
 
 
 @dataclass(frozen=True)
@@ -171,27 +175,48 @@ def _humaneval(protocol: Protocol, prompts: Prompts) -> _Made:
 
 
 def _gold(prompts: Prompts, read: Encode) -> _Made:
+    """Returns solutions as lm-eval's choices: the rest of a prompt, and that with the solution.
+
+    The one's log-probability less the other's is the solution's. To lm-eval's own kind of task for it the prompt would
+    be the text without its last line end, and that of the tokens of the solution would stand behind nothing that they
+    have stood behind before: most tokenizers for code make one token of a line end and the quotes before.
+    """
     records, elsewhere, long = [], 0, 0
     for problem in humaneval.gold_task("gold").problems:
-        # lm-eval moves the prompt's last whitespace over, encodes the whole, and counts the tokens of what is left.
-        ids, n_given = read(problem.prefix + problem.solution), len(read(problem.prefix.rstrip()))
-        scored = ids[n_given:]
-        if len(scored) > prompts.context:
+        ids, given = read(problem.prefix + problem.solution), read(problem.prefix)
+        if len(ids) > prompts.context + 1:
             long += 1
             continue
         ours = list(windows(prompts, problem))
-        elsewhere += ours != [(ids[-prompts.context - 1 :], len(scored))]
-        n_bytes = len(prompts.encoding.decode_bytes(scored))
-        records.append(
-            {"task_id": problem.id, "prompt": problem.prefix, "solution": problem.solution, "bytes": n_bytes}
-        )
-    yaml = "output_type: loglikelihood\ndoc_to_text: prompt\ndoc_to_target: solution\n" + _BITS
+        elsewhere += ids[: len(given)] != given or ours != [(ids, len(ids) - len(given))]
+        context = _beginning(prompts, read, ids)
+        rest = problem.prefix.removeprefix(context)
+        records.append({
+            "task_id": problem.id, "context": context, "choices": [rest, rest + problem.solution], "label": 1,
+            "bytes": len(problem.solution.encode()),
+        })  # fmt: skip
+    yaml = "output_type: multiple_choice\ndoc_to_text: context\ndoc_to_choice: choices\ndoc_to_target: label\n" + _bits(
+        "gold"
+    )
     notes = []
     if elsewhere:
         notes.append(f"lm-eval cuts {elsewhere} of {len(records)} solutions into other tokens than codetitan evaluate")
     if long:
-        notes.append(f"{long} solutions that are longer than the context are left out")
+        notes.append(
+            f"{long} of {len(records) + long} solutions are left out: with their prompts longer than the context"
+        )
     return yaml, records, "; ".join(notes)
+
+
+def _beginning(prompts: Prompts, read: Encode, ids: list[int]) -> str:
+    """Returns the shortest beginning of a text after which lm-eval cuts the rest into the tokens of the whole."""
+    for n in range(1, len(ids)):
+        data = prompts.encoding.decode_bytes(ids[:n])
+        text = data.decode(errors="ignore")
+        # lm-eval moves whitespace at the end of what is given over to what follows.
+        if text == text.rstrip() != "" and text.encode() == data and read(text) == ids[:n]:
+            return text
+    raise ConfigError("the tokenizer has no beginning of a HumanEval prompt that stays when something follows")
 
 
 def _documents(prompts: Prompts, read: Encode, data: Path, limit: int | None) -> _Made:
@@ -206,5 +231,5 @@ def _documents(prompts: Prompts, read: Encode, data: Path, limit: int | None) ->
         raise ConfigError(f"--data {data}: lm-eval would cut each document into other tokens than codetitan does")
     lost = len(task.problems) - len(records)
     note = f"{lost} of {len(task.problems)} documents are left out: lm-eval takes a sentinel in their text for one"
-    yaml = 'output_type: loglikelihood_rolling\ndoc_to_text: ""\ndoc_to_target: text\n' + _BITS
+    yaml = 'output_type: loglikelihood_rolling\ndoc_to_text: ""\ndoc_to_target: text\n' + _bits("documents")
     return yaml, records, note * bool(lost)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from tests.hf.conftest import Install
 from tests.hf.kinds import GQA, built, checkpoint, described
 from tests.tokenizer.small import written
 
-CONTEXT = 512
+CONTEXT = 1024
 PROTOCOL = PROTOCOLS["bigcode"]
 # lm-eval 0.4.13 and what it imports for this, beside what we have installed.
 LM_EVAL = (
@@ -50,10 +51,10 @@ def records(folder: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
 
 
-def without_weights(folder: Path, path: str) -> Path:
+def without_weights(folder: Path, path: str, context: int = CONTEXT) -> Path:
     folder.mkdir()
-    tokenizer.write(path, DIALECTS["starcoder"], folder, seq_len=CONTEXT)
-    (folder / "config.json").write_text(json.dumps({"max_position_embeddings": CONTEXT}))
+    tokenizer.write(path, DIALECTS["starcoder"], folder, seq_len=context)
+    (folder / "config.json").write_text(json.dumps({"max_position_embeddings": context}))
     return folder
 
 
@@ -73,24 +74,33 @@ def test_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert all(record["text"].encode() == (data / name).read_bytes() for name, record in texts.items())
     assert all(record["bytes"] == len(record["text"].encode()) for record in texts.values())
     gold = records(folder, "gold")
-    # Of this tokenizer the tokens of each solution are those of its bytes.
-    assert len(gold) == 164 and all(record["bytes"] == len(record["solution"].encode()) for record in gold)
+    assert len(gold) == 164
+    for record in gold:
+        prompt, both = record["choices"]
+        assert both.startswith(prompt) and record["bytes"] == len(both.encode()) - len(prompt.encode())
     yaml = (folder / "codetitan_humaneval.yaml").read_text()
-    assert r'until: ["\ndef", "\nclass", "\nif", "\n#", "\nprint"]' in yaml and "max_gen_toks: 256" in yaml
+    assert r'until: ["\ndef", "\nclass", "\nif", "\n#", "\nprint"]' in yaml and "max_gen_toks: 500" in yaml
     assert records(folder, "humaneval")[0]["prompt"].endswith('True\n    """')
 
 
 def test_another_tokenizer(tmp_path: Path) -> None:
     """GPT-2's pattern makes one token of a line end and the spaces behind it, in which the prompt ends."""
     model = without_weights(tmp_path / "m", written("gpt2", tmp_path / "t"))
-    notes = lm_eval.write(model, PROTOCOL).notes
-    assert notes and all(note.startswith("codetitan_gold: ") for note in notes)
-    read = tokenizers.Tokenizer.from_file(str(model / "tokenizer.json"))
-    for record in records(model / "lm-eval", "gold"):
-        whole = record["prompt"] + record["solution"]
-        n_given = len(read.encode(record["prompt"].rstrip()).ids)
-        _, end = read.encode(whole).offsets[n_given - 1]
-        assert record["bytes"] == len(whole[end:].encode())  # of the tokens that lm-eval scores
+    (note,) = lm_eval.write(model, PROTOCOL).notes
+    assert re.fullmatch(
+        r"codetitan_gold: lm-eval cuts 16\d of 164 solutions into other tokens than codetitan evaluate", note
+    )
+
+
+def test_what_is_longer_than_the_context(tmp_path: Path) -> None:
+    model = without_weights(tmp_path / "m", "code-32k", context=256)
+    (note,) = lm_eval.write(model, PROTOCOL).notes
+    left = len(records(model / "lm-eval", "gold"))
+    assert 0 < left < 164
+    assert (
+        note
+        == f"codetitan_gold: {164 - left} of 164 solutions are left out: with their prompts longer than the context"
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,8 +140,12 @@ def by_hand(model: Path, name: str) -> float:
     read = tokenizers.Tokenizer.from_file(str(model / "tokenizer.json"))
     nats, n_bytes = 0.0, 0
     for record in records(model / "lm-eval", name):
-        given = [0] if name == "documents" else read.encode(record["prompt"]).ids
-        ids = given + read.encode(record["text"] if name == "documents" else record["solution"]).ids
+        if name == "documents":
+            given, text = [0], record["text"]
+        else:
+            prompt = record["context"] + record["choices"][0]
+            given, text = read.encode(prompt).ids, (record["context"] + record["choices"][1]).removeprefix(prompt)
+        ids = given + read.encode(text).ids
         n_bytes += record["bytes"]
         for start in range(len(given), len(ids), CONTEXT):
             stop = min(start + CONTEXT, len(ids))
