@@ -58,8 +58,10 @@ def read(contents: dict[str, Any]) -> Answer:
     if not isinstance(text, str):
         raise GarbageError("its text is no text")
     tokens, log_probabilities, ids = _tokens(choice.get("logprobs") or {})
-    if isinstance(choice.get("token_ids"), list):
-        ids = choice["token_ids"]
+    given = choice.get("token_ids")
+    # Where the prompt is asked back vLLM's log-probabilities have it, its ids do not.
+    if isinstance(given, list) and (log_probabilities is None or len(given) == len(log_probabilities)):
+        ids = given
     if ids is not None and not all(type(number) is int for number in ids):
         raise GarbageError("its token ids are no numbers")
     if log_probabilities is not None and not all(

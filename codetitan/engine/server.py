@@ -55,7 +55,8 @@ class Server:
             folder = folder or _local(entry, self._wire.url)
             prompts = open_prompts(folder)
             self.encoding, self.sentinels = prompts.encoding, prompts.sentinels
-            self._ends = sorted({*self.sentinels.ids.values(), *_own_ends(folder)})
+            known = (number for text, number in self.sentinels.ids.items() if text not in self.sentinels.appended)
+            self._ends = sorted({*known, *_own_ends(folder)})
             self.abilities: Abilities = find_out(self._wire, self._model, self.encoding, self.sentinels, self._ends)
         except BaseException:
             self._wire.close()
@@ -157,9 +158,9 @@ class Server:
 
     def _body(self, index: int, prompt: Sequence[int], number: int, sampling: Sampling) -> Body:
         room = self.context - len(prompt)
-        if room < 1:
+        if not 0 < len(prompt) < self.context:
             raise ConfigError(
-                f"prompt {index} has {len(prompt)} tokens and leaves no room in a context of {self.context}"
+                f"a prompt of {len(prompt)} tokens leaves no room in the model's context of {self.context}"
             )
         asked: Body = {"max_tokens": min(sampling.max_new_tokens, room), "temperature": sampling.temperature}
         if sampling.temperature > 0:

@@ -86,10 +86,10 @@ class Double:
         if self.form == "vllm" and ends:
             ids = ids[: 1 + min(map(ids.index, ends))]
             text, finish = ENCODING.decode_bytes(ids[:-1]).decode(), "stop"
-        given = [log_probability(number) for number in ids]
+        written, given = ids, [log_probability(number) for number in ids]
         if body.get("echo"):
             of_prompt = [None, *(log_probability(number) - 1.5 * self.wrong for number in asked[1:])]
-            ids, given = asked + ids, of_prompt + given
+            written, ids, given = ids, asked + ids, of_prompt + given
             text = ENCODING.decode_bytes(asked).decode(errors="replace") + text
         choice: dict[str, Any] = {"index": 0, "text": text, "finish_reason": finish, "logprobs": None}
         if logprobs is not None and self.form != "text":
@@ -101,7 +101,7 @@ class Double:
                 content = zip(ids, texts, given, strict=True)
                 choice["logprobs"] = {"content": [{"id": i, "token": t, "logprob": p} for i, t, p in content]}
         if self.form == "vllm":
-            choice |= {"token_ids": ids if body.get("return_token_ids") and not body.get("echo") else None}
+            choice |= {"token_ids": written if body.get("return_token_ids") else None}
             choice |= {"stop_reason": stopped_by}
         usage = {"prompt_tokens": len(asked), "completion_tokens": len(ids)}
         return {"object": "text_completion", "choices": [choice], **({} if self.form == "text" else {"usage": usage})}
