@@ -33,6 +33,9 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "codetitan.evaluate": ("torch", "transformers", "torchtitan", "codetitan.titan", "codetitan.training",
                            "codetitan.models", "codetitan.plan", "codetitan.config", "codetitan.launch",
                            "codetitan.run", "codetitan.data.rows"),
+    # alone with what a model wrote: nothing to lose, nothing that is slow to start
+    "codetitan.sandbox": ("torch", "torchtitan", "torchao", "transformers", *(
+        f"codetitan.{path.stem}" for path in PACKAGE.iterdir() if path.stem not in ("sandbox", "errors"))),
     # what reads a TOML file for the data alone
     "codetitan.config.choice": ("torch", "codetitan"),
     "codetitan.config.load": ("torch", "codetitan.titan", "codetitan.training"),

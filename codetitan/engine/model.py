@@ -18,7 +18,6 @@ from codetitan.engine.prompts import Prompts
 from codetitan.errors import ConfigError
 from codetitan.hf.tokenizer import DIALECT
 from codetitan.tokenizer.encoding import Encoding, open_encoding
-from codetitan.training.checkpoint_error import reason
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,8 @@ def load(folder: Path, dtype: str | None = None) -> Model:
         )
         prompts.context = int(network.config.max_position_embeddings)
     except Exception as error:  # of many classes, from many libraries
+        from codetitan.training.checkpoint_error import reason  # imports torch's checkpoints, which take a second
+
         raise ConfigError(f"--model {folder} can't be loaded: {reason(error)}") from error
     for what, names in (("lacks", info["missing_keys"]), ("has another size of", info["mismatched_keys"])):
         if names:  # transformers draws random numbers for them

@@ -12,8 +12,8 @@ import stat
 from collections.abc import Sequence
 from typing import Any
 
-from codetitan.sandbox import kernel, landlock
-from codetitan.sandbox.seccomp import Filter
+from codetitan.sandbox.kernel import calls, landlock
+from codetitan.sandbox.kernel.seccomp import Filter
 
 _UIDS = 2_000_000_000  # far from those of people and services
 _UIDS_OF_A_CONTAINER = 40_000  # where the kernel maps fewer of them
@@ -36,7 +36,7 @@ class Confinement:
     def __init__(self, limits: dict[str, Any], folder: str, packages: Sequence[str], *, unsafe: bool) -> None:
         self.missing: list[str] = []
         self._zygote = os.getpid()
-        self._limits = limits
+        self._limits, self._unsafe = limits, unsafe
         self._filter: Filter | None = None
         self.abi = 0
         self._layers: dict[str, int] = {}
@@ -47,37 +47,37 @@ class Confinement:
             for role, writable in (("program", [(folder, landlock.WRITE)]), ("test", [])):
                 self._layers[role] = _high(landlock.ruleset(self.abi, writable, only_writing=True))
         except OSError as error:
-            self._lacking("Landlock", error, unsafe)
+            self._lacking("Landlock", error)
         try:
-            self._filter = Filter(kernel.MACHINE)
+            self._filter = Filter(calls.MACHINE)
         except OSError as error:
-            self._lacking("seccomp", error, unsafe)
+            self._lacking("seccomp", error)
         self._kept, self.uids = self._users()
         # The limit counts all that a user runs; what this one starts later takes from the margin.
         threads = limits["threads"] + (0 if self.uids else _tasks_of(os.getuid()) + 512)
         cpu_s = math.ceil(limits["cpu_s"])
+        self._cpu = resource.RLIMIT_CPU, cpu_s, cpu_s + 1
         self._of_a_child = (
-            (resource.RLIMIT_CPU, cpu_s, cpu_s + 1),
             (resource.RLIMIT_NPROC, threads, threads),
             (resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),
         )
 
-    def _lacking(self, what: str, error: OSError, unsafe: bool) -> None:
-        if not unsafe:
+    def _lacking(self, what: str, error: OSError) -> None:
+        if not self._unsafe:
             raise error
         self.missing.append(what)
 
     def _users(self) -> tuple[int, dict[str, int]]:
         """Capabilities that a child keeps, and the user of each kind of child; none where it stays who it is."""
-        have = kernel.capabilities() if kernel.MACHINE in ("x86_64", "aarch64") else 0
-        if not (have >> kernel.CAP_SETUID & 1 and have >> kernel.CAP_SETGID & 1):
+        have = calls.capabilities()
+        if not (have >> calls.CAP_SETUID & 1 and have >> calls.CAP_SETGID & 1):
             return 0, {}
         kept = 0
         if not _reached_by_others(os.path.dirname(os.__file__)):  # the interpreter lies in root's home
-            if not have >> kernel.CAP_DAC_READ_SEARCH & 1 or not self.abi:
+            if not have >> calls.CAP_DAC_READ_SEARCH & 1 or not self.abi:
                 return 0, {}
             # To read it; Landlock says what else, which is nothing that isn't world-readable elsewhere.
-            kept = 1 << kernel.CAP_DAC_READ_SEARCH
+            kept = 1 << calls.CAP_DAC_READ_SEARCH
         for base in (_UIDS, _UIDS_OF_A_CONTAINER):
             uid = base + 2 * (self._zygote % 10_000)
             if _mapped(uid + 1):
@@ -96,9 +96,15 @@ class Confinement:
             (resource.RLIMIT_MSGQUEUE, 0),
         ):
             _lower(which, most, most)
-        kernel.prctl("no_new_privs", kernel.PR_SET_NO_NEW_PRIVS, 1)
+        calls.prctl("no_new_privs", calls.PR_SET_NO_NEW_PRIVS, 1)
         if "Landlock" not in self.missing:
             landlock.restrict(self._first)
+        if self._filter is not None:
+            try:
+                calls.install_filter(self._filter.of_the_zygote())
+            except OSError as error:
+                self._filter = None
+                self._lacking("seccomp", error)
 
     def apply(self, role: str, last: int) -> None:
         """Confines this process for good.
@@ -109,28 +115,26 @@ class Confinement:
         """
         for limit in self._of_a_child:
             _lower(*limit)
+        if role == "program":
+            _lower(*self._cpu)
         if self.uids:
             uid = self.uids[role]
             if self._kept:
-                kernel.prctl("keep capabilities", kernel.PR_SET_KEEPCAPS, 1)
+                calls.prctl("keep capabilities", calls.PR_SET_KEEPCAPS, 1)
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
-        kernel.set_capabilities(self._kept)
-        kernel.prctl("dumpable", kernel.PR_SET_DUMPABLE, 0)
+        calls.set_capabilities(self._kept)
+        calls.prctl("dumpable", calls.PR_SET_DUMPABLE, 0)
         # After the change of user, which clears it: this process ends with the zygote, whatever ends that.
-        kernel.prctl("pdeathsig", kernel.PR_SET_PDEATHSIG, 9)
+        calls.prctl("pdeathsig", calls.PR_SET_PDEATHSIG, 9)
         if os.getppid() != self._zygote:
             os._exit(1)
         if "Landlock" not in self.missing:
             landlock.restrict(self._layers[role])
         os.closerange(last + 1, _HIGHEST)
         if self._filter is not None:
-            try:
-                kernel.install_filter(self._filter.of(os.getpid()))
-            except OSError:
-                if "seccomp" not in self.missing:
-                    raise
+            calls.install_filter(self._filter.of(role, os.getpid()))
 
     def check(self, last: int) -> None:
         """In a child: applies it, and tries what must not work.
@@ -143,7 +147,7 @@ class Confinement:
             _must_fail("Landlock", lambda: os.close(os.open("/etc/passwd", os.O_RDONLY)))
             _must_fail("Landlock", lambda: os.listdir("/proc"))
         if "seccomp" not in self.missing:
-            _must_fail("seccomp", lambda: kernel.call("socket", {"x86_64": 41, "aarch64": 198}[kernel.MACHINE], 1, 1, 0))
+            _must_fail("seccomp", lambda: calls.call("socket", {"x86_64": 41, "aarch64": 198}[calls.MACHINE], 1, 1, 0))
             _must_fail("seccomp", lambda: os.kill(self._zygote, 0))
 
 

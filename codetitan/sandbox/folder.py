@@ -1,12 +1,10 @@
 """The one folder that a program may write to: a tmpfs of its own where this process may mount one, else on disk."""
 
 import os
-import secrets
 import stat
 import tempfile
 
-from codetitan.sandbox import kernel
-
+from codetitan.sandbox.kernel import calls
 
 _MOUNT_POINTS = ("/mnt", "/media", "/srv")
 
@@ -23,8 +21,8 @@ class Folder:
         for self.path in _MOUNT_POINTS:
             if os.path.isdir(self.path) and not os.path.dirname(os.__file__).startswith(f"{self.path}/"):
                 try:
-                    # Seen by this process and its children alone, and gone with them: nothing is left, whatever ends them.
-                    kernel.mount_private_tmpfs(self.path, f"size={size_mib}m,nr_inodes={files + 1},mode=700")
+                    # Seen by this process and its children alone, and gone with them, whatever ends them.
+                    calls.mount_private_tmpfs(self.path, f"size={size_mib}m,nr_inodes={files + 1},mode=700")
                     self.bounded = True
                     return
                 except OSError:
@@ -57,31 +55,40 @@ class Folder:
         return False
 
     def clear(self) -> None:
-        """Removes all that is in it, however deep: folders are moved up before they are removed."""
-        prefix, moved = f"{self.path}/{secrets.token_hex(8)}", 0  # a name that a program can't have taken
-        while True:
-            with os.scandir(self.path) as found:
-                entries = list(found)
-            if not entries:
-                return
-            for entry in entries:
-                if not entry.is_dir(follow_symlinks=False):
-                    os.unlink(entry.path)
-                    continue
-                os.chmod(entry.path, 0o700)
-                with os.scandir(entry.path) as found:
-                    inner = list(found)
-                for child in inner:
-                    if child.is_dir(follow_symlinks=False):
-                        os.chmod(child.path, 0o700)  # a folder that moves is written to
-                        moved += 1
-                        os.rename(child.path, f"{prefix}-{moved}")
-                    else:
-                        os.unlink(child.path)
-                os.rmdir(entry.path)
+        """Removes all that is in it, however deep, with one open folder at a time."""
+        here = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        names: list[str] = []  # of the folders from the outermost to `here`
+        left = [_emptied(here)]  # the folders that are still in each of them
+        try:
+            while True:
+                if left[-1]:
+                    names.append(left[-1].pop())
+                    os.chmod(names[-1], 0o700, dir_fd=here)
+                    following = os.open(names[-1], os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+                    left.append(_emptied(following))
+                elif names:
+                    following = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
+                    os.rmdir(names.pop(), dir_fd=following)
+                    left.pop()
+                else:
+                    return
+                os.close(here)
+                here = following
+        finally:
+            os.close(here)
 
     def remove(self) -> None:
         """At the end."""
         if not self.bounded:
             self.clear()
             os.rmdir(self.path)
+
+
+def _emptied(folder: int) -> list[str]:
+    """Removes the files in an open folder; returns the names of the folders in it."""
+    with os.scandir(folder) as found:
+        entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+    for name, is_folder in entries:
+        if not is_folder:
+            os.unlink(name, dir_fd=folder)
+    return [name for name, is_folder in entries if is_folder]

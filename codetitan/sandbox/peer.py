@@ -11,7 +11,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from codetitan.sandbox.plain import Json, NotPlainError, decode, encode, renew
 
@@ -20,11 +20,11 @@ _MUTABLE = (list, dict, set, bytearray, deque, tuple)  # and what a tuple holds
 
 
 class BrokenPeerError(BaseException):
-    """The other side ended (no text), or what it sends is no message: not an Exception, which a program could catch."""
+    """The other side ended (no text), or what it sends is no message."""
 
 
 class ObjectsNeededError(BaseException):
-    """A value that can't be sent: what happened, and whether it is the program's (else the test's)."""
+    """A value that can't be sent."""
 
 
 class Peer:
@@ -45,6 +45,14 @@ class Peer:
         self._numbers = itertools.count(1)
         self._stubs: dict[int, tuple[int, Callable[..., Any]]] = {}
 
+    def broken(self, text: str, cause: BaseException | None = None) -> NoReturn:
+        """The other side ended (no text), or does what it may not."""
+        raise BrokenPeerError(text) from cause
+
+    def objects_needed(self, text: str, cause: BaseException | None = None, *, by_program: bool) -> NoReturn:
+        """A value can't be sent."""
+        raise ObjectsNeededError(text) from cause
+
     # what plain.encode and plain.decode ask for
     def keep(self, function: Callable[..., Any]) -> int:
         number = next(self._numbers)
@@ -62,12 +70,19 @@ class Peer:
         """Returns a function that calls one of the other side, by its number or its name."""
 
         def function(*arguments: Any, **keywords: Any) -> Any:
-            return self.call(number, arguments, keywords)
+            try:
+                return self.call(number, arguments, keywords)
+            except StopIteration as error:  # would end a `map` in the test as if there were no more to check
+                raise RuntimeError("raised StopIteration") from error
 
         function.__name__ = function.__qualname__ = name
         if isinstance(number, int):
             self._stubs[id(function)] = (number, function)
         return function
+
+    def next_of(self, number: int) -> Callable[[], Any]:
+        """Returns what takes the next item of the other side's iterator."""
+        return lambda: self.call(number, (), {})
 
     def send(self, message: Json) -> None:
         data = json.dumps(message, separators=(",", ":")).encode()
@@ -78,18 +93,18 @@ class Peer:
             try:
                 view = view[os.write(self._descriptor, view) :]
             except OSError as error:
-                raise BrokenPeerError from error
+                self.broken("", error)
 
     def receive(self) -> Json:
         size = int.from_bytes(self._read(4), "little")
         if size > LARGEST_MESSAGE:
-            raise BrokenPeerError(f"sent a message of {size:,} bytes")
+            self.broken(f"sent a message of {size:,} bytes")
         try:
             message = json.loads(self._read(size))
             if type(message) is not list or type(message[0]) is not str:
                 raise TypeError
         except (ValueError, TypeError, IndexError, RecursionError, MemoryError) as error:
-            raise BrokenPeerError("sent what is no message") from error
+            self.broken("sent what is no message", error)
         return message
 
     def _read(self, size: int) -> bytes:
@@ -100,7 +115,7 @@ class Peer:
             except OSError:
                 part = b""
             if not part:
-                raise BrokenPeerError
+                self.broken("")
             parts += part
         return bytes(parts)
 
@@ -108,14 +123,12 @@ class Peer:
         """Calls a function of the other side; changed arguments are changed here too.
 
         Raises:
-            ObjectsNeededError: an argument or the result is not plain.
-            BrokenPeerError: the other side ended, or sent what is no message.
             BaseException: what it raised there, of its builtin class.
         """
         try:
             self.send(["call", function, *self._encoded(arguments, keywords)])
         except (NotPlainError, RecursionError) as error:
-            raise ObjectsNeededError(f"passes {_named(error)}", not self._hostile) from error
+            self.objects_needed(f"passes {_named(error)}", error, by_program=not self._hostile)
         while True:
             message = self.receive()
             try:
@@ -132,11 +145,12 @@ class Peer:
                 if kind == "raise":
                     raised = rebuild(message, self._decoded)
                 elif kind == "not plain":
-                    raise ObjectsNeededError(f"returned an object of class {str(message[1])[:100]}", self._hostile)
+                    text = f"returned an object of class {str(message[1])[:100]}"
+                    self.objects_needed(text, by_program=self._hostile)
                 else:
                     raise TypeError(kind)
             except Exception as error:
-                raise BrokenPeerError("sent what is no answer") from error
+                self.broken("sent what is no answer", error)
             raise raised
 
     def _encoded(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> list[Json]:
@@ -170,9 +184,7 @@ class Peer:
         except BrokenPeerError:
             raise
         except ObjectsNeededError as error:
-            if self._hostile:
-                raise
-            answer = ["not plain", str(error.args[0])]
+            answer = ["not plain", str(error)]
         except BaseException as error:
             answer = describe(error)
         try:
@@ -192,7 +204,12 @@ def describe(error: BaseException) -> list[Json]:
         text = str(error)
     except BaseException:
         text = ""
-    return ["raise", builtin.__name__, arguments, f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__]
+    return [
+        "raise",
+        builtin.__name__,
+        arguments,
+        f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__,
+    ]
 
 
 def rebuild(message: Json, decoded: Callable[[Json], Any]) -> BaseException:

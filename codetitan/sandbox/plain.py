@@ -21,6 +21,7 @@ class Handles(Protocol):
     def keep(self, function: Callable[..., Any]) -> int: ...
     def kept(self, number: int) -> Any: ...
     def stub(self, number: int, name: str) -> Any: ...
+    def next_of(self, number: int) -> Callable[[], Any]: ...
     def number_of_stub(self, value: object) -> int | None: ...
 
 
@@ -92,8 +93,9 @@ def _parts(value: Any, kind: type, handles: Handles, subclasses: bool) -> tuple[
         return "timedelta", [value.days, value.seconds, value.microseconds]
     if kind in _VIEWS:
         return _VIEWS[kind], [of(item) for item in value]
-    if kind is type and _TYPES.get(value.__name__) is value:
-        return "type", value.__name__
+    name = str(getattr(value, "__name__", ""))
+    if kind is type and _TYPES.get(name) is value:
+        return "type", name
     return _by_number(value, kind, handles, subclasses)
 
 
@@ -101,8 +103,9 @@ def _by_number(value: Any, kind: type, handles: Handles, subclasses: bool) -> tu
     number = handles.number_of_stub(value)
     if number is not None:
         return "yours", number
-    if kind is _BUILTIN and getattr(builtins, value.__name__, None) is value:
-        return "builtin", value.__name__
+    name = str(getattr(value, "__name__", ""))
+    if kind is _BUILTIN and getattr(builtins, name, None) is value:
+        return "builtin", name
     if isinstance(value, Iterator):
         return "iterator", handles.keep(value.__next__)
     if subclasses:
@@ -112,7 +115,7 @@ def _by_number(value: Any, kind: type, handles: Handles, subclasses: bool) -> tu
         if kind.__module__ == "numpy" and hasattr(value, "item") and getattr(value, "shape", None) == ():
             return "same", encode(value.item(), handles, subclasses=True)
     if callable(value) and not isinstance(value, type):
-        return "function", [handles.keep(value), str(getattr(value, "__name__", "function"))]
+        return "function", [handles.keep(value), name or "function"]
     raise NotPlainError(kind.__name__)
 
 
@@ -148,7 +151,7 @@ def decode(form: Json, handles: Handles, *, builtin_functions: bool) -> Any:
     if tag == "function":
         return handles.stub(int(body[0]), str(body[1]))
     if tag == "iterator":
-        return RemoteIterator(handles.stub(int(body), "__next__"))
+        return RemoteIterator(handles.next_of(int(body)))
     if tag == "yours":
         return handles.kept(int(body))
     if tag == "builtin" and builtin_functions:

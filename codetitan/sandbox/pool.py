@@ -12,8 +12,8 @@ from codetitan.errors import ConfigError
 from codetitan.sandbox.program import Limits, Program, SandboxError, Verdict
 from codetitan.sandbox.worker import BrokenTestError, Outcome, Worker, notice
 
-_AHEAD = 2  # programs that a zygote has: one that runs, and the next
 _TRIES = 2
+_LOST_IN_A_ROW = 10
 
 
 @dataclass(eq=False)
@@ -69,7 +69,9 @@ class Sandbox:
         self._open = True
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         self.close()
 
     def _fill(self) -> None:
@@ -110,12 +112,14 @@ class Sandbox:
             self._run = None
 
     def _verdicts(self, run: "_Run") -> Iterator[tuple[int, Verdict]]:
+        lost_in_a_row = 0
         while True:
             self._fill()
             lost: list[Worker] = []
             for worker in list(self._workers):
                 given = run.given.setdefault(worker, {})
-                while len(given) < _AHEAD and (task := run.next()) is not None:
+                # One at a time: a second would wait behind one that sleeps.
+                while not given and (task := run.next()) is not None:
                     try:
                         given[worker.send(task.program, inside=task.inside)] = task
                     except BrokenTestError as error:
@@ -140,9 +144,13 @@ class Sandbox:
             for worker in found:
                 received = worker.receive()
                 if received is None:
+                    lost_in_a_row += 1
+                    if lost_in_a_row > _LOST_IN_A_ROW:
+                        raise SandboxError("sandbox: each worker dies with the first program that it is given")
                     run.lost(worker)
                     self._drop(worker)
                 else:
+                    lost_in_a_row = 0
                     number, outcome = received
                     run.received(run.given[worker].pop(number), outcome)
             yield from run.done()
@@ -184,9 +192,9 @@ class _Run:
             yield self._done.popleft()
 
     def lost(self, worker: Worker) -> None:
-        """A worker is gone: the first of its programs may have done it, and is tried once more."""
-        for place, task in enumerate(self.given.pop(worker).values()):
-            task.tries += place == 0
+        """A worker is gone: its program is tried once more."""
+        for task in self.given.pop(worker).values():
+            task.tries += 1
             if task.tries < _TRIES:
                 self.ready.appendleft(task)
             else:

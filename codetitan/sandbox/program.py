@@ -9,6 +9,9 @@ class SandboxError(ConfigError):
     """This machine can't hold what a model wrote; the text names what is missing, and the way out."""
 
 
+_LEAST = {"memory_mib": 128, "open_files": 16}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What one program may use. Another value than a positive one is a ConfigError."""
@@ -37,6 +40,10 @@ class Limits:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**31:
                 raise ConfigError(f"sandbox limit {field.name} = {value!r}: must be positive")
+            if value < (least := _LEAST.get(field.name, 0)):
+                raise ConfigError(
+                    f"sandbox limit {field.name} = {value!r}: must be at least {least}, for Python itself"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

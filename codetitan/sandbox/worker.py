@@ -20,11 +20,11 @@ from typing import Any
 
 from codetitan.sandbox.program import Limits, Program, SandboxError, Verdict
 
-# A clean interpreter: no environment but a fixed order of sets, no site-packages, nothing of this process. The package's
-# __init__ doesn't run there.
+# A clean interpreter: no environment but a fixed order of sets, no site-packages, nothing of this process. The
+# package's __init__ doesn't run there.
 #
 # What threading, random and logging do after each fork is left out (random numbers are seeded by us, and there is one
-# thread): it was a third of the processor time of a program.
+# thread): it was a third of the processor time of a fork.
 _BOOT = """
 import os, sys, types
 os.register_at_fork = lambda **_: None
@@ -40,7 +40,7 @@ _NEEDS = {
     "seccomp": "Linux on x86-64 or AArch64, and a container that lets seccomp filters through",
 }
 _GIVES_UP = {
-    "Landlock": "programs can read and write this user's files and open connections that its system calls allow",
+    "Landlock": "programs can read and write this user's files",
     "seccomp": "programs can start processes, open connections and signal this user's processes",
 }
 
@@ -64,17 +64,19 @@ def packed(test: str, reference: str, entry_point: str | None) -> bytes:
     Raises:
         BrokenTestError: it, or the reference, can't be compiled.
     """
-    codes = []
+    codes, trees = [], []
     for what, text in (("test", test), ("reference", reference)):
         try:
             tree = ast.parse(text)
             codes.append(marshal.dumps(compile(tree, f"<{what}>", "exec", dont_inherit=True)))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise BrokenTestError(f"the {what}: {type(error).__name__}: {error}") from error
-        if what == "test":
-            names = sorted({node.id for node in ast.walk(tree) if isinstance(node, ast.Name)})
-    payload = {"test": codes[0], "reference": codes[1], "names": names, "source": test, "entry_point": entry_point}
-    return marshal.dumps(payload)
+        trees.append(tree)
+    names = {node.id for node in ast.walk(trees[0]) if isinstance(node, ast.Name)}
+    imports = [node for node in ast.walk(trees[1]) if isinstance(node, ast.Import | ast.ImportFrom)]
+    imported = {alias.asname or alias.name.partition(".")[0] for node in imports for alias in node.names}
+    payload = {"test": codes[0], "reference": codes[1], "names": list(names), "imported": list(imported)}
+    return marshal.dumps(payload | {"source": test, "entry_point": entry_point})
 
 
 class Worker:
@@ -103,7 +105,7 @@ class Worker:
         with control, verdicts:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-s", "-S", "-B", "-X", "utf8", "-c", boot, json.dumps(settings)],
-                env={"PYTHONHASHSEED": "0", "PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                env={"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 pass_fds=(control.fileno(), verdicts.fileno()), start_new_session=True,
             )  # fmt: skip
@@ -151,7 +153,7 @@ class Worker:
         return self._number
 
     def receive(self) -> tuple[int, Outcome] | None:
-        """Returns what is done, once `control` can be read: its number, and what came of it; None: the process is gone."""
+        """Returns the number and the outcome of what is done, once `control` can be read; None: the process is gone."""
         try:
             report = self.control.recv(65_536)
         except OSError:
@@ -167,12 +169,12 @@ class Worker:
 
     def _outcome(self, done: dict[str, Any], found: dict[str, Any] | None) -> Outcome:
         needs = None
-        if found is not None and found["reason"] != "ended":
+        if done["why"] != "files" and found is not None and found["reason"] != "ended":
             reason, detail = found["reason"], found["detail"]
             if reason == "objects":
                 needs, reason = ("program" if detail.startswith("the program") else "test"), "error"
         elif done["why"] is not None:
-            reason, detail = done["why"], self._limit(done["why"])
+            reason, detail = done["why"].replace("closed", "error"), self._limit(done["why"])
         else:
             reason, detail = self._ended(done, "program" if found is not None else "test")
         verdict = Verdict(reason == "passed", reason, detail, done["seconds"], done["inside"])
@@ -183,6 +185,7 @@ class Worker:
         return {
             "time-out": f"more than {limits.wall_s:g} s",
             "output": f"printed more than {limits.output_bytes:,} bytes",
+            "closed": "the program's process closed its connection to the test",
             "files": f"wrote more than {limits.files} files or {limits.folder_mib} MiB",
         }[reason]
 

@@ -16,23 +16,35 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
-from codetitan.sandbox import program_side, test_side
+from codetitan.sandbox import side_of_program, side_of_test
 from codetitan.sandbox.confine import Confinement
 from codetitan.sandbox.folder import Folder
 
 # What programs import, so that none of them waits for it.
 PRELOADED = (
-    "abc", "array", "ast", "base64", "bisect", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses",
-    "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "inspect", "io", "itertools", "json",
-    "math", "numbers", "operator", "os", "queue", "random", "re", "statistics", "string", "struct", "sys", "textwrap",
-    "threading", "time", "traceback", "types", "typing", "unicodedata", "zlib", "_strptime", "encodings.idna",
+    "abc", "array", "ast", "base64", "bisect", "cmath", "collections", "collections.abc", "contextlib", "copy",
+    "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "inspect", "io",
+    "itertools", "json", "math", "numbers", "operator", "os", "queue", "random", "re", "statistics", "string",
+    "struct", "sys", "textwrap", "threading", "time", "traceback", "types", "typing", "unicodedata", "zlib",
+    "_strptime", "encodings.idna",
 )  # fmt: skip
 
 _FIRST = 3  # a child's first file descriptor after those that print: its socket to the other child
+_TESTS = 100  # that one process runs: a fork for each was a third of the time of a program
 _QUIET_S = 0.05  # how long a program runs before its folder is looked at, and in between
 _GRACE_S = 0.5  # for a process that has ended to be seen as ended
+
+
+@dataclass
+class _Tester:
+    """The process in which tests run, one after the other; `left`: how many more."""
+
+    pid: int
+    control: socket.socket
+    left: int
 
 
 class Zygote:
@@ -41,6 +53,7 @@ class Zygote:
     def __init__(self, settings: dict[str, Any], control: socket.socket, verdicts: socket.socket) -> None:
         self._limits: dict[str, Any] = settings["limits"]
         self._control, self._verdicts = control, verdicts
+        self._tester: _Tester | None = None
         self.folder = Folder(self._limits["folder_mib"], self._limits["files"])
         self.confinement = Confinement(
             self._limits, self.folder.path, settings["packages"], unsafe=settings["unsafe"]
@@ -72,9 +85,10 @@ class Zygote:
             text = report.read()
         _, status = os.waitpid(pid, 0)
         if status:
-            number, why, what = json.loads(text) if text else (0, f"a trial process ended with status {status}", "sandbox")
+            number, why, what = (
+                json.loads(text) if text else (0, f"a trial process ended with status {status}", "sandbox")
+            )
             raise OSError(number, why, what)
-        os.close(os.pidfd_open(os.getpid()))
 
     def serve(self) -> None:
         """Until the other side closes."""
@@ -96,35 +110,49 @@ class Zygote:
 
     def _run(self, job: dict[str, Any], source: int, test: int) -> dict[str, Any] | None:
         """Returns what happened; None when the other side is gone."""
+        if self._tester is None:
+            self._tester = self._start_tester()
+        tester = self._tester
+        tester.left -= 1
         ours, theirs = socket.socketpair()
         printed, printing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         started = time.monotonic()
         program = os.fork()
         if not program:
             self._program(source, ours.fileno(), printing)
-        tester = os.fork()
-        if not tester:
-            self._test(job, test, theirs.fileno())
         ours.close()
-        theirs.close()
         os.close(printing)
-        handles = os.pidfd_open(program), os.pidfd_open(tester)
+        with theirs:
+            socket.send_fds(tester.control, [json.dumps(job).encode()], [test, theirs.fileno()])
+        why: str | None = "gone"
+        tested = 0
         try:
-            why = self._wait(handles, printed, started + self._limits["wall_s"])
+            why = self._wait(tester.control, printed, started + self._limits["wall_s"])
+            if why == "ended":
+                why, tested = None, self._end_tester()
+                if tested == side_of_test.ENDED and not _has_ended(program):
+                    why = "closed"
         finally:
-            status, usage = _end(program, handles[0])
-            tested, _ = _end(tester, handles[1])
-            for descriptor in (*handles, printed):
-                os.close(descriptor)
+            status, cpu_s = _end(program)
+            os.close(printed)
+        if why is None and not self.folder.bounded and self.folder.over():
+            why = "files"
+        if why is not None or tester.left == 0:
+            self._end_tester()
         self.folder.clear()
         if why == "gone":
             return None
-        return job | {"why": why, "seconds": time.monotonic() - started, "program": status, "test": tested,
-                "cpu_s": usage}  # fmt: skip
+        return job | {
+            "why": why,
+            "seconds": time.monotonic() - started,
+            "program": status,
+            "test": tested,
+            "cpu_s": cpu_s,
+        }
 
-    def _wait(self, handles: tuple[int, int], printed: int, deadline: float) -> str | None:
-        """Waits for the test's end. Returns None, or why it is ended: "time-out", "output", "files", "gone"."""
-        program, tester = handles
+    def _wait(self, tester: socket.socket, printed: int, deadline: float) -> str | None:
+        """Waits for the verdict. Returns None, "ended" where the test's process did, or why both are to be ended:
+        "time-out", "output", "files", "gone"."""
         poll = select.poll()
         poll.register(tester, select.POLLIN)
         poll.register(printed, select.POLLIN)
@@ -137,11 +165,13 @@ class Zygote:
             if now >= following:
                 if not self.folder.bounded and self.folder.over():
                     return "files"
-                following = time.monotonic() + _QUIET_S
+                following = now + _QUIET_S
             for descriptor, _ in poll.poll((min(deadline, following) - now) * 1000 + 1):
-                if descriptor == tester:
-                    self._let_end(program, tester)
-                    return None
+                if descriptor == tester.fileno():
+                    try:
+                        return None if tester.recv(16) else "ended"
+                    except ConnectionResetError:
+                        return "ended"
                 if descriptor == self._control.fileno():
                     return "gone"
                 part = os.read(printed, 65_536)
@@ -151,14 +181,22 @@ class Zygote:
                 if not part:
                     poll.unregister(printed)
 
-    @staticmethod
-    def _let_end(program: int, tester: int) -> None:
-        """Where the program ended first: its end may be seen a moment after its socket's."""
-        found = os.waitid(os.P_PIDFD, tester, os.WEXITED | os.WNOWAIT)
-        if found is not None and found.si_status == test_side.ENDED:
-            poll = select.poll()
-            poll.register(program, select.POLLIN)
-            poll.poll(_GRACE_S * 1000)
+    def _start_tester(self) -> "_Tester":
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if not pid:
+            self._test(theirs.fileno())
+        theirs.close()
+        return _Tester(pid, ours, _TESTS)
+
+    def _end_tester(self) -> int:
+        """Ends the test's process; returns its exit code."""
+        tester, self._tester = self._tester, None
+        if tester is None:
+            return 0
+        tester.control.close()
+        status, _ = _end(tester.pid)
+        return status
 
     def _program(self, source: int, channel: int, printing: int) -> None:
         try:
@@ -168,16 +206,23 @@ class Zygote:
             text = _read(source).decode("utf-8", "surrogatepass")
             _place(channel)
             self.confinement.apply("program", _FIRST)
-            program_side.run(_FIRST, text)
+            side_of_program.run(_FIRST, text)
         finally:
             os._exit(1)
 
-    def _test(self, job: dict[str, Any], test: int, channel: int) -> None:
+    def _test(self, control: int) -> None:
         try:
-            payload = marshal.loads(_read(test)) | job
-            _place(channel, self._verdicts.fileno())
+            _place(control, self._verdicts.fileno())
             self.confinement.apply("test", _FIRST + 1)
-            test_side.Test(_FIRST, payload, socket.socket(fileno=_FIRST + 1)).run()
+            gc.enable()
+            jobs, verdicts = socket.socket(fileno=_FIRST), socket.socket(fileno=_FIRST + 1)
+            while True:
+                message, (test, channel), _, _ = socket.recv_fds(jobs, 4096, 2)
+                payload = marshal.loads(_read(test)) | json.loads(message)
+                os.close(test)
+                side_of_test.Test(channel, payload, verdicts).run()
+                os.close(channel)
+                jobs.send(b"done")
         finally:
             os._exit(1)
 
@@ -193,11 +238,21 @@ def _read(file: int) -> bytes:
     return os.pread(file, os.fstat(file).st_size, 0)
 
 
-def _end(pid: int, handle: int) -> tuple[int, float]:
+def _end(pid: int) -> tuple[int, float]:
     """Kills a process with all its threads. Returns its exit code, or minus the signal, and its processor time."""
-    signal.pidfd_send_signal(handle, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)  # its number is its own until it is waited for
     _, status, usage = os.wait4(pid, 0)
     return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process ended by itself, which may be seen a moment after its socket's end."""
+    until = time.monotonic() + _GRACE_S
+    while time.monotonic() < until:
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
+            return True
+        time.sleep(0.001)
+    return False
 
 
 def main() -> None:
@@ -222,11 +277,18 @@ def main() -> None:
         gc.freeze()
         gc.disable()
         zygote.check()
-        ready = {"missing": zygote.confinement.missing, "folder": zygote.folder.path, "landlock": zygote.confinement.abi}
-        control.send(json.dumps(ready | {"bounded": zygote.folder.bounded, "uids": zygote.confinement.uids}).encode())
-        zygote.serve()
     except OSError as error:
         control.send(json.dumps({"refused": [error.strerror or str(error), error.filename or "sandbox"]}).encode())
-    finally:
         if zygote is not None:
             zygote.folder.remove()
+        return
+    try:
+        ready = {
+            "missing": zygote.confinement.missing,
+            "folder": zygote.folder.path,
+            "landlock": zygote.confinement.abi,
+        }
+        control.send(json.dumps(ready | {"bounded": zygote.folder.bounded, "uids": zygote.confinement.uids}).encode())
+        zygote.serve()
+    finally:
+        zygote.folder.remove()

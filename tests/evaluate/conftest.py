@@ -7,7 +7,10 @@ import pytest
 
 from codetitan.hf.export import export
 from codetitan.models.code.rope import RopeConfig
+from tests.hf.conftest import install
 from tests.hf.kinds import GQA, built, checkpoint, described
+
+__all__ = ["install"]
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,23 @@
 """The command, on a real model of random weights; and the line of each thing that can be wrong with it."""
 
 import json
+import os
+import subprocess
+import sys
+import typing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from codetitan.cli import main
+from codetitan.cli.evaluate import EvaluateCommand
 from codetitan.engine.local import Local
 from codetitan.evaluate import results
+from codetitan.evaluate.protocols import PROTOCOLS
 from codetitan.sandbox import Sandbox, SandboxError
+from tests.conftest import REPOSITORY
+from tests.hf.conftest import TRANSFORMERS_4, Install
 
 
 def samples(folder: Path, task: str) -> dict[tuple[str, int], dict[str, Any]]:
@@ -40,6 +48,31 @@ def test_what_a_model_writes_does_not_depend_on_the_batch(saved: Path, tmp_path:
     assert len({sample["completion"] for sample in samples(tmp_path / "a", "humaneval").values()}) == 4
     bits = [result.tasks["gold"].scores["bits_per_byte"].value for result in found]
     assert bits[0] == pytest.approx(bits[1], abs=1e-6) and 2 < bits[0] < 8
+
+
+def test_the_command_has_every_protocol() -> None:
+    hints = typing.get_type_hints(EvaluateCommand)
+    assert list(typing.get_args(hints["protocol"])) == list(PROTOCOLS)
+
+
+@pytest.mark.slow
+def test_transformers_4(saved: Path, tmp_path: Path, install: Install) -> None:
+    """The older transformers gives the same samples."""
+    found = []
+    for name, path in (("older", [str(install(*TRANSFORMERS_4))]), ("newer", [])):
+        words = ["--model", str(saved / "model"), "--output", name, "--tasks", "humaneval", "--limit", "4"]
+        done = subprocess.run(
+            [sys.executable, "-m", "codetitan.cli", "evaluate", *words, "--max-new-tokens", "12", "--samples", "2"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([*path, str(REPOSITORY)])},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        found.append({key: line["completion"] for key, line in samples(tmp_path / name, "humaneval").items()})
+    assert found[0] == found[1] and len(found[0]) == 8
+    versions = [results.read(tmp_path / name).engine["versions"]["transformers"] for name in ("older", "newer")]
+    assert versions[0].startswith("4.") and versions[1].startswith("5.")
 
 
 def test_ctrl_c(

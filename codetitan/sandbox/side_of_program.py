@@ -84,7 +84,7 @@ def _checked(function: Any) -> Any:
 
     def candidate(*arguments: Any, **keywords: Any) -> Any:
         result = function(*arguments, **keywords)
-        if type(result).__eq__(result, _Unlike()) is True:
+        if (result == _Unlike()) is True:
             raise AssertionError("cheated: the program returned an object that is equal to everything")
         return result
 

@@ -4,7 +4,6 @@ It decides the verdict and writes it to a socket that the program's process does
 """
 
 import builtins
-import gc
 import importlib
 import json
 import marshal
@@ -13,20 +12,39 @@ import random
 import secrets
 import socket
 import traceback
-import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
-from codetitan.sandbox.peer import BrokenPeerError, ObjectsNeededError, Peer
+from codetitan.sandbox.peer import Peer
 
 ENDED = 3
 """exit code: the program's process ended; the zygote knows how"""
 
 # What a program imported and a test uses without importing it itself (MBPP's): taken from here, not from the program.
 MODULES = frozenset((
-    "bisect", "cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools", "json",
-    "math", "operator", "random", "re", "statistics", "string", "sys", "typing", "numpy",
+    "bisect", "cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools",
+    "json", "math", "operator", "random", "re", "statistics", "string", "sys", "typing", "numpy",
 ))  # fmt: skip
+
+
+class TestPeer(Peer):
+    """What breaks the rules ends the test at once: one that catches every exception can't go on as if all were well."""
+
+    __test__ = False
+
+    def __init__(self, descriptor: int, end: Callable[[str, str], NoReturn]) -> None:
+        super().__init__(descriptor, self._no_function, hostile=True)
+        self._end = end
+
+    @staticmethod
+    def _no_function(name: str) -> Any:
+        raise NameError(name)
+
+    def broken(self, text: str, cause: BaseException | None = None) -> NoReturn:
+        self._end("error" if text else "ended", f"the program's process {text}")
+
+    def objects_needed(self, text: str, cause: BaseException | None = None, *, by_program: bool) -> NoReturn:
+        self._end("objects", f"{'the program' if by_program else 'the test'} {text}, which is no plain value")
 
 
 class Test:
@@ -37,47 +55,40 @@ class Test:
         verdicts: where the verdict goes.
     """
 
+    __test__ = False
+
     def __init__(self, descriptor: int, payload: dict[str, Any], verdicts: socket.socket) -> None:
         self._payload = payload
         self._verdicts = verdicts
-        self._peer = Peer(descriptor, self._no_function, hostile=True)
+        self._peer = TestPeer(descriptor, self.end)
         self._calls = 0
 
-    @staticmethod
-    def _no_function(name: str) -> Any:
-        raise NameError(name)
-
-    def end(self, reason: str, detail: str, code: int = 0) -> NoReturn:
-        """Writes the verdict and ends at once: no code of the test can catch it."""
+    def _write(self, reason: str, detail: str) -> None:
         text = "".join(c if c.isprintable() else " " for c in detail)[:1000]
         packet = {"id": self._payload["id"], "reason": reason, "detail": " ".join(text.split())}
         self._verdicts.send(json.dumps(packet).encode())
-        os._exit(code)
 
-    def run(self) -> NoReturn:
-        """In a confined process."""
-        gc.enable()
+    def end(self, reason: str, detail: str) -> NoReturn:
+        """Writes the verdict and ends this process at once: no code of the test can catch it."""
+        self._write(reason, detail)
+        os._exit(ENDED if reason == "ended" else 0)
+
+    def run(self) -> None:
+        """Runs the test and writes the verdict."""
         random.seed(0)
         try:
             if self._payload["inside"]:
                 self._inside()
             else:
                 self._outside()
-        except BrokenPeerError as error:
-            text = str(error)
-            if text:
-                self.end("error", f"the program's process {text}")
-            self.end("ended", "", ENDED)
-        except ObjectsNeededError as error:
-            text, by_program = error.args
-            self.end("objects", f"{'the program' if by_program else 'the test'} {text}, which is no plain value")
         except AssertionError as error:
-            self.end("failed", self._where(error))
+            self._write("failed", self._where(error))
         except MemoryError as error:
-            self.end("memory", self._where(error))
+            self._write("memory", self._where(error))
         except BaseException as error:
-            self.end("error", self._where(error))
-        self.end("passed", "")
+            self._write("error", self._where(error))
+        else:
+            self._write("passed", "")
 
     def _where(self, error: BaseException) -> str:
         text = getattr(error, "program_text", None) or traceback.format_exception_only(error)[-1].strip()
@@ -95,13 +106,13 @@ class Test:
             self.end("memory" if message[1] == "MemoryError" else "error", text)
         kinds = message[1] if message[0] == "defined" and len(message) == 2 else None
         if not isinstance(kinds, dict):
-            raise BrokenPeerError("sent no names")
+            self._peer.broken("sent no names")
         return {name: str(kind) for name, kind in kinds.items()}
 
     def _outside(self) -> None:
         payload = self._payload
         entry: str | None = payload["entry_point"]
-        names: dict[str, Any] = {"__name__": "test"}
+        names: dict[str, Any] = {"__name__": "reference"}
         try:
             exec(marshal.loads(payload["reference"]), names)
         except Exception as error:
@@ -111,18 +122,18 @@ class Test:
             names[entry] = self._stub(entry)
             self._fill(names, defined, set(payload["names"]) - names.keys())
         else:
-            # A script's functions are the program's, whatever the reference has; the rest may be the reference's.
-            functions = {name for name, value in names.items() if isinstance(value, types.FunctionType)}
+            # What a script calls is the program's, whatever the reference has; the rest may be the reference's.
             used = set(payload["names"])
-            for name in functions & used:
-                del names[name]
+            for name in used & names.keys() - set(payload["imported"]):
+                if callable(names[name]):
+                    del names[name]
             self._fill(names, defined, used - names.keys())
+        names["__name__"] = "test"
         exec(marshal.loads(payload["test"]), names)
-        if entry is not None:
-            if "check" in names:
-                names["check"](names[entry])
-            if not self._calls:
-                self.end("error", f"the test never calls {entry}")
+        if entry is not None and "check" in names:
+            names["check"](names[entry])
+        if not self._calls:
+            raise RuntimeError(f"the test never calls {entry or 'the program'}")
 
     def _fill(self, names: dict[str, Any], defined: dict[str, str], missing: Iterable[str]) -> None:
         """Gives a test the names that it lacks and the program has: its functions, and modules of this process."""
@@ -133,7 +144,7 @@ class Test:
             if kind == "function":
                 names[name] = self._stub(name)
             elif kind == "class":
-                raise ObjectsNeededError(f"uses its class {name}", True)
+                self._peer.objects_needed(f"has a class {name}, which the test uses", by_program=True)
             elif kind.startswith("module ") and kind[7:] in MODULES:
                 names[name] = importlib.import_module(kind[7:])
 
@@ -159,7 +170,7 @@ class Test:
         if answer == ["passed", nonce]:
             return
         if answer[0] != "raise" or len(answer) != 4:
-            raise BrokenPeerError("sent no verdict")
+            self._peer.broken("sent no verdict")
         text = str(answer[3])[:600]
         if "cheated: " in text:
             self.end("cheated", text.partition("cheated: ")[2])

@@ -6,7 +6,7 @@ import struct
 import sys
 from collections.abc import Iterable, Iterator
 
-from codetitan.sandbox import kernel
+from codetitan.sandbox.kernel import calls
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 
@@ -32,7 +32,7 @@ def version() -> int:
     Raises:
         OSError: it has none, or something forbids it.
     """
-    return kernel.call("landlock_create_ruleset", _CREATE_RULESET, None, 0, 1)
+    return calls.call("landlock_create_ruleset", _CREATE_RULESET, None, 0, 1)
 
 
 def ruleset(abi: int, rules: Iterable[tuple[str, int]], *, only_writing: bool = False) -> int:
@@ -49,15 +49,15 @@ def ruleset(abi: int, rules: Iterable[tuple[str, int]], *, only_writing: bool = 
     scopes = 3 if abi >= 6 else 0  # abstract sockets and signals of others
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8
     attributes = struct.pack("=QQQ", handled, network, scopes)
-    descriptor = kernel.call("landlock_create_ruleset", _CREATE_RULESET, attributes, size, 0)
+    descriptor = calls.call("landlock_create_ruleset", _CREATE_RULESET, attributes, size, 0)
     for path, rights in rules:
         try:
             opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
             continue  # what isn't there needs no right
-        rights &= handled if os.path.isdir(path) else handled & _ON_FILES  # noqa: PTH112
+        rights &= handled if os.path.isdir(path) else handled & _ON_FILES
         try:
-            kernel.call("landlock_add_rule", _ADD_RULE, descriptor, 1, struct.pack("=Qi", rights, opened), 0)
+            calls.call("landlock_add_rule", _ADD_RULE, descriptor, 1, struct.pack("=Qi", rights, opened), 0)
         finally:
             os.close(opened)
     return descriptor
@@ -65,7 +65,7 @@ def ruleset(abi: int, rules: Iterable[tuple[str, int]], *, only_writing: bool = 
 
 def restrict(descriptor: int) -> None:
     """Holds this process, and what it starts, to a ruleset; needs no_new_privs."""
-    kernel.call("landlock_restrict_self", _RESTRICT_SELF, descriptor, 0)
+    calls.call("landlock_restrict_self", _RESTRICT_SELF, descriptor, 0)
 
 
 def interpreter(packages: Iterable[str] = ()) -> Iterator[tuple[str, int]]:

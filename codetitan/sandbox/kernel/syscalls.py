@@ -36,9 +36,16 @@ ALWAYS: dict[str, tuple[int | None, int | None]] = {
     "shutdown": (48, 210), "getsockopt": (55, 209), "getsockname": (51, 204), "getpeername": (52, 205),
 }  # fmt: skip
 
-# … and these with some arguments: codetitan/sandbox/seccomp.py.
+# … and these with some arguments: codetitan/sandbox/kernel/seccomp.py.
 BY_ARGUMENTS: dict[str, tuple[int | None, int | None]] = {
     "fcntl": (72, 25), "open": (2, None), "openat": (257, 56), "ioctl": (16, 29), "clone": (56, 220),
     "clone3": (435, 435), "kill": (62, 129), "tgkill": (234, 131), "prctl": (157, 167), "socketpair": (53, 199),
     "prlimit64": (302, 261),
+}  # fmt: skip
+
+# … and these the zygote alone, until it or its child is confined for good.
+OF_THE_ZYGOTE: dict[str, tuple[int | None, int | None]] = {
+    "setresuid": (117, 147), "setresgid": (119, 149), "setgroups": (116, 159), "setrlimit": (160, 164),
+    "capset": (126, 91), "landlock_restrict_self": (446, 446), "recvmsg": (47, 212), "sendmsg": (46, 211),
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53),
 }  # fmt: skip
