@@ -208,6 +208,8 @@ def _cause(error: BaseException) -> str:
         if below is None:
             break
         error = below
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)  # asyncio writes "Connect call failed" over it
     return error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)
 
 
