@@ -229,6 +229,7 @@ def _run(task: Task, asked: Asked, known: dict[str, Problem], folder: Folder, pr
                     "reason": verdict.reason,
                     "detail": verdict.detail,
                     "seconds": round(verdict.seconds, 4),
+                    "inside": verdict.inside,
                     "parses": is_python(programs[index].source),
                 }
                 if problem.suffix is not None:

@@ -9,9 +9,10 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from codetitan.errors import ConfigError
 from codetitan.evaluate.results import write
@@ -132,13 +133,18 @@ class Folder:
 
     @contextlib.contextmanager
     def appending(self, name: str) -> Iterator["Appender"]:
-        """Gives what adds lines to a file."""
+        """Gives what adds lines to a file.
+
+        Raises:
+            ConfigError: it can't be written; what else goes wrong meanwhile is not called so.
+        """
         file = self.path / name
         try:
-            with file.open("a", encoding="utf-8") as opened:
-                yield Appender(file, opened)
+            opened = file.open("ab", buffering=0)
         except OSError as error:
             raise ConfigError(f"{file} can't be written: {error.strerror}") from None
+        with opened:
+            yield Appender(file, opened)
 
     def remove(self, name: str) -> None:
         """Removes a file that is no longer needed."""
@@ -148,13 +154,21 @@ class Folder:
 class Appender:
     """Adds lines to an open file; each is there when `add` returns, whatever becomes of the process."""
 
-    def __init__(self, file: Path, opened: TextIO) -> None:
+    def __init__(self, file: Path, opened: FileIO) -> None:
         self._file, self._opened = file, opened
 
     def add(self, *lines: Line) -> None:
-        """Adds lines."""
-        self._opened.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-        self._opened.flush()
+        """Adds lines.
+
+        Raises:
+            ConfigError: the disk is full, or gone.
+        """
+        data = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+        try:
+            while data:  # a full disk takes a part of it first
+                data = data[self._opened.write(data) :]
+        except OSError as error:
+            raise ConfigError(f"{self._file} can't be written: {error.strerror}") from None
 
 
 def _short(text: str) -> str:

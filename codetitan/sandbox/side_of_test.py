@@ -124,10 +124,10 @@ class Test:
         else:
             # What a script calls is the program's, whatever the reference has; the rest may be the reference's.
             used = set(payload["names"])
-            for name in used & names.keys() - set(payload["imported"]):
-                if callable(names[name]):
-                    del names[name]
-            self._fill(names, defined, used - names.keys())
+            called = {name for name in used & names.keys() - set(payload["imported"]) if callable(names[name])}
+            for name in called:
+                del names[name]
+            self._fill(names, defined, used - names.keys(), called)
         names["__name__"] = "test"
         exec(marshal.loads(payload["test"]), names)
         if entry is not None and "check" in names:
@@ -135,11 +135,16 @@ class Test:
         if not self._calls:
             raise RuntimeError(f"the test never calls {entry or 'the program'}")
 
-    def _fill(self, names: dict[str, Any], defined: dict[str, str], missing: Iterable[str]) -> None:
-        """Gives a test the names that it lacks and the program has: its functions, and modules of this process."""
+    def _fill(
+        self, names: dict[str, Any], defined: dict[str, str], missing: Iterable[str], called: Iterable[str] = ()
+    ) -> None:
+        """Gives a test the names that it lacks and the program has: its functions, and modules of this process.
+
+        What is a builtin is the test's own, but where the reference has a function of that name (MBPP/126's `sum`).
+        """
         for name in missing:
             kind = defined.get(name, "")
-            if hasattr(builtins, name):
+            if hasattr(builtins, name) and name not in called:
                 continue
             if kind == "function":
                 names[name] = self._stub(name)

@@ -1,6 +1,8 @@
 """From tasks to results: right answers are right, wrong ones wrong; what is done is never done again."""
 
 import json
+import resource
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +166,37 @@ def test_a_folder_of_something_else(tmp_path: Path) -> None:
     (out / "evaluation.json").write_text("[]")
     with pytest.raises(ConfigError, match=r"evaluation.json is not what codetitan evaluate writes; choose another"):
         evaluated(tasks, Stub(tasks, right), out)
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """The line names the file; when there is room, the same command goes on from the last whole line."""
+    tasks, out = made("gold", limit=6), tmp_path / "out"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600, before[1]))
+        with pytest.raises(ConfigError, match=r"gold\.samples\.jsonl can't be written: File too large$"):
+            evaluated(tasks, Stub(tasks, right), out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert (out / "gold.samples.jsonl").stat().st_size == 600
+    engine = Stub(tasks, right)
+    found = evaluated(tasks, engine, out)
+    assert 0 < engine.asked < 6
+    assert found == evaluated(tasks, Stub(tasks, right), tmp_path / "whole")
+
+
+def test_what_fails_meanwhile_is_not_the_disk(tmp_path: Path) -> None:
+    tasks = made("gold", limit=2)
+    engine = Stub(tasks, right)
+
+    def fails(*_: object) -> object:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    engine.score = fails  # type: ignore[assignment,method-assign]
+    with pytest.raises(ConnectionResetError):
+        evaluated(tasks, engine, tmp_path / "out")
 
 
 def test_two_at_once(tmp_path: Path) -> None:

@@ -126,6 +126,22 @@ def test_mbpp(tmp_path: Path) -> None:
     assert passing(task, right, wrong) == [3, 0]
 
 
+def test_a_function_with_a_builtins_name(tmp_path: Path) -> None:
+    """MBPP/126 asks for `sum`; a program that redefines a builtin which the set does not is not helped by that."""
+    line = {"task_id": 126, "text": "Sum common divisors.", "code": "def sum(a, b):\n    return a + b\n",
+            "test_list": ["assert sum(10, 15) == 25"]}  # fmt: skip
+    (task,) = made("mbpp", mbpp=jsonl(tmp_path / "mbpp.jsonl", [line]))
+    assert passing(task, right, wrong) == [1, 0]
+    line = {"task_id": 12, "text": "Sort.", "code": "def order(x):\n    return sorted(x)\n",
+            "test_list": ["assert all(a <= b for a, b in zip(order([2, 1]), order([2, 1])[1:]))"]}  # fmt: skip
+    (task,) = made("mbpp", mbpp=jsonl(tmp_path / "mbpp.jsonl", [line]))
+
+    def cheats(problem: Problem, _: int) -> str:
+        return "def all(x):\n    return True\ndef order(x):\n    return x\n"
+
+    assert passing(task, right, cheats) == [1, 0]
+
+
 def plus_lines(records: list[dict[str, str]]) -> list[dict[str, Any]]:
     """HumanEval/0, 2 and 32 as EvalPlus has them: with inputs in place of tests."""
     inputs: dict[int, tuple[list[Any], list[Any]]] = {
