@@ -103,6 +103,8 @@ class Double:
         if self.form == "vllm":
             choice |= {"token_ids": written if body.get("return_token_ids") else None}
             choice |= {"stop_reason": stopped_by}
+        if self.form == "sglang":
+            choice |= {"matched_stop": stopped_by}
         usage = {"prompt_tokens": len(asked), "completion_tokens": len(ids)}
         return {"object": "text_completion", "choices": [choice], **({} if self.form == "text" else {"usage": usage})}
 
