@@ -28,8 +28,8 @@ class Answer:
     Attributes:
         text: of the completion; after the prompt's, where that was asked back.
         finish: finish_reason.
-        stopped_by: vLLM's stop_reason, SGLang's matched_stop: the text of a stop, an id, or None; False where the server
-            has no such field.
+        stopped_by: vLLM's stop_reason, SGLang's matched_stop: the text of a stop, an id, or None; False where there is
+            no such field.
         ids: of the completion (of prompt and completion, where the prompt was asked back); None where not given.
         tokens: their texts; None where not given.
         log_probabilities: None where not given; its first entry is None where there was nothing before it.
