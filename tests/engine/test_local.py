@@ -23,7 +23,7 @@ from tests.hf.conftest import Exported
 from tests.hf.kinds import GQA, SEQ_LEN, built, checkpoint, described
 
 LENGTHS = (1, 3, 40, 17, 90, 8, 41, 40)
-NEW = 12
+NEW = 8
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +58,11 @@ def test_greedy_tokens_are_those_of_transformers(model: Model, prompts: list[lis
 
 @pytest.mark.parametrize(
     "sampling",
-    [Sampling(max_new_tokens=NEW), Sampling(temperature=0.9, top_p=0.8, max_new_tokens=NEW, n=3, seed=5)],
+    [Sampling(max_new_tokens=NEW), Sampling(temperature=0.9, top_p=0.8, max_new_tokens=NEW, n=2, seed=5)],
 )
 def test_batches_change_nothing(model: Model, prompts: list[list[int]], sampling: Sampling) -> None:
     width = max(LENGTHS) + NEW
-    one, *others = (completed(Local(model, batch_tokens=rows * width), prompts, sampling) for rows in (1, 3, 8, 100))
+    one, *others = (completed(Local(model, batch_tokens=rows * width), prompts, sampling) for rows in (1, 3, 8))
     assert {completion.ended for of_prompt in one for completion in of_prompt} == {"length"}
     for other in others:
         for expected, found in zip(one, other, strict=True):

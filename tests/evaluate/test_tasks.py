@@ -198,8 +198,8 @@ def test_a_task_of_ones_own(tmp_path: Path) -> None:
     ])  # fmt: skip
     (task,) = made("own", own=file)
     assert passing(task, right, wrong) == [1, 0]
-    holes = [{"prefix": "a = ", "suffix": "\n", "middle": "1", "language": "go", "task_id": "x"},
-             {"prefix": "b = ", "suffix": "\n", "middle": "2"}]  # fmt: skip
+    holes = [{"prefix": "def a():\n    return ", "suffix": "\n", "middle": "1", "language": "go", "task_id": "x"},
+             {"prefix": "def b():\n    return ", "suffix": "\n", "middle": "2"}]  # fmt: skip
     (task,) = made("own", own=jsonl(file, holes))
     found = evaluated([task], Stub([task], lambda problem, _: " 1\n"), tmp_path / "holes").tasks["own"]
     assert (found.scores["exact"].value, found.reasons) == (0.5, {"exact": 1, "different": 1})
@@ -207,7 +207,7 @@ def test_a_task_of_ones_own(tmp_path: Path) -> None:
         "go": 1,
         "python": 0,
     }
-    tested = [{**hole, "test": f"assert {hole['prefix'][0]} == {hole['middle']}"} for hole in holes]
+    tested = [{**hole, "test": f"assert {hole['prefix'][4]}() == {hole['middle']}"} for hole in holes]
     (task,) = made("own", own=jsonl(file, tested))
     assert passing(task, right, wrong) == [2, 0]
 
