@@ -18,7 +18,7 @@ from codetitan.cli.compare import CompareCommand
 from codetitan.cli.config import ConfigCommand, FlavorsCommand
 from codetitan.cli.data import DataDigestCommand, DataInspectCommand, DataStatsCommand
 from codetitan.cli.evaluate import EvaluateCommand
-from codetitan.cli.model import CompleteCommand, ExportCommand, ImportCommand, InfillCommand
+from codetitan.cli.model import CompleteCommand, ExportCommand, ImportCommand, InfillCommand, LmEvalCommand
 from codetitan.cli.plan import PlanCommand
 from codetitan.cli.tokenizer import TokenizerTrainCommand
 from codetitan.cli.train import TrainCommand
@@ -30,6 +30,7 @@ COMMANDS: dict[str, type] = {
     "plan": PlanCommand,
     "flavors": FlavorsCommand,
     "export": ExportCommand,
+    "lm-eval": LmEvalCommand,
     "import": ImportCommand,
     "infill": InfillCommand,
     "complete": CompleteCommand,

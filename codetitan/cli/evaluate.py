@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,15 +19,24 @@ if TYPE_CHECKING:
 class EvaluateCommand:
     """Score a model: HumanEval, infilling, MBPP, exact match, bits per byte. What it writes runs in a sandbox."""
 
-    model: Path
-    """A folder that `codetitan export` wrote, or a checkpoint."""
-
     output: Path
     """The folder for results and samples: new, or of the same command, which then goes on."""
 
     tasks: str
     """Separated by commas: humaneval, humaneval-infilling, infill-exact, gold, bits-per-byte, humaneval-plus, mbpp,
     mbpp-plus, own."""
+
+    model: Path | None = None
+    """A folder that `codetitan export` wrote, or a checkpoint. Beside --server: the same model's, for its tokenizer."""
+
+    server: str | None = None
+    """Ask a model that is served, at an address such as http://localhost:8000/v1: vLLM, SGLang, llama.cpp, …"""
+
+    server_model: str | None = None
+    """What the server calls it, where it serves several."""
+
+    concurrency: int = 16
+    """Requests to the server at once."""
 
     data: tuple[str, ...] = ()
     """TASK=PATH of tasks that take a file or a folder; PATH where one task alone does."""
@@ -92,10 +102,20 @@ class EvaluateCommand:
         names = tasks.names(self.tasks)
         files = tasks.paths(names, self.data)
         made = tasks.make(names, files, tasks.Asking(protocol=protocol, limit=self.limit))
-        evaluate(made, self._opened, self.output, protocol, options)
+        scores = any(task.judged == "bits" for task in made)
+        evaluate(made, partial(self._opened, scores), self.output, protocol, options)
         print(f"{self.output}: results.json, results.md, results.png, and every sample")
 
     def _check(self) -> tuple[int, ...] | None:
+        if self.model is None and self.server is None:
+            raise ConfigError("--model: missing; codetitan evaluate --model PATH, or --server URL")
+        if self.server is None and self.server_model is not None:
+            raise ConfigError(f"--server-model {self.server_model} needs --server URL")
+        if self.server is not None:
+            for option, value in (("--dtype", self.dtype), ("--batch-tokens", self.batch_tokens)):
+                if value is not None:
+                    raise ConfigError(f"{option} {value}: is the server's to choose; leave it out, or --server")
+        at_least_one("--concurrency", self.concurrency)
         at_least_one("--samples", self.samples)
         at_least_one("--max-new-tokens", self.max_new_tokens)
         at_least_one("--limit", self.limit)
@@ -114,10 +134,29 @@ class EvaluateCommand:
         return tuple(dict.fromkeys(map(int, words)))
 
     @contextlib.contextmanager
-    def _opened(self) -> "Iterator[Opened]":
-        from codetitan.engine.local import Local
-        from codetitan.engine.model import as_folder, load
+    def _opened(self, scores: bool) -> "Iterator[Opened]":
+        from codetitan.engine.model import as_folder
         from codetitan.evaluate.run import Opened
+
+        if self.server is not None:
+            from codetitan.engine.server import Server
+
+            given = (
+                contextlib.nullcontext((None, None)) if self.model is None else as_folder(self.model, self.tokenizer)
+            )
+            with given as (tokenizer, step):
+                server = Server(self.server, tokenizer, model=self.server_model, concurrency=self.concurrency)
+                try:
+                    if scores:
+                        server.check_scores()
+                    print(server.name)
+                    yield Opened(server, str(self.model or server.facts["model"]), step)
+                finally:
+                    server.close()
+            return
+        assert self.model is not None
+        from codetitan.engine.local import Local
+        from codetitan.engine.model import load
 
         with as_folder(self.model, self.tokenizer) as (folder, step):
             engine = Local(load(folder, self.dtype), self.batch_tokens)

@@ -35,17 +35,59 @@ class ExportCommand:
     max_shard_gb: float = 5.0
     """Size of a safetensors file, and the most memory that is used."""
 
+    lm_eval: bool = False
+    """Write tasks for lm-eval into it, as codetitan lm-eval does."""
+
+    data: Path | None = None
+    """With --lm-eval: files whose bits per byte are to be measured; a folder, a file, JSON Lines or Parquet."""
+
     def run(self, overrides: Sequence[str]) -> None:
         from codetitan.hf.export import export
 
         if not 0 < self.max_shard_gb < math.inf:
             raise ConfigError(f"--max-shard-gb {self.max_shard_gb} must be above 0")
+        if self.data is not None and not self.lm_eval:
+            raise ConfigError(f"--data {self.data} needs --lm-eval")
+        if self.lm_eval:
+            from codetitan.evaluate import lm_eval
+
+            lm_eval.check(self.data)
         taken = export(
             self.checkpoint, self.output, dtype=self.dtype, tokenizer_path=self.tokenizer,
             max_shard_bytes=int(self.max_shard_gb * 1e9),
         )  # fmt: skip
         n_bytes = sum(file.stat().st_size for file in self.output.iterdir())
         print(f"{self.output}: {taken} in Hugging Face form, {n_bytes / 1e6:,.1f} MB")
+        if self.lm_eval:
+            LmEvalCommand(self.output, self.data).run(())
+
+
+@dataclass
+class LmEvalCommand:
+    """Write tasks for lm-eval beside an export: HumanEval, its solutions' bits per byte, and those of files."""
+
+    model: Path
+    """A folder that `codetitan export` wrote; the tasks are its folder lm-eval."""
+
+    data: Path | None = None
+    """Files whose bits per byte are to be measured: a folder, a file, JSON Lines or Parquet; default: no such task."""
+
+    protocol: Literal["bigcode", "evalplus", "deepseek"] = "bigcode"
+    """Prompt's end, stops and length of HumanEval's completions."""
+
+    limit: int | None = None
+    """Files, drawn as codetitan evaluate draws them; default: 500."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        from codetitan.evaluate.lm_eval import write
+        from codetitan.evaluate.protocols import PROTOCOLS
+
+        at_least_one("--limit", self.limit)
+        written = write(self.model, PROTOCOLS[self.protocol], self.data, self.limit)
+        for note in written.notes:
+            print(f"note: {note}")
+        print(f"{written.folder}: tasks for lm-eval; run them with")
+        print(written.command(self.model))
 
 
 @dataclass

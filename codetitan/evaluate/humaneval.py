@@ -156,12 +156,14 @@ def _published(name: str, path: Path) -> Task:
 def gold_task(name: str) -> Task:
     """Returns HumanEval's canonical solutions, to be scored after their prompts.
 
-    The prompt keeps its line end: most tokenizers for code make one token of it and of the quotes before, and a model
-    that is given these without it has never seen what follows. Training's validation and lm-eval split there, too.
+    The prompt keeps its line end, and gets the blank line with which a solution begins: most tokenizers for code make
+    one token of line ends and the quotes before, and a model that is given these alone has never seen what follows.
+    lm-eval splits there, too.
     """
     records, data = read()
-    problems = [
-        Problem(id=record["task_id"], prefix=record["prompt"], solution=record["canonical_solution"])
-        for record in records
-    ]
+    problems = []
+    for record in records:
+        solution = record["canonical_solution"].lstrip("\n")
+        blank = "\n" * (len(record["canonical_solution"]) - len(solution))
+        problems.append(Problem(id=record["task_id"], prefix=record["prompt"] + blank, solution=solution))
     return Task(name=name, judged="bits", problems=problems, data=data)
