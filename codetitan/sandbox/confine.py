@@ -1,6 +1,6 @@
 """What a process gives up before it runs a line of a program: its user, its rights, files, calls, time and memory.
 
-Prepared once in the zygote, applied in each child.
+The larger part is done once in the zygote, and inherited; the rest in each child.
 """
 
 import errno
@@ -12,6 +12,7 @@ import stat
 from collections.abc import Sequence
 from typing import Any
 
+from codetitan.sandbox.folder import Folder
 from codetitan.sandbox.kernel import calls, landlock
 from codetitan.sandbox.kernel.seccomp import Filter
 
@@ -21,11 +22,11 @@ _HIGH, _HIGHEST = 100, 256  # file descriptors of a zygote that its children don
 
 
 class Confinement:
-    """Everything that is the same for all programs of a zygote.
+    """Everything that is the same for all programs of a zygote, which it holds as far as it can work so.
 
     Args:
         limits: as `Limits` names them.
-        folder: the one folder that a program may write to.
+        folder: the one that a program may write to; given to its user.
         packages: paths that it may read beside the interpreter's own.
         unsafe: go on without what this kernel doesn't have.
 
@@ -33,28 +34,31 @@ class Confinement:
         OSError: the kernel lacks something, its name in `filename`.
     """
 
-    def __init__(self, limits: dict[str, Any], folder: str, packages: Sequence[str], *, unsafe: bool) -> None:
+    def __init__(self, limits: dict[str, Any], folder: Folder, packages: Sequence[str], *, unsafe: bool) -> None:
         self.missing: list[str] = []
         self._zygote = os.getpid()
         self._limits, self._unsafe = limits, unsafe
-        self._filter: Filter | None = None
+        users, tasks = _spans_of_users(), _tasks_of(os.getuid())  # while /proc can be read
         self.abi = 0
         self._layers: dict[str, int] = {}
+        calls.prctl("no_new_privs", calls.PR_SET_NO_NEW_PRIVS, 1)
         try:
-            self.abi = landlock.version()
-            places = [(folder, landlock.WRITE), (os.path.dirname(folder), landlock.REMOVE_FOLDER)]
-            self._first = _high(landlock.ruleset(self.abi, [*landlock.interpreter(packages), *places]))
-            for role, writable in (("program", [(folder, landlock.WRITE)]), ("test", [])):
-                self._layers[role] = _high(landlock.ruleset(self.abi, writable, only_writing=True))
+            self.abi = self._enter_landlock(folder, packages)
         except OSError as error:
             self._lacking("Landlock", error)
+        self._kept, self.uids = self._users(users)
+        if self.uids:
+            os.chown(folder.path, self.uids["program"], self.uids["program"])
+        self._enter_limits()
+        self._filter: Filter | None = None
         try:
-            self._filter = Filter(calls.MACHINE)
+            made = Filter(calls.MACHINE)
+            calls.install_filter(made.of_the_zygote())
+            self._filter = made
         except OSError as error:
             self._lacking("seccomp", error)
-        self._kept, self.uids = self._users()
         # The limit counts all that a user runs; what this one starts later takes from the margin.
-        threads = limits["threads"] + (0 if self.uids else _tasks_of(os.getuid()) + 512)
+        threads = limits["threads"] + (0 if self.uids else tasks + 512)
         cpu_s = math.ceil(limits["cpu_s"])
         self._cpu = resource.RLIMIT_CPU, cpu_s, cpu_s + 1
         self._of_a_child = (
@@ -62,12 +66,25 @@ class Confinement:
             (resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),
         )
 
+    def _enter_landlock(self, folder: Folder, packages: Sequence[str]) -> int:
+        """Most of the rules, which children inherit at no cost; each adds one at most. Returns the version."""
+        abi = landlock.version()
+        places = [(folder.path, landlock.WRITE)]
+        if not folder.bounded:  # which the zygote removes at its end
+            places.append((os.path.dirname(folder.path), landlock.REMOVE_FOLDER))
+        first = landlock.ruleset(abi, [*landlock.interpreter(packages), *places])
+        for role, writable in (("program", [(folder.path, landlock.WRITE)]), ("test", [])):
+            self._layers[role] = _high(landlock.ruleset(abi, writable, only_writing=True))
+        landlock.restrict(first)
+        os.close(first)
+        return abi
+
     def _lacking(self, what: str, error: OSError) -> None:
         if not self._unsafe:
             raise error
         self.missing.append(what)
 
-    def _users(self) -> tuple[int, dict[str, int]]:
+    def _users(self, mapped: Sequence[range]) -> tuple[int, dict[str, int]]:
         """Capabilities that a child keeps, and the user of each kind of child; none where it stays who it is."""
         have = calls.capabilities()
         if not (have >> calls.CAP_SETUID & 1 and have >> calls.CAP_SETGID & 1):
@@ -80,13 +97,12 @@ class Confinement:
             kept = 1 << calls.CAP_DAC_READ_SEARCH
         for base in (_UIDS, _UIDS_OF_A_CONTAINER):
             uid = base + 2 * (self._zygote % 10_000)
-            if _mapped(uid + 1):
+            if all(uid in span and uid + 1 in span for span in mapped):
                 return kept, {"program": uid, "test": uid + 1}
         return 0, {}
 
-    def enter(self) -> None:
-        """Confines the zygote as far as it can work so, which its children inherit: what it reads and writes, a part
-        of the limits."""
+    def _enter_limits(self) -> None:
+        """Those that hold for the zygote too."""
         memory, size = self._limits["memory_mib"] << 20, self._limits["file_mib"] << 20
         for which, most in (
             (resource.RLIMIT_AS, memory),
@@ -96,15 +112,6 @@ class Confinement:
             (resource.RLIMIT_MSGQUEUE, 0),
         ):
             _lower(which, most, most)
-        calls.prctl("no_new_privs", calls.PR_SET_NO_NEW_PRIVS, 1)
-        if "Landlock" not in self.missing:
-            landlock.restrict(self._first)
-        if self._filter is not None:
-            try:
-                calls.install_filter(self._filter.of_the_zygote())
-            except OSError as error:
-                self._filter = None
-                self._lacking("seccomp", error)
 
     def apply(self, role: str, last: int) -> None:
         """Confines this process for good.
@@ -197,11 +204,11 @@ def _reached_by_others(path: str) -> bool:
     return True
 
 
-def _mapped(uid: int) -> bool:
-    """Whether this user namespace has such a user, and such a group."""
+def _spans_of_users() -> list[range]:
+    """The users, and the groups, that this user namespace has: the largest span of each."""
+    spans = []
     for name in ("uid_map", "gid_map"):
         with open(f"/proc/self/{name}") as lines:
-            spans = [tuple(map(int, line.split())) for line in lines]
-        if not any(first <= uid < first + count for first, _, count in spans):
-            return False
-    return True
+            found = [tuple(map(int, line.split())) for line in lines]
+        spans.append(max((range(first, first + count) for first, _, count in found), key=len, default=range(0)))
+    return spans

@@ -30,10 +30,6 @@ class Folder:
         self.path = tempfile.mkdtemp(prefix="codetitan-sandbox-")
         self.bounded = False
 
-    def give(self, uid: int) -> None:
-        """Makes it a user's."""
-        os.chown(self.path, uid, uid)
-
     def over(self) -> bool:
         """Whether there is more in it than may be."""
         files, size, folders = 0, 0, [self.path]

@@ -55,11 +55,11 @@ class Zygote:
         self._control, self._verdicts = control, verdicts
         self._tester: _Tester | None = None
         self.folder = Folder(self._limits["folder_mib"], self._limits["files"])
-        self.confinement = Confinement(
-            self._limits, self.folder.path, settings["packages"], unsafe=settings["unsafe"]
-        )  # fmt: skip
-        if self.confinement.uids:
-            self.folder.give(self.confinement.uids["program"])
+        try:
+            self.confinement = Confinement(self._limits, self.folder, settings["packages"], unsafe=settings["unsafe"])
+        except BaseException:
+            self.folder.remove()
+            raise
         os.chdir(self.folder.path)
         os.environ.update(HOME=self.folder.path, TMPDIR=self.folder.path)
 
@@ -272,7 +272,6 @@ def main() -> None:
         except OSError:
             pass
         zygote = Zygote(settings, control, verdicts)
-        zygote.confinement.enter()
         gc.collect()
         gc.freeze()
         gc.disable()

