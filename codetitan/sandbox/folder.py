@@ -3,6 +3,7 @@
 import os
 import stat
 import tempfile
+from collections.abc import Iterable
 
 from codetitan.sandbox.kernel import calls
 
@@ -10,16 +11,17 @@ _MOUNT_POINTS = ("/mnt", "/media", "/srv")
 
 
 class Folder:
-    """A zygote's folder, emptied after each program.
+    """A zygote's folder, emptied after each program. It may not be mounted over what is `needed`.
 
     `bounded`: the file system itself holds the size and the number of files; otherwise `over` must be asked while a
     program runs, and what lies between two questions can be too much.
     """
 
-    def __init__(self, size_mib: int, files: int) -> None:
+    def __init__(self, size_mib: int, files: int, needed: Iterable[str]) -> None:
         self._size, self._files = size_mib << 20, files
+        kept = [f"{path}/" for path in needed]
         for self.path in _MOUNT_POINTS:
-            if os.path.isdir(self.path) and not os.path.dirname(os.__file__).startswith(f"{self.path}/"):
+            if os.path.isdir(self.path) and not any(path.startswith(f"{self.path}/") for path in kept):
                 try:
                     # Seen by this process and its children alone, and gone with them, whatever ends them.
                     calls.mount_private_tmpfs(self.path, f"size={size_mib}m,nr_inodes={files + 1},mode=700")

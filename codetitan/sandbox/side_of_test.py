@@ -4,6 +4,7 @@ It decides the verdict and writes it to a socket that the program's process does
 """
 
 import builtins
+import decimal
 import importlib
 import json
 import marshal
@@ -11,6 +12,7 @@ import os
 import random
 import secrets
 import socket
+import sys
 import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
@@ -76,6 +78,9 @@ class Test:
     def run(self) -> None:
         """Runs the test and writes the verdict."""
         random.seed(0)
+        # what the test before may have set
+        sys.setrecursionlimit(1000)
+        decimal.setcontext(decimal.DefaultContext.copy())
         try:
             if self._payload["inside"]:
                 self._inside()

