@@ -23,6 +23,10 @@ class BrokenPeerError(BaseException):
     """The other side ended (no text), or what it sends is no message."""
 
 
+class TooLargeError(ValueError):
+    """A message that is longer than `LARGEST_MESSAGE`."""
+
+
 class ObjectsNeededError(BaseException):
     """A value that can't be sent."""
 
@@ -49,9 +53,9 @@ class Peer:
         """The other side ended (no text), or does what it may not."""
         raise BrokenPeerError(text) from cause
 
-    def objects_needed(self, text: str, cause: BaseException | None = None, *, by_program: bool) -> NoReturn:
-        """A value can't be sent."""
-        raise ObjectsNeededError(text) from cause
+    def objects_needed(self, text: str, passed_of: str | None = None) -> NoReturn:
+        """A value has no plain form: a result, or an argument whose class is of module `passed_of`."""
+        raise ObjectsNeededError(text)
 
     # what plain.encode and plain.decode ask for
     def keep(self, function: Callable[..., Any]) -> int:
@@ -87,7 +91,7 @@ class Peer:
     def send(self, message: Json) -> None:
         data = json.dumps(message, separators=(",", ":")).encode()
         if len(data) > LARGEST_MESSAGE:
-            raise NotPlainError(f"value of {len(data):,} bytes")
+            raise TooLargeError(f"a value of {len(data):,} bytes")
         view = memoryview(len(data).to_bytes(4, "little") + data)
         while view:
             try:
@@ -123,12 +127,13 @@ class Peer:
         """Calls a function of the other side; changed arguments are changed here too.
 
         Raises:
+            TooLargeError, RecursionError: the arguments are too large or too deep.
             BaseException: what it raised there, of its builtin class.
         """
         try:
             self.send(["call", function, *self._encoded(arguments, keywords)])
-        except (NotPlainError, RecursionError) as error:
-            self.objects_needed(f"passes {_named(error)}", error, by_program=not self._hostile)
+        except NotPlainError as error:
+            self.objects_needed(f"passes an object of class {error}", error.module)
         while True:
             message = self.receive()
             try:
@@ -146,7 +151,7 @@ class Peer:
                     raised = rebuild(message, self._decoded)
                 elif kind == "not plain":
                     text = f"returned an object of class {str(message[1])[:100]}"
-                    self.objects_needed(text, by_program=self._hostile)
+                    self.objects_needed(text)
                 else:
                     raise TypeError(kind)
             except Exception as error:
@@ -189,8 +194,8 @@ class Peer:
             answer = describe(error)
         try:
             self.send(answer)
-        except NotPlainError as error:
-            self.send(["not plain", str(error)])
+        except TooLargeError as error:
+            self.send(describe(error))
 
 
 def describe(error: BaseException) -> list[Json]:
@@ -224,7 +229,3 @@ def rebuild(message: Json, decoded: Callable[[Json], Any]) -> BaseException:
         error = Exception(str(text))
     error.program_text = str(text)[:600]  # type: ignore[attr-defined]
     return error
-
-
-def _named(error: BaseException) -> str:
-    return f"an object of class {error}" if isinstance(error, NotPlainError) else "an object that contains itself"

@@ -201,7 +201,7 @@ class _Run:
                 self.received(task, Outcome(Verdict(False, "killed", "its worker was killed twice", 0.0, task.inside)))
 
     def received(self, task: _Task, outcome: Outcome) -> None:
-        """What came of a task. One that needs objects is run inside where the test passes them, or where the reference
+        """What came of a task. One that needs objects is run inside where the test makes them, or where the reference
         needs them too: a program can't choose to have its test in its own process."""
         if outcome.needs_objects is None or task.inside or task.is_reference:
             self.settle(task, outcome)

@@ -48,7 +48,8 @@ _GIVES_UP = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """A verdict, and whether the test would need objects that can't be sent: "program" or "test" has them."""
+    """A verdict, and whether the test would need objects that can't be sent: the "test" has them surely, or the
+    "program" may have made it so."""
 
     verdict: Verdict
     needs_objects: str | None = None
@@ -173,9 +174,7 @@ class Worker:
     def _outcome(self, done: dict[str, Any], found: dict[str, Any] | None) -> Outcome:
         needs = None
         if done["why"] != "files" and found is not None and found["reason"] != "ended":
-            reason, detail = found["reason"], found["detail"]
-            if reason == "objects":
-                needs, reason = ("program" if detail.startswith("the program") else "test"), "error"
+            reason, detail, needs = found["reason"], found["detail"], found["needs"]
         elif done["why"] is not None:
             reason, detail = done["why"].replace("closed", "error"), self._limit(done["why"])
         else:

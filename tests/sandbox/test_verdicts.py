@@ -200,6 +200,22 @@ def test_a_program_can_not_have_its_test_inside(sandbox: Sandbox, reference: str
             assert "plain value" in verdict.detail
 
 
+@pytest.mark.parametrize("value", [
+    '{"t": "datetime", "v": "2020-01-01T00:00:00+00:00"}', '[' * 800 + ']' * 800, '"' + "\u00e9" * 6_000_000 + '"',
+], ids=["aware date", "deep", "large"])  # fmt: skip
+def test_what_a_program_sends_and_the_test_sends_back(sandbox: Sandbox, value: str) -> None:
+    """A value that can come but can't go would be the program's choice of where its test runs."""
+    source = (
+        f"import os\nEqual = type('Equal', (), {{'__eq__': lambda self, other: True}})\ndef g(x):\n"
+        f"    text = b'[\"return\",' + {value!r}.encode() + b',null]'\n"
+        "    os.write(3, len(text).to_bytes(4, 'little'))\n    while text:\n        text = text[os.write(3, text):]\n"
+        "def f(x): return Equal()\n"
+    )
+    for reference in ("", "def g(x): return x\ndef f(x): return 2"):
+        verdict = one(sandbox, source, "assert f(g(1)) == 2", None, reference)
+        assert not verdict.passed and not verdict.inside and verdict.reason == "error", verdict
+
+
 def test_inside_an_exit_fails_and_a_plain_cheat_is_seen(sandbox: Sandbox) -> None:
     makes = "class Node: pass\ndef check(f):\n    assert f(Node()) == 3\n"
     verdict = one(sandbox, "import os\ndef f(node): os._exit(0)", makes, "f")
