@@ -40,23 +40,30 @@ class Confinement:
         self._limits, self._unsafe = limits, unsafe
         users, tasks = _spans_of_users(), _tasks_of(os.getuid())  # while /proc can be read
         self.abi = 0
-        self._layers: dict[str, int] = {}
-        calls.prctl("no_new_privs", calls.PR_SET_NO_NEW_PRIVS, 1)
+        self._layers: dict[str, calls.Prepared] = {}
+        calls.prctl("no_new_privs", calls.PR_SET_NO_NEW_PRIVS, 1)()
         try:
             self.abi = self._enter_landlock(folder, packages)
         except OSError as error:
+            self._layers = {}
             self._lacking("Landlock", error)
+        calls.prctl("dumpable", calls.PR_SET_DUMPABLE, 0)()
         self._kept, self.uids = self._users(users)
         if self.uids:
             os.chown(folder.path, self.uids["program"], self.uids["program"])
+            calls.prctl("keep capabilities", calls.PR_SET_KEEPCAPS, 1)()
+        else:
+            calls.set_capabilities(0)()
         self._enter_limits()
-        self._filter: Filter | None = None
+        self._filters: dict[str, calls.SeccompFilter] = {}
         try:
             made = Filter(calls.MACHINE)
-            calls.install_filter(made.of_the_zygote())
-            self._filter = made
+            calls.SeccompFilter(made.of_the_zygote())()
+            self._filters = {role: calls.SeccompFilter(*made.of(role)) for role in ("program", "test")}
         except OSError as error:
             self._lacking("seccomp", error)
+        self._drop = calls.set_capabilities(self._kept)
+        self._end_with_the_zygote = calls.prctl("pdeathsig", calls.PR_SET_PDEATHSIG, 9)
         # The limit counts all that a user runs; what this one starts later takes from the margin.
         threads = limits["threads"] + (0 if self.uids else tasks + 512)
         cpu_s = math.ceil(limits["cpu_s"])
@@ -74,8 +81,9 @@ class Confinement:
             places.append((os.path.dirname(folder.path), landlock.REMOVE_FOLDER))
         first = landlock.ruleset(abi, [*landlock.interpreter(packages), *places])
         for role, writable in (("program", [(folder.path, landlock.WRITE)]), ("test", [])):
-            self._layers[role] = _high(landlock.ruleset(abi, writable, only_writing=True))
-        landlock.restrict(first)
+            layer = landlock.ruleset(abi, writable, only_writing=True)
+            self._layers[role] = landlock.restrict(_high(layer))
+        landlock.restrict(first)()
         os.close(first)
         return abi
 
@@ -126,22 +134,19 @@ class Confinement:
             _lower(*self._cpu)
         if self.uids:
             uid = self.uids[role]
-            if self._kept:
-                calls.prctl("keep capabilities", calls.PR_SET_KEEPCAPS, 1)
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
-        calls.set_capabilities(self._kept)
-        calls.prctl("dumpable", calls.PR_SET_DUMPABLE, 0)
+            self._drop()
         # After the change of user, which clears it: this process ends with the zygote, whatever ends that.
-        calls.prctl("pdeathsig", calls.PR_SET_PDEATHSIG, 9)
+        self._end_with_the_zygote()
         if os.getppid() != self._zygote:
             os._exit(1)
-        if "Landlock" not in self.missing:
-            landlock.restrict(self._layers[role])
+        if role in self._layers:
+            self._layers[role]()
         os.closerange(last + 1, _HIGHEST)
-        if self._filter is not None:
-            calls.install_filter(self._filter.of(role, os.getpid()))
+        if role in self._filters:
+            self._filters[role]()
 
     def check(self, last: int) -> None:
         """In a child: applies it, and tries what must not work.

@@ -2,7 +2,6 @@
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterable
 
 from codetitan.sandbox.kernel import calls
@@ -11,13 +10,14 @@ _MOUNT_POINTS = ("/mnt", "/media", "/srv")
 
 
 class Folder:
-    """A zygote's folder, emptied after each program. It may not be mounted over what is `needed`.
+    """A zygote's folder, emptied after each program. It is not mounted over what is `needed`; on disk
+    it is in the folder `temporary`.
 
     `bounded`: the file system itself holds the size and the number of files; otherwise `over` must be asked while a
     program runs, and what lies between two questions can be too much.
     """
 
-    def __init__(self, size_mib: int, files: int, needed: Iterable[str]) -> None:
+    def __init__(self, size_mib: int, files: int, needed: Iterable[str], temporary: str) -> None:
         self._size, self._files = size_mib << 20, files
         kept = [f"{path}/" for path in needed]
         for self.path in _MOUNT_POINTS:
@@ -29,7 +29,8 @@ class Folder:
                     return
                 except OSError:
                     break
-        self.path = tempfile.mkdtemp(prefix="codetitan-sandbox-")
+        self.path = f"{temporary}/codetitan-sandbox-{os.urandom(8).hex()}"
+        os.mkdir(self.path, 0o700)
         self.bounded = False
 
     def over(self) -> bool:

@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 from codetitan.sandbox.plain import Json, NotPlainError, decode, encode, renew
 
 LARGEST_MESSAGE = 16 << 20
+_dumps = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
+_loads = json.JSONDecoder().decode
 _MUTABLE = (list, dict, set, bytearray, deque, tuple)  # and what a tuple holds
 
 
@@ -89,7 +91,7 @@ class Peer:
         return lambda: self.call(number, (), {})
 
     def send(self, message: Json) -> None:
-        data = json.dumps(message, separators=(",", ":")).encode()
+        data = _dumps(message).encode()
         if len(data) > LARGEST_MESSAGE:
             raise TooLargeError(f"a value of {len(data):,} bytes")
         view = memoryview(len(data).to_bytes(4, "little") + data)
@@ -104,7 +106,7 @@ class Peer:
         if size > LARGEST_MESSAGE:
             self.broken(f"sent a message of {size:,} bytes")
         try:
-            message = json.loads(self._read(size))
+            message = _loads(self._read(size).decode())
             if type(message) is not list or type(message[0]) is not str:
                 raise TypeError
         except (ValueError, TypeError, IndexError, RecursionError, MemoryError) as error:
@@ -179,7 +181,7 @@ class Peer:
             values = (*arguments, *keywords.values())
             if any(isinstance(value, _MUTABLE) for value in values):
                 again = [encode(value, self, subclasses=not self._hostile) for value in values]
-                same = json.dumps(again) == json.dumps([*given, *named.values()])
+                same = _dumps(again) == _dumps([*given, *named.values()])
                 changed = None if same else again
             else:
                 changed = None

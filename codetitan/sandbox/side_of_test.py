@@ -10,7 +10,6 @@ import json
 import marshal
 import os
 import random
-import secrets
 import socket
 import sys
 import traceback
@@ -175,7 +174,7 @@ class Test:
         entry = payload["entry_point"]
         if entry is not None and entry not in defined:
             raise NameError(f"name {entry!r} is not defined")
-        nonce = secrets.token_hex(16)
+        nonce = os.urandom(16).hex()
         self._peer.send(["test", payload["test"].hex(), payload["reference"].hex(), entry, nonce])
         answer = self._peer.receive()
         if answer == ["passed", nonce]:

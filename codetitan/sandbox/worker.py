@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,7 +105,8 @@ class Worker:
         self._verdicts, verdicts = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         room = Path(__file__).parent
         settings = {"limits": dataclasses.asdict(limits), "unsafe": unsafe, "modules": list(modules), "path": path,
-                    "packages": packages, "sockets": [control.fileno(), verdicts.fileno()]}  # fmt: skip
+                    "packages": packages, "temporary": tempfile.gettempdir(),
+                    "sockets": [control.fileno(), verdicts.fileno()]}  # fmt: skip
         boot = _BOOT.format(package=str(room.parent), room=str(room))
         with control, verdicts:
             self._process = subprocess.Popen(
