@@ -51,6 +51,7 @@ class Confinement:
         self._kept, self.uids = self._users(users)
         if self.uids:
             os.chown(folder.path, self.uids["program"], self.uids["program"])
+            os.setgroups([])
             calls.prctl("keep capabilities", calls.PR_SET_KEEPCAPS, 1)()
         else:
             calls.set_capabilities(0)()
@@ -67,20 +68,24 @@ class Confinement:
         # The limit counts all that a user runs; what this one starts later takes from the margin.
         threads = limits["threads"] + (0 if self.uids else tasks + 512)
         cpu_s = math.ceil(limits["cpu_s"])
-        self._cpu = resource.RLIMIT_CPU, cpu_s, cpu_s + 1
-        self._of_a_child = (
-            (resource.RLIMIT_NPROC, threads, threads),
-            (resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),
-        )
+        of_all = [
+            _no_higher(resource.RLIMIT_NPROC, threads, threads),
+            _no_higher(resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),
+        ]
+        self._limits_of = {"test": of_all, "program": [*of_all, _no_higher(resource.RLIMIT_CPU, cpu_s, cpu_s + 1)]}
 
     def _enter_landlock(self, folder: Folder, packages: Sequence[str]) -> int:
-        """Most of the rules, which children inherit at no cost; each adds one at most. Returns the version."""
+        """The rules, which children inherit; those of tests write nothing, those of programs to the folder. Returns the
+        version."""
         abi = landlock.version()
         places = [(folder.path, landlock.WRITE)]
         if not folder.bounded:  # which the zygote removes at its end
             places.append((os.path.dirname(folder.path), landlock.REMOVE_FOLDER))
         first = landlock.ruleset(abi, [*landlock.interpreter(packages), *places])
-        for role, writable in (("program", [(folder.path, landlock.WRITE)]), ("test", [])):
+        layers: dict[str, list[tuple[str, int]]] = {"test": []}
+        if not folder.bounded:
+            layers["program"] = [(folder.path, landlock.WRITE)]
+        for role, writable in layers.items():
             layer = landlock.ruleset(abi, writable, only_writing=True)
             self._layers[role] = landlock.restrict(_high(layer))
         landlock.restrict(first)()
@@ -119,7 +124,7 @@ class Confinement:
             (resource.RLIMIT_MEMLOCK, 0),
             (resource.RLIMIT_MSGQUEUE, 0),
         ):
-            _lower(which, most, most)
+            resource.setrlimit(*_no_higher(which, most, most))
 
     def apply(self, role: str, last: int) -> None:
         """Confines this process for good.
@@ -128,13 +133,10 @@ class Confinement:
             role: "program" or "test".
             last: file descriptors above it are closed.
         """
-        for limit in self._of_a_child:
-            _lower(*limit)
-        if role == "program":
-            _lower(*self._cpu)
+        for which, limit in self._limits_of[role]:
+            resource.setrlimit(which, limit)
         if self.uids:
             uid = self.uids[role]
-            os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
             self._drop()
@@ -180,12 +182,12 @@ def _must_fail(what: str, attempt: Any) -> None:
     raise OSError(errno.ENOTSUP, "has no effect", what)
 
 
-def _lower(which: int, soft: int, hard: int) -> None:
-    """Sets a limit, or keeps the lower one that there is."""
+def _no_higher(which: int, soft: int, hard: int) -> tuple[int, tuple[int, int]]:
+    """What to set a limit to: no more than it is."""
     _, highest = resource.getrlimit(which)
     if highest != resource.RLIM_INFINITY:
         soft, hard = min(soft, highest), min(hard, highest)
-    resource.setrlimit(which, (soft, hard))
+    return which, (soft, hard)
 
 
 def _tasks_of(uid: int) -> int:

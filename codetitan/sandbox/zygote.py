@@ -29,8 +29,8 @@ from codetitan.sandbox.kernel import landlock
 # what is imported rarely is left to those that do.
 PRELOADED = (
     "abc", "bisect", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses", "datetime",
-    "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers", "operator", "os",
-    "random", "re", "statistics", "string", "sys", "time", "types", "typing",
+    "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers", "operator",
+    "os", "random", "re", "statistics", "string", "sys", "time", "types", "typing",
 )  # fmt: skip
 
 _FIRST = 3  # a child's first file descriptor after those that print: its socket to the other child
