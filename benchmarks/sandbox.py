@@ -54,16 +54,13 @@ def of_human_eval(problems: list[dict[str, str]]) -> list[float]:
 
 def processor_s() -> float:
     """Of this process, of all below it, and of those that have ended."""
-    total, tick = sum(os.times()[:4]), os.sysconf("SC_CLK_TCK")
-    below = {os.getpid()}
-    for path in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):  # parents before children
-        try:
-            fields = (path / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) in below:
-            below.add(int(path.name))
-            total += sum(map(int, fields[11:15])) / tick
+    tick, total, left = os.sysconf("SC_CLK_TCK"), sum(os.times()[:4]), [os.getpid()]
+    while left:
+        for thread in Path(f"/proc/{left.pop()}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+                total += sum(map(int, fields[11:15])) / tick
+                left.append(int(child))
     return total
 
 

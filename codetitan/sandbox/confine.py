@@ -1,6 +1,6 @@
 """What a process gives up before it runs a line of a program: its user, its rights, files, calls, time and memory.
 
-Prepared once in the zygote, applied in each child.
+The larger part is done once in the zygote, and inherited; the rest in each child.
 """
 
 import errno
@@ -12,6 +12,7 @@ import stat
 from collections.abc import Sequence
 from typing import Any
 
+from codetitan.sandbox.folder import Folder
 from codetitan.sandbox.kernel import calls, landlock
 from codetitan.sandbox.kernel.seccomp import Filter
 
@@ -21,11 +22,11 @@ _HIGH, _HIGHEST = 100, 256  # file descriptors of a zygote that its children don
 
 
 class Confinement:
-    """Everything that is the same for all programs of a zygote.
+    """Everything that is the same for all programs of a zygote, which it holds as far as it can work so.
 
     Args:
         limits: as `Limits` names them.
-        folder: the one folder that a program may write to.
+        folder: the one that a program may write to; given to its user.
         packages: paths that it may read beside the interpreter's own.
         unsafe: go on without what this kernel doesn't have.
 
@@ -33,41 +34,70 @@ class Confinement:
         OSError: the kernel lacks something, its name in `filename`.
     """
 
-    def __init__(self, limits: dict[str, Any], folder: str, packages: Sequence[str], *, unsafe: bool) -> None:
+    def __init__(self, limits: dict[str, Any], folder: Folder, packages: Sequence[str], *, unsafe: bool) -> None:
         self.missing: list[str] = []
         self._zygote = os.getpid()
         self._limits, self._unsafe = limits, unsafe
-        self._filter: Filter | None = None
+        users, tasks = _spans_of_users(), _tasks_of(os.getuid())  # while /proc can be read
         self.abi = 0
-        self._layers: dict[str, int] = {}
+        self._layers: dict[str, calls.Prepared] = {}
+        calls.prctl("no_new_privs", calls.PR_SET_NO_NEW_PRIVS, 1)()
         try:
-            self.abi = landlock.version()
-            places = [(folder, landlock.WRITE), (os.path.dirname(folder), landlock.REMOVE_FOLDER)]
-            self._first = _high(landlock.ruleset(self.abi, [*landlock.interpreter(packages), *places]))
-            for role, writable in (("program", [(folder, landlock.WRITE)]), ("test", [])):
-                self._layers[role] = _high(landlock.ruleset(self.abi, writable, only_writing=True))
+            self.abi = self._enter_landlock(folder, packages)
         except OSError as error:
+            self._layers = {}
             self._lacking("Landlock", error)
+        calls.prctl("dumpable", calls.PR_SET_DUMPABLE, 0)()
+        self._kept, self.uids = self._users(users)
+        if self.uids:
+            os.chown(folder.path, self.uids["program"], self.uids["program"])
+            os.setgroups([])
+            calls.prctl("keep capabilities", calls.PR_SET_KEEPCAPS, 1)()
+        else:
+            calls.set_capabilities(0)()
+        self._enter_limits()
+        self._filters: dict[str, calls.SeccompFilter] = {}
         try:
-            self._filter = Filter(calls.MACHINE)
+            made = Filter(calls.MACHINE)
+            calls.SeccompFilter(made.of_the_zygote())()
+            self._filters = {role: calls.SeccompFilter(*made.of(role)) for role in ("program", "test")}
         except OSError as error:
             self._lacking("seccomp", error)
-        self._kept, self.uids = self._users()
+        self._drop = calls.set_capabilities(self._kept)
+        self._end_with_the_zygote = calls.prctl("pdeathsig", calls.PR_SET_PDEATHSIG, 9)
         # The limit counts all that a user runs; what this one starts later takes from the margin.
-        threads = limits["threads"] + (0 if self.uids else _tasks_of(os.getuid()) + 512)
+        threads = limits["threads"] + (0 if self.uids else tasks + 512)
         cpu_s = math.ceil(limits["cpu_s"])
-        self._cpu = resource.RLIMIT_CPU, cpu_s, cpu_s + 1
-        self._of_a_child = (
-            (resource.RLIMIT_NPROC, threads, threads),
-            (resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),
-        )
+        of_all = [
+            _no_higher(resource.RLIMIT_NPROC, threads, threads),
+            _no_higher(resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),
+        ]
+        self._limits_of = {"test": of_all, "program": [*of_all, _no_higher(resource.RLIMIT_CPU, cpu_s, cpu_s + 1)]}
+
+    def _enter_landlock(self, folder: Folder, packages: Sequence[str]) -> int:
+        """The rules, which children inherit; those of tests write nothing, those of programs to the folder. Returns the
+        version."""
+        abi = landlock.version()
+        places = [(folder.path, landlock.WRITE)]
+        if not folder.bounded:  # which the zygote removes at its end
+            places.append((os.path.dirname(folder.path), landlock.REMOVE_FOLDER))
+        first = landlock.ruleset(abi, [*landlock.interpreter(packages), *places])
+        layers: dict[str, list[tuple[str, int]]] = {"test": []}
+        if not folder.bounded:
+            layers["program"] = [(folder.path, landlock.WRITE)]
+        for role, writable in layers.items():
+            layer = landlock.ruleset(abi, writable, only_writing=True)
+            self._layers[role] = landlock.restrict(_high(layer))
+        landlock.restrict(first)()
+        os.close(first)
+        return abi
 
     def _lacking(self, what: str, error: OSError) -> None:
         if not self._unsafe:
             raise error
         self.missing.append(what)
 
-    def _users(self) -> tuple[int, dict[str, int]]:
+    def _users(self, mapped: Sequence[range]) -> tuple[int, dict[str, int]]:
         """Capabilities that a child keeps, and the user of each kind of child; none where it stays who it is."""
         have = calls.capabilities()
         if not (have >> calls.CAP_SETUID & 1 and have >> calls.CAP_SETGID & 1):
@@ -80,13 +110,12 @@ class Confinement:
             kept = 1 << calls.CAP_DAC_READ_SEARCH
         for base in (_UIDS, _UIDS_OF_A_CONTAINER):
             uid = base + 2 * (self._zygote % 10_000)
-            if _mapped(uid + 1):
+            if all(uid in span and uid + 1 in span for span in mapped):
                 return kept, {"program": uid, "test": uid + 1}
         return 0, {}
 
-    def enter(self) -> None:
-        """Confines the zygote as far as it can work so, which its children inherit: what it reads and writes, a part
-        of the limits."""
+    def _enter_limits(self) -> None:
+        """Those that hold for the zygote too."""
         memory, size = self._limits["memory_mib"] << 20, self._limits["file_mib"] << 20
         for which, most in (
             (resource.RLIMIT_AS, memory),
@@ -95,16 +124,7 @@ class Confinement:
             (resource.RLIMIT_MEMLOCK, 0),
             (resource.RLIMIT_MSGQUEUE, 0),
         ):
-            _lower(which, most, most)
-        calls.prctl("no_new_privs", calls.PR_SET_NO_NEW_PRIVS, 1)
-        if "Landlock" not in self.missing:
-            landlock.restrict(self._first)
-        if self._filter is not None:
-            try:
-                calls.install_filter(self._filter.of_the_zygote())
-            except OSError as error:
-                self._filter = None
-                self._lacking("seccomp", error)
+            resource.setrlimit(*_no_higher(which, most, most))
 
     def apply(self, role: str, last: int) -> None:
         """Confines this process for good.
@@ -113,28 +133,22 @@ class Confinement:
             role: "program" or "test".
             last: file descriptors above it are closed.
         """
-        for limit in self._of_a_child:
-            _lower(*limit)
-        if role == "program":
-            _lower(*self._cpu)
+        for which, limit in self._limits_of[role]:
+            resource.setrlimit(which, limit)
         if self.uids:
             uid = self.uids[role]
-            if self._kept:
-                calls.prctl("keep capabilities", calls.PR_SET_KEEPCAPS, 1)
-            os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
-        calls.set_capabilities(self._kept)
-        calls.prctl("dumpable", calls.PR_SET_DUMPABLE, 0)
+            self._drop()
         # After the change of user, which clears it: this process ends with the zygote, whatever ends that.
-        calls.prctl("pdeathsig", calls.PR_SET_PDEATHSIG, 9)
+        self._end_with_the_zygote()
         if os.getppid() != self._zygote:
             os._exit(1)
-        if "Landlock" not in self.missing:
-            landlock.restrict(self._layers[role])
+        if role in self._layers:
+            self._layers[role]()
         os.closerange(last + 1, _HIGHEST)
-        if self._filter is not None:
-            calls.install_filter(self._filter.of(role, os.getpid()))
+        if role in self._filters:
+            self._filters[role]()
 
     def check(self, last: int) -> None:
         """In a child: applies it, and tries what must not work.
@@ -168,12 +182,12 @@ def _must_fail(what: str, attempt: Any) -> None:
     raise OSError(errno.ENOTSUP, "has no effect", what)
 
 
-def _lower(which: int, soft: int, hard: int) -> None:
-    """Sets a limit, or keeps the lower one that there is."""
+def _no_higher(which: int, soft: int, hard: int) -> tuple[int, tuple[int, int]]:
+    """What to set a limit to: no more than it is."""
     _, highest = resource.getrlimit(which)
     if highest != resource.RLIM_INFINITY:
         soft, hard = min(soft, highest), min(hard, highest)
-    resource.setrlimit(which, (soft, hard))
+    return which, (soft, hard)
 
 
 def _tasks_of(uid: int) -> int:
@@ -197,11 +211,11 @@ def _reached_by_others(path: str) -> bool:
     return True
 
 
-def _mapped(uid: int) -> bool:
-    """Whether this user namespace has such a user, and such a group."""
+def _spans_of_users() -> list[range]:
+    """The users, and the groups, that this user namespace has: the largest span of each."""
+    spans = []
     for name in ("uid_map", "gid_map"):
         with open(f"/proc/self/{name}") as lines:
-            spans = [tuple(map(int, line.split())) for line in lines]
-        if not any(first <= uid < first + count for first, _, count in spans):
-            return False
-    return True
+            found = [tuple(map(int, line.split())) for line in lines]
+        spans.append(max((range(first, first + count) for first, _, count in found), key=len, default=range(0)))
+    return spans

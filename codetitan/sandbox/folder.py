@@ -2,7 +2,7 @@
 
 import os
 import stat
-import tempfile
+from collections.abc import Iterable
 
 from codetitan.sandbox.kernel import calls
 
@@ -10,16 +10,18 @@ _MOUNT_POINTS = ("/mnt", "/media", "/srv")
 
 
 class Folder:
-    """A zygote's folder, emptied after each program.
+    """A zygote's folder, emptied after each program. It is not mounted over what is `needed`; on disk
+    it is in the folder `temporary`.
 
     `bounded`: the file system itself holds the size and the number of files; otherwise `over` must be asked while a
     program runs, and what lies between two questions can be too much.
     """
 
-    def __init__(self, size_mib: int, files: int) -> None:
+    def __init__(self, size_mib: int, files: int, needed: Iterable[str], temporary: str) -> None:
         self._size, self._files = size_mib << 20, files
+        kept = [f"{path}/" for path in needed]
         for self.path in _MOUNT_POINTS:
-            if os.path.isdir(self.path) and not os.path.dirname(os.__file__).startswith(f"{self.path}/"):
+            if os.path.isdir(self.path) and not any(path.startswith(f"{self.path}/") for path in kept):
                 try:
                     # Seen by this process and its children alone, and gone with them, whatever ends them.
                     calls.mount_private_tmpfs(self.path, f"size={size_mib}m,nr_inodes={files + 1},mode=700")
@@ -27,12 +29,9 @@ class Folder:
                     return
                 except OSError:
                     break
-        self.path = tempfile.mkdtemp(prefix="codetitan-sandbox-")
+        self.path = f"{temporary}/codetitan-sandbox-{os.urandom(8).hex()}"
+        os.mkdir(self.path, 0o700)
         self.bounded = False
-
-    def give(self, uid: int) -> None:
-        """Makes it a user's."""
-        os.chown(self.path, uid, uid)
 
     def over(self) -> bool:
         """Whether there is more in it than may be."""

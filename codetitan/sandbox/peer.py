@@ -16,11 +16,17 @@ from typing import Any, NoReturn
 from codetitan.sandbox.plain import Json, NotPlainError, decode, encode, renew
 
 LARGEST_MESSAGE = 16 << 20
+_dumps = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
+_loads = json.JSONDecoder().decode
 _MUTABLE = (list, dict, set, bytearray, deque, tuple)  # and what a tuple holds
 
 
 class BrokenPeerError(BaseException):
     """The other side ended (no text), or what it sends is no message."""
+
+
+class TooLargeError(ValueError):
+    """A message that is longer than `LARGEST_MESSAGE`."""
 
 
 class ObjectsNeededError(BaseException):
@@ -49,9 +55,9 @@ class Peer:
         """The other side ended (no text), or does what it may not."""
         raise BrokenPeerError(text) from cause
 
-    def objects_needed(self, text: str, cause: BaseException | None = None, *, by_program: bool) -> NoReturn:
-        """A value can't be sent."""
-        raise ObjectsNeededError(text) from cause
+    def objects_needed(self, text: str, passed_of: str | None = None) -> NoReturn:
+        """A value has no plain form: a result, or an argument whose class is of module `passed_of`."""
+        raise ObjectsNeededError(text)
 
     # what plain.encode and plain.decode ask for
     def keep(self, function: Callable[..., Any]) -> int:
@@ -85,9 +91,9 @@ class Peer:
         return lambda: self.call(number, (), {})
 
     def send(self, message: Json) -> None:
-        data = json.dumps(message, separators=(",", ":")).encode()
+        data = _dumps(message).encode()
         if len(data) > LARGEST_MESSAGE:
-            raise NotPlainError(f"value of {len(data):,} bytes")
+            raise TooLargeError(f"a value of {len(data):,} bytes")
         view = memoryview(len(data).to_bytes(4, "little") + data)
         while view:
             try:
@@ -100,7 +106,7 @@ class Peer:
         if size > LARGEST_MESSAGE:
             self.broken(f"sent a message of {size:,} bytes")
         try:
-            message = json.loads(self._read(size))
+            message = _loads(self._read(size).decode())
             if type(message) is not list or type(message[0]) is not str:
                 raise TypeError
         except (ValueError, TypeError, IndexError, RecursionError, MemoryError) as error:
@@ -123,12 +129,13 @@ class Peer:
         """Calls a function of the other side; changed arguments are changed here too.
 
         Raises:
+            TooLargeError, RecursionError: the arguments are too large or too deep.
             BaseException: what it raised there, of its builtin class.
         """
         try:
             self.send(["call", function, *self._encoded(arguments, keywords)])
-        except (NotPlainError, RecursionError) as error:
-            self.objects_needed(f"passes {_named(error)}", error, by_program=not self._hostile)
+        except NotPlainError as error:
+            self.objects_needed(f"passes an object of class {error}", error.module)
         while True:
             message = self.receive()
             try:
@@ -146,7 +153,7 @@ class Peer:
                     raised = rebuild(message, self._decoded)
                 elif kind == "not plain":
                     text = f"returned an object of class {str(message[1])[:100]}"
-                    self.objects_needed(text, by_program=self._hostile)
+                    self.objects_needed(text)
                 else:
                     raise TypeError(kind)
             except Exception as error:
@@ -174,7 +181,7 @@ class Peer:
             values = (*arguments, *keywords.values())
             if any(isinstance(value, _MUTABLE) for value in values):
                 again = [encode(value, self, subclasses=not self._hostile) for value in values]
-                same = json.dumps(again) == json.dumps([*given, *named.values()])
+                same = _dumps(again) == _dumps([*given, *named.values()])
                 changed = None if same else again
             else:
                 changed = None
@@ -189,8 +196,8 @@ class Peer:
             answer = describe(error)
         try:
             self.send(answer)
-        except NotPlainError as error:
-            self.send(["not plain", str(error)])
+        except TooLargeError as error:
+            self.send(describe(error))
 
 
 def describe(error: BaseException) -> list[Json]:
@@ -224,7 +231,3 @@ def rebuild(message: Json, decoded: Callable[[Json], Any]) -> BaseException:
         error = Exception(str(text))
     error.program_text = str(text)[:600]  # type: ignore[attr-defined]
     return error
-
-
-def _named(error: BaseException) -> str:
-    return f"an object of class {error}" if isinstance(error, NotPlainError) else "an object that contains itself"

@@ -26,7 +26,11 @@ class Handles(Protocol):
 
 
 class NotPlainError(TypeError):
-    """A value that has no form for another process: `args[0]` is its class."""
+    """A value that has no form for another process: its class, and the module of that."""
+
+    def __init__(self, name: str, module: str) -> None:
+        super().__init__(name)
+        self.module = module
 
 
 _ATOMS = frozenset((type(None), bool, str, float))
@@ -51,7 +55,7 @@ def encode(value: Any, handles: Handles, *, subclasses: bool) -> Json:
 
     Raises:
         NotPlainError: an object of another class.
-        RecursionError: it contains itself.
+        RecursionError: it contains itself, or is too deep.
     """
     kind = type(value)
     if kind in _ATOMS:
@@ -116,7 +120,7 @@ def _by_number(value: Any, kind: type, handles: Handles, subclasses: bool) -> tu
             return "same", encode(value.item(), handles, subclasses=True)
     if callable(value) and not isinstance(value, type):
         return "function", [handles.keep(value), name or "function"]
-    raise NotPlainError(kind.__name__)
+    raise NotPlainError(kind.__name__, kind.__module__)
 
 
 def decode(form: Json, handles: Handles, *, builtin_functions: bool) -> Any:

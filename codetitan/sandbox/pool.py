@@ -1,7 +1,7 @@
 """Programs in, verdicts out: a zygote a core, identical programs once, what fell with a zygote once more."""
 
 import os
-import selectors
+import select
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -137,11 +137,11 @@ class Sandbox:
                 if run.exhausted and not run.ready:
                     return
                 continue
-            with selectors.DefaultSelector() as selector:
-                for worker in busy:
-                    selector.register(worker.control, selectors.EVENT_READ, worker)
-                found = [key.data for key, _ in selector.select()]
-            for worker in found:
+            poll = select.poll()
+            for worker in busy:
+                poll.register(worker.control, select.POLLIN)
+            found = {descriptor for descriptor, _ in poll.poll()}
+            for worker in [worker for worker in busy if worker.control.fileno() in found]:
                 received = worker.receive()
                 if received is None:
                     lost_in_a_row += 1
@@ -201,7 +201,7 @@ class _Run:
                 self.received(task, Outcome(Verdict(False, "killed", "its worker was killed twice", 0.0, task.inside)))
 
     def received(self, task: _Task, outcome: Outcome) -> None:
-        """What came of a task. One that needs objects is run inside where the test passes them, or where the reference
+        """What came of a task. One that needs objects is run inside where the test makes them, or where the reference
         needs them too: a program can't choose to have its test in its own process."""
         if outcome.needs_objects is None or task.inside or task.is_reference:
             self.settle(task, outcome)

@@ -4,13 +4,14 @@ It decides the verdict and writes it to a socket that the program's process does
 """
 
 import builtins
+import decimal
 import importlib
 import json
 import marshal
 import os
 import random
-import secrets
 import socket
+import sys
 import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
@@ -27,12 +28,15 @@ MODULES = frozenset((
 ))  # fmt: skip
 
 
+_TRUSTED = ("test", "reference")  # modules that classes say they are of
+
+
 class TestPeer(Peer):
     """What breaks the rules ends the test at once: one that catches every exception can't go on as if all were well."""
 
     __test__ = False
 
-    def __init__(self, descriptor: int, end: Callable[[str, str], NoReturn]) -> None:
+    def __init__(self, descriptor: int, end: "Callable[[str, str, str | None], NoReturn]") -> None:
         super().__init__(descriptor, self._no_function, hostile=True)
         self._end = end
 
@@ -41,10 +45,13 @@ class TestPeer(Peer):
         raise NameError(name)
 
     def broken(self, text: str, cause: BaseException | None = None) -> NoReturn:
-        self._end("error" if text else "ended", f"the program's process {text}")
+        self._end("error" if text else "ended", f"the program's process {text}", None)
 
-    def objects_needed(self, text: str, cause: BaseException | None = None, *, by_program: bool) -> NoReturn:
-        self._end("objects", f"{'the program' if by_program else 'the test'} {text}, which is no plain value")
+    def objects_needed(self, text: str, passed_of: str | None = None) -> NoReturn:
+        """Only an object of a class that the test or the reference defines is surely none of the program's making."""
+        who = "the program" if passed_of is None else "the test"
+        needs = "test" if passed_of in _TRUSTED else "program"
+        self._end("error", f"{who} {text}, which is no plain value", needs)
 
 
 class Test:
@@ -63,19 +70,22 @@ class Test:
         self._peer = TestPeer(descriptor, self.end)
         self._calls = 0
 
-    def _write(self, reason: str, detail: str) -> None:
+    def _write(self, reason: str, detail: str, needs: str | None = None) -> None:
         text = "".join(c if c.isprintable() else " " for c in detail)[:1000]
-        packet = {"id": self._payload["id"], "reason": reason, "detail": " ".join(text.split())}
+        packet = {"id": self._payload["id"], "reason": reason, "detail": " ".join(text.split()), "needs": needs}
         self._verdicts.send(json.dumps(packet).encode())
 
-    def end(self, reason: str, detail: str) -> NoReturn:
+    def end(self, reason: str, detail: str, needs_objects: str | None = None) -> NoReturn:
         """Writes the verdict and ends this process at once: no code of the test can catch it."""
-        self._write(reason, detail)
+        self._write(reason, detail, needs_objects)
         os._exit(ENDED if reason == "ended" else 0)
 
     def run(self) -> None:
         """Runs the test and writes the verdict."""
         random.seed(0)
+        # what the test before may have set
+        sys.setrecursionlimit(1000)
+        decimal.setcontext(decimal.DefaultContext.copy())
         try:
             if self._payload["inside"]:
                 self._inside()
@@ -149,7 +159,7 @@ class Test:
             if kind == "function":
                 names[name] = self._stub(name)
             elif kind == "class":
-                self._peer.objects_needed(f"has a class {name}, which the test uses", by_program=True)
+                self._peer.objects_needed(f"has a class {name}")
             elif kind.startswith("module ") and kind[7:] in MODULES:
                 names[name] = importlib.import_module(kind[7:])
 
@@ -169,7 +179,7 @@ class Test:
         entry = payload["entry_point"]
         if entry is not None and entry not in defined:
             raise NameError(f"name {entry!r} is not defined")
-        nonce = secrets.token_hex(16)
+        nonce = os.urandom(16).hex()
         self._peer.send(["test", payload["test"].hex(), payload["reference"].hex(), entry, nonce])
         answer = self._peer.receive()
         if answer == ["passed", nonce]:

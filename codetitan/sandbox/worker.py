@@ -13,6 +13,8 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +49,8 @@ _GIVES_UP = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """A verdict, and whether the test would need objects that can't be sent: "program" or "test" has them."""
+    """A verdict, and whether the test would need objects that can't be sent: the "test" has them surely, or the
+    "program" may have made it so."""
 
     verdict: Verdict
     needs_objects: str | None = None
@@ -67,8 +70,10 @@ def packed(test: str, reference: str, entry_point: str | None) -> bytes:
     codes, trees = [], []
     for what, text in (("test", test), ("reference", reference)):
         try:
-            tree = ast.parse(text)
-            codes.append(marshal.dumps(compile(tree, f"<{what}>", "exec", dont_inherit=True)))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of escapes in strings: a person didn't write them
+                tree = ast.parse(text)
+                codes.append(marshal.dumps(compile(tree, f"<{what}>", "exec", dont_inherit=True)))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise BrokenTestError(f"the {what}: {type(error).__name__}: {error}") from error
         trees.append(tree)
@@ -100,7 +105,8 @@ class Worker:
         self._verdicts, verdicts = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         room = Path(__file__).parent
         settings = {"limits": dataclasses.asdict(limits), "unsafe": unsafe, "modules": list(modules), "path": path,
-                    "packages": packages, "sockets": [control.fileno(), verdicts.fileno()]}  # fmt: skip
+                    "packages": packages, "temporary": tempfile.gettempdir(),
+                    "sockets": [control.fileno(), verdicts.fileno()]}  # fmt: skip
         boot = _BOOT.format(package=str(room.parent), room=str(room))
         with control, verdicts:
             self._process = subprocess.Popen(
@@ -170,9 +176,7 @@ class Worker:
     def _outcome(self, done: dict[str, Any], found: dict[str, Any] | None) -> Outcome:
         needs = None
         if done["why"] != "files" and found is not None and found["reason"] != "ended":
-            reason, detail = found["reason"], found["detail"]
-            if reason == "objects":
-                needs, reason = ("program" if detail.startswith("the program") else "test"), "error"
+            reason, detail, needs = found["reason"], found["detail"], found["needs"]
         elif done["why"] is not None:
             reason, detail = done["why"].replace("closed", "error"), self._limit(done["why"])
         else:

@@ -11,6 +11,7 @@ import importlib
 import json
 import marshal
 import os
+import random
 import select
 import signal
 import socket
@@ -22,14 +23,14 @@ from typing import Any
 from codetitan.sandbox import side_of_program, side_of_test
 from codetitan.sandbox.confine import Confinement
 from codetitan.sandbox.folder import Folder
+from codetitan.sandbox.kernel import landlock
 
-# What programs import, so that none of them waits for it.
+# What programs import often, so that none of them waits for it. Each library that is loaded makes every fork dearer:
+# what is imported rarely is left to those that do.
 PRELOADED = (
-    "abc", "array", "ast", "base64", "bisect", "cmath", "collections", "collections.abc", "contextlib", "copy",
-    "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "inspect", "io",
-    "itertools", "json", "math", "numbers", "operator", "os", "queue", "random", "re", "statistics", "string",
-    "struct", "sys", "textwrap", "threading", "time", "traceback", "types", "typing", "unicodedata", "zlib",
-    "_strptime", "encodings.idna",
+    "abc", "bisect", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses", "datetime",
+    "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers", "operator",
+    "os", "random", "re", "statistics", "string", "sys", "time", "types", "typing",
 )  # fmt: skip
 
 _FIRST = 3  # a child's first file descriptor after those that print: its socket to the other child
@@ -54,12 +55,13 @@ class Zygote:
         self._limits: dict[str, Any] = settings["limits"]
         self._control, self._verdicts = control, verdicts
         self._tester: _Tester | None = None
-        self.folder = Folder(self._limits["folder_mib"], self._limits["files"])
-        self.confinement = Confinement(
-            self._limits, self.folder.path, settings["packages"], unsafe=settings["unsafe"]
-        )  # fmt: skip
-        if self.confinement.uids:
-            self.folder.give(self.confinement.uids["program"])
+        needed = [*(path for path, _ in landlock.interpreter(settings["packages"])), *sys.path]
+        self.folder = Folder(self._limits["folder_mib"], self._limits["files"], needed, settings["temporary"])
+        try:
+            self.confinement = Confinement(self._limits, self.folder, settings["packages"], unsafe=settings["unsafe"])
+        except BaseException:
+            self.folder.remove()
+            raise
         os.chdir(self.folder.path)
         os.environ.update(HOME=self.folder.path, TMPDIR=self.folder.path)
 
@@ -115,7 +117,7 @@ class Zygote:
         tester = self._tester
         tester.left -= 1
         ours, theirs = socket.socketpair()
-        printed, printing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        printed, printing = os.pipe()
         started = time.monotonic()
         program = os.fork()
         if not program:
@@ -200,11 +202,10 @@ class Zygote:
 
     def _program(self, source: int, channel: int, printing: int) -> None:
         try:
-            os.set_blocking(printing, True)
             os.dup2(printing, 1)
             os.dup2(printing, 2)
             text = _read(source).decode("utf-8", "surrogatepass")
-            _place(channel)
+            os.dup2(channel, _FIRST)
             self.confinement.apply("program", _FIRST)
             side_of_program.run(_FIRST, text)
         finally:
@@ -272,7 +273,7 @@ def main() -> None:
         except OSError:
             pass
         zygote = Zygote(settings, control, verdicts)
-        zygote.confinement.enter()
+        random.seed(0)  # which programs inherit: the same verdict each time
         gc.collect()
         gc.freeze()
         gc.disable()

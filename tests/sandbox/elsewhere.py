@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from codetitan.sandbox import Limits, Program, Sandbox, SandboxError
-from codetitan.sandbox.kernel.calls import install_filter, set_capabilities
+from codetitan.sandbox.kernel.calls import SeccompFilter, set_capabilities
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 X86 = {"landlock_create_ruleset": 444, "landlock_restrict_self": 446, "unshare": 272, "mount": 165, "umount2": 166,
@@ -53,7 +53,7 @@ def deny(names: tuple[str, ...], error: int, *, namespaces: bool) -> None:
     if namespaces:  # clone with flags of namespaces
         code += [(0x15, 0, 3, 56), (0x20, 0, 0, 16), (0x45, 0, 1, 0x7E020000), (0x06, 0, 0, 0x50000 | error)]
     code += [(0x06, 0, 0, 0x7FFF0000)]
-    install_filter(b"".join(struct.pack("=HBBI", *instruction) for instruction in code))
+    SeccompFilter(b"".join(struct.pack("=HBBI", *instruction) for instruction in code))()
 
 
 def settle(where: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ def settle(where: dict[str, Any]) -> None:
         for bit in range(41):
             if not CAPABILITIES >> bit & 1:
                 LIBC.prctl(24, bit, 0, 0, 0)  # PR_CAPBSET_DROP
-        set_capabilities(CAPABILITIES)
+        set_capabilities(CAPABILITIES)()
     if uid := where.get("uid"):
         os.setgroups([])
         os.setresgid(uid, uid, uid)
@@ -74,14 +74,19 @@ def settle(where: dict[str, Any]) -> None:
     if where.get("deny"):
         deny(tuple(where["deny"]), 38, namespaces=False)
     if where.get("no_filters"):  # seccomp by prctl
-        install_filter(b"".join(struct.pack("=HBBI", *i) for i in [
-            (0x20, 0, 0, 0), (0x15, 0, 3, 157), (0x20, 0, 0, 16), (0x15, 0, 1, 22), (0x06, 0, 0, 0x50000 | 1),
-            (0x06, 0, 0, 0x7FFF0000)]))  # fmt: skip
+        code = [(0x20, 0, 0, 0), (0x15, 0, 3, 157), (0x20, 0, 0, 16), (0x15, 0, 1, 22), (0x06, 0, 0, 0x50000 | 1),
+                (0x06, 0, 0, 0x7FFF0000)]  # fmt: skip
+        SeccompFilter(b"".join(struct.pack("=HBBI", *instruction) for instruction in code))()
+
+
+def folders() -> set[str]:
+    return {str(path) for path in Path("/tmp").glob("codetitan-sandbox-*")}
 
 
 def main() -> None:
     where = json.loads(sys.argv[1])
     settle(where)
+    before = folders()
     programs = [Program(**program) for program in where["programs"]]
     try:
         with Sandbox(workers=1, limits=Limits(wall_s=30, cpu_s=1), unsafe=where.get("unsafe", False)) as sandbox:
@@ -89,9 +94,9 @@ def main() -> None:
             facts = worker.facts
             verdicts = {index: [verdict.reason, verdict.detail] for index, verdict in sandbox.run(programs)}
     except SandboxError as error:
-        print(json.dumps({"error": str(error)}))
+        print(json.dumps({"error": str(error), "left": sorted(folders() - before)}))
         return
-    left = [str(path) for path in Path("/tmp").glob("codetitan-sandbox-*") if path.stat().st_uid == os.getuid()]
+    left = sorted(folders() - before)
     print(json.dumps({"facts": facts, "verdicts": verdicts, "left": left}))
 
 

@@ -80,7 +80,8 @@ NO_SECCOMP = {"no_filters": True}
     (NO_LANDLOCK, "the sandbox needs Landlock, which this machine does not give (Function not implemented): Linux 5.13 or "
         "newer with Landlock switched on, and a container that lets it through; or say unsafe, and programs can read and "
         "write this user's files"),
-    ({"deny": ["landlock_restrict_self"]}, "the sandbox needs Landlock, which this machine does not give (Function not "
+    # as somebody who can't mount, whose folder is on disk
+    ({"deny": ["landlock_restrict_self"], "uid": 54_321}, "the sandbox needs Landlock, which this machine does not give (Function not "
         "implemented): Linux 5.13 or newer with Landlock switched on, and a container that lets it through; or say unsafe, "
         "and programs can read and write this user's files"),
     (NO_SECCOMP, "the sandbox needs seccomp, which this machine does not give (Operation not permitted): Linux on x86-64 or "
@@ -89,14 +90,16 @@ NO_SECCOMP = {"no_filters": True}
 ], ids=["landlock", "landlock-restrict", "seccomp"])  # fmt: skip
 def test_refused_in_one_line(where: dict[str, Any], text: str, tmp_path: Path) -> None:
     printed, _ = elsewhere(where, [SOLUTION], tmp_path)
-    assert printed == {"error": text}
+    assert printed == {"error": text, "left": []}
 
 
 @pytest.mark.parametrize(("where", "line"), [
     (NO_LANDLOCK, "codetitan: sandbox: unsafe: no Landlock: programs can read and write this user's files\n"),
+    ({"deny": ["landlock_restrict_self"]},
+        "codetitan: sandbox: unsafe: no Landlock: programs can read and write this user's files\n"),
     (NO_SECCOMP, "codetitan: sandbox: unsafe: no seccomp: programs can start processes, open connections and signal this "
         "user's processes\n"),
-], ids=["landlock", "seccomp"])  # fmt: skip
+], ids=["landlock", "landlock-restrict", "seccomp"])  # fmt: skip
 def test_unsafe_runs_with_what_there_is(where: dict[str, Any], line: str, tmp_path: Path) -> None:
     wrong = {**SOLUTION, "source": CHEATS["exit in the middle"][0]}
     printed, stderr = elsewhere({**where, "unsafe": True}, [SOLUTION, wrong], tmp_path)

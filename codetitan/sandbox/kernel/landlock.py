@@ -63,9 +63,9 @@ def ruleset(abi: int, rules: Iterable[tuple[str, int]], *, only_writing: bool = 
     return descriptor
 
 
-def restrict(descriptor: int) -> None:
-    """Holds this process, and what it starts, to a ruleset; needs no_new_privs."""
-    calls.call("landlock_restrict_self", _RESTRICT_SELF, descriptor, 0)
+def restrict(descriptor: int) -> calls.Prepared:
+    """Holds the process that calls it, and what it starts, to a ruleset; needs no_new_privs."""
+    return calls.prepared("landlock_restrict_self", _RESTRICT_SELF, descriptor, 0)
 
 
 def interpreter(packages: Iterable[str] = ()) -> Iterator[tuple[str, int]]:

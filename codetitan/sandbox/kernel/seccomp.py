@@ -6,7 +6,6 @@ returns ENOSYS. A call of another architecture ends the process.
 
 import errno
 import struct
-from itertools import pairwise
 
 from codetitan.sandbox.kernel.syscalls import ALWAYS, BY_ARGUMENTS, OF_THE_ZYGOTE
 
@@ -43,7 +42,6 @@ class Filter:
         if machine not in _AUDIT:
             raise OSError(errno.ENOSYS, f"no filter for {machine}, only for {' and '.join(MACHINES)}", "seccomp")
         self._column, self._audit = _AUDIT[machine]
-        self._parts = {"program": self._of_a_child(()), "test": self._of_a_child(("recvmsg",))}
 
     def of_the_zygote(self) -> bytes:
         """Returns the first layer: what no process here may call."""
@@ -64,12 +62,9 @@ class Filter:
                 code += [(_JEQ, 0, 1, number), (_RET, 0, 0, _ALLOW)]
         return _packed([*code, (_RET, 0, 0, _ERRNO | errno.EPERM)])
 
-    def of(self, role: str, pid: int) -> bytes:
-        """Returns the second layer for the process `pid`, which may signal itself."""
-        return struct.pack("=I", pid).join(self._parts[role])
-
-    def _of_a_child(self, allowed: tuple[str, ...]) -> list[bytes]:
-        """The second layer's code, in parts between which the process's own id goes."""
+    def of(self, role: str) -> tuple[bytes, list[int]]:
+        """Returns the second layer of "program" or "test", and where the process's own number goes."""
+        allowed = ("recvmsg",) if role == "test" else ()
         self._code: list[_Instruction] = [(_LD, 0, 0, _NUMBER)]
         self._own: list[int] = []
         for name, numbers in OF_THE_ZYGOTE.items():
@@ -78,11 +73,7 @@ class Filter:
                 self._code += [(_JEQ, 0, 1, number), (_RET, 0, 0, _ERRNO | errno.EPERM)]
         self._by_arguments()
         self._code.append((_RET, 0, 0, _ALLOW))
-        places = [-1, *self._own, len(self._code)]
-        return [  # the id is the last four bytes of the instructions in `_own`
-            _packed(self._code[place + 1 : following]) + _packed(self._code[following : following + 1])[:4]
-            for place, following in pairwise(places)
-        ]
+        return _packed(self._code), [8 * place + 4 for place in self._own]
 
     def _block(self, name: str, body: list[_Instruction]) -> None:
         """What to do for one call: `body` ends in a return of its own where it allows."""
