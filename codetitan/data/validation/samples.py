@@ -159,8 +159,8 @@ def make(
     pieces += _of_gold(gold, tokenizer, cells, seq_len)
     if not pieces:
         raise ConfigError(
-            f"validation: nothing can be measured: the tokenizer encodes none of the {len(gold):,} solutions and none of "
-            "the held-out documents"
+            f"validation: nothing can be measured: the tokenizer encodes none of the {len(gold):,} solutions and none "
+            "of the held-out documents"
         )
     sizes = [piece.size for piece, _ in pieces]
     bins = best_fit(sizes, seq_len) if packed else [[i] for i in range(len(pieces))]
