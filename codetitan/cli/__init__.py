@@ -16,7 +16,7 @@ from codetitan import places, stop
 from codetitan.cli import options
 from codetitan.cli.compare import CompareCommand
 from codetitan.cli.config import ConfigCommand, FlavorsCommand
-from codetitan.cli.data import DataDigestCommand, DataInspectCommand, DataStatsCommand
+from codetitan.cli.data import DataDigestCommand, DataHeldOutCommand, DataInspectCommand, DataStatsCommand
 from codetitan.cli.evaluate import EvaluateCommand
 from codetitan.cli.model import CompleteCommand, ExportCommand, ImportCommand, InfillCommand, LmEvalCommand
 from codetitan.cli.plan import PlanCommand
@@ -39,6 +39,7 @@ COMMANDS: dict[str, type] = {
     "data inspect": DataInspectCommand,
     "data stats": DataStatsCommand,
     "data digest": DataDigestCommand,
+    "data held-out": DataHeldOutCommand,
     "tokenizer train": TokenizerTrainCommand,
 }
 _Command: Any = Union[  # noqa: UP007  (made of a dictionary)

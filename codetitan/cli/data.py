@@ -1,4 +1,4 @@
-"""`codetitan data inspect`, `stats` and `digest`."""
+"""`codetitan data inspect`, `stats`, `digest` and `held-out`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -154,6 +154,40 @@ class DataDigestCommand:
         print(f"total {total.hexdigest()}")
 
 
+@dataclass
+class DataHeldOutCommand:
+    """Write the documents that a run is measured on, as JSON Lines, in the order in which it takes them.
+
+    They are of a share that is held out, or of validation.sources, without those of which the training has a copy. A run
+    of the same configuration finds the answer in the cache. Every other option is an override: --section.key VALUE.
+    """
+
+    config: Path
+    """The TOML file, such as the config.toml of a run's folder."""
+
+    output: Path
+    """The file to write, such as held-out.jsonl, for `codetitan evaluate --data`."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        import json
+
+        from codetitan.data.validation.find import documents
+        from codetitan.training.validation import look
+
+        config = _resolve_data(self.config, overrides).config
+        sources = config.dataloader.sources
+        found = look(config.validation, sources)
+        if found is None:
+            raise ConfigError("validation.share = 0.0: nothing is held out; set it, or name validation.sources")
+        lines = []
+        for document in documents(config.validation, sources, found):
+            record = {"text": document.text, "path": document.path, "language": document.language}
+            record |= {} if document.repo is None else {"repo": document.repo}
+            lines.append(json.dumps(record | ({} if document.licence is None else {"license": document.licence})))
+        _write(self.output, "".join(f"{line}\n" for line in lines), "--output")
+        print(found.summary(config.validation))
+
+
 def _resolve_data(config: Path, overrides: Sequence[str]) -> "Resolved":
     """Resolves a configuration for as many processes as its degrees need at least: data commands start none."""
     import logging
@@ -168,9 +202,9 @@ def _resolve_data(config: Path, overrides: Sequence[str]) -> "Resolved":
     return resolved
 
 
-def _write(file: Path, text: str) -> None:
+def _write(file: Path, text: str, option: str = "--html") -> None:
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"--html {file} can't be written: {error.strerror}") from None
+        raise ConfigError(f"{option} {file} can't be written: {error.strerror}") from None
     print(file)

@@ -1,11 +1,14 @@
 """`codetitan data …` as a user calls it."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from codetitan.cli import main
+from codetitan.data.document import Document
+from codetitan.data.held_out import HeldOutConfig
 from tests.conftest import REPOSITORY, codetitan
 
 DEBUG = [
@@ -154,3 +157,17 @@ def test_digest_says_where_the_data_ends(
         "codetitan: error: dataloader.sources: every source has served its epochs after "
         f"{steps} steps; lower --steps 10\n"
     )
+
+
+def test_held_out(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    file, held_out = tmp_path / "held-out.jsonl", ["--validation.share", "0.02", "--validation.by", "document"]
+    assert main(["data", "held-out", *DEBUG, "--output", str(file), *held_out]) == 0
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    assert f"{len(records)} documents of 731 held out" in capsys.readouterr().out
+    config = HeldOutConfig(share=0.02, by="document")
+    assert records and all(config.holds_out(Document("", "", record["text"])) for record in records)
+    assert main(["data", "held-out", *DEBUG, "--output", str(tmp_path)]) == 2
+    assert "validation.share = 0.0: nothing is held out; set it" in capsys.readouterr().err
+    assert main(["data", "held-out", *DEBUG, "--output", str(tmp_path), *held_out]) == 2
+    assert f"--output {tmp_path} can't be written: Is a directory" in capsys.readouterr().err
