@@ -1,5 +1,6 @@
 """Sets of problems: HumanEval's, those made of it, and files; what is wrong with a file is one line."""
 
+import dataclasses
 import gzip
 import json
 from pathlib import Path
@@ -140,6 +141,16 @@ def test_a_function_with_a_builtins_name(tmp_path: Path) -> None:
         return "def all(x):\n    return True\ndef order(x):\n    return x\n"
 
     assert passing(task, right, cheats) == [1, 0]
+
+
+def test_a_program_has_time_by_the_processors_clock(tmp_path: Path) -> None:
+    """One that waits longer than it may compute passes, and one that computes for ever is ended."""
+    line = {"prompt": "import time\ndef f():\n", "test": "def check(f):\n    assert f()\n", "entry_point": "f"}
+    (task,) = made("own", own=jsonl(tmp_path / "own.jsonl", [line]))
+    task = dataclasses.replace(task, cpu_s=1.0)
+    assert (limits(task).wall_s, limits(task).cpu_s) == (3.0, 1.0)
+    waits, computes = (lambda *_: "    return not time.sleep(1.5)\n"), (lambda *_: "    while True: pass\n")
+    assert passing(task, waits, computes) == [1, 0]
 
 
 def plus_lines(records: list[dict[str, str]]) -> list[dict[str, Any]]:
