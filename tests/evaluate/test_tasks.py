@@ -282,6 +282,12 @@ def test_files_that_can_not_be_read(tmp_path: Path) -> None:
         ("humaneval", ["humaneval=FILE"], "--data humaneval=FILE: humaneval takes no file"),
         ("humaneval", ["mbpp=FILE"], "--data mbpp=FILE: mbpp is not among --tasks humaneval"),
         ("mbpp,own", ["FILE"], "--data FILE: say of which task it is: --data mbpp=FILE"),
+        ("mbpp,humaneval-infilling", ["nowhere"], "--data mbpp=nowhere: No such file or directory"),
+        (
+            "humaneval-infilling",
+            ["FILE"],
+            "--data FILE: say of which task it is: --data humaneval-infilling-single-line=FILE",
+        ),
         ("mbpp", ["mbpp="], "--data mbpp=: the path is missing; --data mbpp=PATH"),
         ("mbpp", ["nowhere"], "--data mbpp=nowhere: No such file or directory"),
         (
