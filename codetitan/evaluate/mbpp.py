@@ -15,9 +15,9 @@ from codetitan.evaluate.protocols import Protocol
 
 _TEST_IDS = range(11, 511)
 _EXAMPLES = (2, 3, 4)
-WALL_S = 10.0
-"""DeepSeek's limit; one of MBPP's own solutions takes some seconds."""
-PLUS_WALL_S = 30.0
+CPU_S = 10.0
+"""DeepSeek's limit; MBPP/123's own solution takes some seconds."""
+PLUS_CPU_S = 30.0
 """EvalPlus's tests are some hundred a problem."""
 
 
@@ -79,7 +79,7 @@ def task(name: str, path: Path, protocol: Protocol) -> Task:
         data={"name": path.name, "sha256": digest},
         stops=protocol.mbpp_stops,
         asked={"mbpp": protocol.mbpp},
-        wall_s=WALL_S,
+        cpu_s=CPU_S,
         strips=protocol.mbpp == "three-shot",
     )
 
@@ -148,5 +148,5 @@ def plus_task(name: str, path: Path, protocol: Protocol) -> Task:
         data={"name": path.name, "sha256": digest},
         stops=protocol.mbpp_stops,
         modules=("numpy",),
-        wall_s=PLUS_WALL_S,
+        cpu_s=PLUS_CPU_S,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from codetitan.errors import ConfigError
 from codetitan.evaluate import files
 from codetitan.evaluate.files import Record
-from codetitan.evaluate.mbpp import PLUS_WALL_S
+from codetitan.evaluate.mbpp import PLUS_CPU_S
 from codetitan.evaluate.problems import Problem, Task
 from codetitan.evaluate.protocols import Protocol
 
@@ -86,7 +86,7 @@ def task(name: str, path: Path, protocol: Protocol) -> Task:
         data={"name": path.name, "sha256": digest},
         stops=protocol.stops,
         modules=("numpy",),
-        wall_s=PLUS_WALL_S,
+        cpu_s=PLUS_CPU_S,
     )
 
 

@@ -53,7 +53,7 @@ class Task:
         stops: what ends a completion.
         asked: what else the protocol of this task is: JSON.
         modules: packages that the sandbox needs for it.
-        wall_s: how long a program may run.
+        cpu_s: processor time that a program may take.
         max_new_tokens: of a completion; None: the protocol's.
         strips: whether whitespace around a completion goes before it is run.
     """
@@ -65,7 +65,7 @@ class Task:
     stops: tuple[str, ...] = ()
     asked: Mapping[str, Any] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
-    wall_s: float = 5.0
+    cpu_s: float = 5.0
     max_new_tokens: int | None = None
     strips: bool = False
 

@@ -87,12 +87,13 @@ def paths(tasks: Sequence[str], words: Sequence[str]) -> dict[str, Path]:
 
     Args:
         tasks: that are asked.
-        words: of `--data`: TASK=PATH, or a PATH where one task alone takes a file.
+        words: of `--data`: TASK=PATH, or a PATH where one task alone needs a file, or takes one.
 
     Raises:
         ConfigError: a file is missing, or not taken.
     """
     takers = [name for name in tasks if TASKS[name].data != "none"]
+    needers = [name for name in takers if TASKS[name].data == "must"]
     found: dict[str, Path] = {}
     for word in words:
         name, equals, place = word.partition("=")
@@ -101,8 +102,8 @@ def paths(tasks: Sequence[str], words: Sequence[str]) -> dict[str, Path]:
                 raise ConfigError(f"--data {word}: {name} is not among --tasks {','.join(tasks)}")
             if name not in takers:
                 raise ConfigError(f"--data {word}: {name} takes no file")
-        elif len(takers) == 1:
-            name, place = takers[0], word
+        elif len(needers) == 1 or len(takers) == 1:
+            name, place = (needers or takers)[0], word
         elif takers:
             raise ConfigError(f"--data {word}: say of which task it is: --data {takers[0]}={word}")
         else:

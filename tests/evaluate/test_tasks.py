@@ -1,5 +1,6 @@
 """Sets of problems: HumanEval's, those made of it, and files; what is wrong with a file is one line."""
 
+import dataclasses
 import gzip
 import json
 from pathlib import Path
@@ -142,6 +143,16 @@ def test_a_function_with_a_builtins_name(tmp_path: Path) -> None:
     assert passing(task, right, cheats) == [1, 0]
 
 
+def test_a_program_has_time_by_the_processors_clock(tmp_path: Path) -> None:
+    """One that waits longer than it may compute passes, and one that computes for ever is ended."""
+    line = {"prompt": "import time\ndef f():\n", "test": "def check(f):\n    assert f()\n", "entry_point": "f"}
+    (task,) = made("own", own=jsonl(tmp_path / "own.jsonl", [line]))
+    task = dataclasses.replace(task, cpu_s=1.0)
+    assert (limits(task).wall_s, limits(task).cpu_s) == (3.0, 1.0)
+    waits, computes = (lambda *_: "    return not time.sleep(1.5)\n"), (lambda *_: "    while True: pass\n")
+    assert passing(task, waits, computes) == [1, 0]
+
+
 def plus_lines(records: list[dict[str, str]]) -> list[dict[str, Any]]:
     """HumanEval/0, 2 and 32 as EvalPlus has them: with inputs in place of tests."""
     inputs: dict[int, tuple[list[Any], list[Any]]] = {
@@ -271,6 +282,12 @@ def test_files_that_can_not_be_read(tmp_path: Path) -> None:
         ("humaneval", ["humaneval=FILE"], "--data humaneval=FILE: humaneval takes no file"),
         ("humaneval", ["mbpp=FILE"], "--data mbpp=FILE: mbpp is not among --tasks humaneval"),
         ("mbpp,own", ["FILE"], "--data FILE: say of which task it is: --data mbpp=FILE"),
+        ("mbpp,humaneval-infilling", ["nowhere"], "--data mbpp=nowhere: No such file or directory"),
+        (
+            "humaneval-infilling",
+            ["FILE"],
+            "--data FILE: say of which task it is: --data humaneval-infilling-single-line=FILE",
+        ),
         ("mbpp", ["mbpp="], "--data mbpp=: the path is missing; --data mbpp=PATH"),
         ("mbpp", ["nowhere"], "--data mbpp=nowhere: No such file or directory"),
         (

@@ -103,10 +103,3 @@ def test_rates_and_shares() -> None:
 def test_off_and_empty() -> None:
     assert choose_hole(CODE, "python", FimConfig(), draws(0.0)) is None
     assert choose_hole(b"", "python", FimConfig(rate=1.0), draws(0.0)) is None
-
-
-def test_what_parses() -> None:
-    assert fim.parses(b"def f():\n    return 1\n", "python") is True
-    assert fim.parses(b"def f(:\n    return 1\n", "python") is False
-    assert fim.parses(b"func f() int { return 1 }", "go") is True
-    assert fim.parses(b"anything", "haskell") is None
