@@ -82,6 +82,7 @@ class EvaluateCommand:
 
     def run(self, overrides: Sequence[str]) -> None:
         ks = self._check()
+        self._check_model()
         from codetitan.evaluate import tasks
         from codetitan.evaluate.protocols import PROTOCOLS
         from codetitan.evaluate.run import Options, evaluate, settled
@@ -107,14 +108,6 @@ class EvaluateCommand:
         print(f"{self.output}: results.json, results.md, results.png, and every sample")
 
     def _check(self) -> tuple[int, ...] | None:
-        if self.model is None and self.server is None:
-            raise ConfigError("--model: missing; codetitan evaluate --model PATH, or --server URL")
-        if self.server is None and self.server_model is not None:
-            raise ConfigError(f"--server-model {self.server_model} needs --server URL")
-        if self.server is not None:
-            for option, value in (("--dtype", self.dtype), ("--batch-tokens", self.batch_tokens)):
-                if value is not None:
-                    raise ConfigError(f"{option} {value}: is the server's to choose; leave it out, or --server")
         at_least_one("--concurrency", self.concurrency)
         at_least_one("--samples", self.samples)
         at_least_one("--max-new-tokens", self.max_new_tokens)
@@ -132,6 +125,16 @@ class EvaluateCommand:
         if not all(word.isdecimal() and int(word) > 0 for word in words):
             raise ConfigError(f"--k {self.k} must be whole numbers from 1 on, such as 1,10")
         return tuple(dict.fromkeys(map(int, words)))
+
+    def _check_model(self) -> None:
+        if self.model is None and self.server is None:
+            raise ConfigError("--model: missing; codetitan evaluate --model PATH, or --server URL")
+        if self.server is None and self.server_model is not None:
+            raise ConfigError(f"--server-model {self.server_model} needs --server URL")
+        if self.server is not None:
+            for option, value in (("--dtype", self.dtype), ("--batch-tokens", self.batch_tokens)):
+                if value is not None:
+                    raise ConfigError(f"{option} {value}: is the server's to choose; leave it out, or --server")
 
     @contextlib.contextmanager
     def _opened(self, scores: bool) -> "Iterator[Opened]":
