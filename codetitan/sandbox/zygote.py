@@ -102,7 +102,7 @@ class Zygote:
             for _, _, data in ancillary:
                 files.frombytes(data)
             try:
-                report = self._run(json.loads(message), *files)
+                report = self._run(message, *files)
             finally:
                 for file in files:
                     os.close(file)
@@ -110,8 +110,8 @@ class Zygote:
                 return
             self._control.send(json.dumps(report).encode())
 
-    def _run(self, job: dict[str, Any], source: int, test: int) -> dict[str, Any] | None:
-        """Returns what happened; None when the other side is gone."""
+    def _run(self, job: bytes, source: int, test: int) -> dict[str, Any] | None:
+        """Returns what happened to a job, whose packet is for the tests' process; None when the other side is gone."""
         if self._tester is None:
             self._tester = self._start_tester()
         tester = self._tester
@@ -125,7 +125,7 @@ class Zygote:
         ours.close()
         os.close(printing)
         with theirs:
-            socket.send_fds(tester.control, [json.dumps(job).encode()], [test, theirs.fileno()])
+            socket.send_fds(tester.control, [job], [test, theirs.fileno()])
         why: str | None = "gone"
         tested = 0
         try:
@@ -141,10 +141,11 @@ class Zygote:
             why = "files"
         if why is not None or tester.left == 0:
             self._end_tester()
-        self.folder.clear()
+        if os.listdir(self.folder.path):
+            self.folder.clear()
         if why == "gone":
             return None
-        return job | {
+        return json.loads(job) | {
             "why": why,
             "seconds": time.monotonic() - started,
             "program": status,

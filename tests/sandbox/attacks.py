@@ -453,6 +453,12 @@ CHEATS = {
 }
 
 # … which take a second or more of processor time
-SLOW = ("an infinite loop", "an infinite loop at once", "recursion without a limit", "a large result")
+SLOW = (
+    "a connection in another's place",
+    "an infinite loop",
+    "an infinite loop at once",
+    "recursion without a limit",
+    "a large result",
+)
 
 TWICE = "# SECRET-OF-THE-TEST\ndef check(candidate):\n    assert candidate(2) == 4\n    assert abs(candidate(5) - 10) < 1e-6\n"
