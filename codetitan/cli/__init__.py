@@ -45,7 +45,14 @@ COMMANDS: dict[str, type] = {
 _Command: Any = Union[  # noqa: UP007  (made of a dictionary)
     tuple(Annotated[command, tyro.conf.subcommand(name)] for name, command in COMMANDS.items())
 ]
-_TAKE_OVERRIDES = (ConfigCommand, PlanCommand, DataInspectCommand, DataStatsCommand, DataDigestCommand)
+_TAKE_OVERRIDES = (
+    ConfigCommand,
+    PlanCommand,
+    DataInspectCommand,
+    DataStatsCommand,
+    DataDigestCommand,
+    DataHeldOutCommand,
+)
 _GROUPS = {name.split()[0] for name in COMMANDS if " " in name}
 
 

@@ -158,8 +158,8 @@ class DataDigestCommand:
 class DataHeldOutCommand:
     """Write the documents that a run is measured on, as JSON Lines, in the order in which it takes them.
 
-    They are of a share that is held out, or of validation.sources, without those of which the training has a copy. A run
-    of the same configuration finds the answer in the cache. Every other option is an override: --section.key VALUE.
+    They are of a share that is held out, or of validation.sources, without those of which the training has a copy. A
+    run of the same configuration finds the answer in the cache. Every other option is an override: --section.key VALUE.
     """
 
     config: Path
