@@ -144,3 +144,21 @@ def test_windows_score_each_token_once(context: int, given: str, text: str) -> N
         assert found == [(whole, len(scored))]
     else:  # a window that is not the first is full
         assert all(len(ids) == context + 1 for ids, _ in found[1:])
+
+
+def test_gold_is_what_the_validation_of_a_run_measures(tmp_path: Path) -> None:
+    """The same tokens of the same problems, given the same, so that both numbers are of one model."""
+    from codetitan.data.validation.gold import read_gold
+    from codetitan.data.validation.samples import make
+    from codetitan.engine.prompts import Prompts
+    from codetitan.evaluate.humaneval import gold_task
+    from codetitan.evaluate.scoring import windows_of
+    from codetitan.tokenizer.code_tokenizer import CodeTokenizer
+
+    tokenizer = CodeTokenizer(CodeTokenizer.Config(), tokenizer_path="code-32k")
+    samples = make([], read_gold("humaneval"), tokenizer, tokens=0, holes=False, seq_len=2048, packed=False)
+    prompts = Prompts(tokenizer.encoding, tokenizer.sentinels, context=2048)
+    for row, ((ids, n),) in zip(range(len(samples)), windows_of(gold_task("gold"), prompts), strict=True):
+        counted = samples.labels_NL[row] >= 0
+        assert (samples.labels_NL[row][counted] & 0xFFFFFFFF).tolist() == ids[-n:]
+        assert samples.input_NL[row][: len(ids) - 1].tolist() == ids[:-1]

@@ -222,7 +222,8 @@ def _of_gold(
 ) -> Iterator[tuple[Piece, Int64s]]:
     """Yields problems with their solutions, in which alone labels count; a prompt that is too long loses its beginning.
 
-    Prompt and solution are encoded each by itself: so a model gets the prompt when it is asked for the solution.
+    Prompt and solution are encoded together where that cuts no token, as in training, else each by itself; what lines a
+    solution begins with are the prompt's, for tokens of several line ends are. `codetitan evaluate` splits there, too.
     """
     encoding, sentinels = tokenizer.encoding, tokenizer.sentinels
 
@@ -231,8 +232,12 @@ def _of_gold(
 
     head = np.array(Headers(sentinels, lambda text: encode(text).tolist()).no_path(), np.int64)
     for problem in gold:
-        prompt, solution = np.concatenate([head, encode(problem.prompt)]), encode(problem.solution)
-        solution = solution[:seq_len]
+        solution_text = problem.solution.lstrip("\n")
+        given_text = problem.prompt + "\n" * (len(problem.solution) - len(solution_text))
+        given, together = encode(given_text), encode(given_text + solution_text)
+        cut = not np.array_equal(together[: len(given)], given)
+        solution = (encode(solution_text) if cut else together[len(given) :])[:seq_len]
+        prompt = np.concatenate([head, given])
         prompt = prompt[max(0, len(prompt) - (seq_len + 1 - len(solution))) :]
         if not len(prompt) or not len(solution):
             continue

@@ -94,7 +94,7 @@ def test_gold_solutions(tokenizer: CodeTokenizer) -> None:
     problems = read_gold("humaneval")
     assert len(problems) == 164
     made = make([], problems, tokenizer, tokens=0, holes=True, seq_len=2048)
-    assert made.counts[0].n_bytes == sum(len(problem.solution.encode()) for problem in problems)
+    assert made.counts[0].n_bytes == sum(len(problem.solution.lstrip("\n").encode()) for problem in problems)
 
 
 def test_without_document_masks_nothing_shares_a_sample(tokenizer: CodeTokenizer, texts: list[Document]) -> None:
