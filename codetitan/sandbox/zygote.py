@@ -145,7 +145,8 @@ class Zygote:
             self.folder.clear()
         if why == "gone":
             return None
-        return json.loads(job) | {
+        report: dict[str, Any] = json.loads(job)
+        return report | {
             "why": why,
             "seconds": time.monotonic() - started,
             "program": status,
