@@ -87,7 +87,7 @@ class Bench:
             wrong.append("its validation was on other tokens")
         names = [name for name, value in expected.validated[0].items() if isinstance(value, float)]
         validated = max(worst([a[name] for name in names], [b[name] for name in names]) for a, b in pairs)
-        if not validated <= case.tolerance:
+        if not validated <= (1e-6 if case.tolerance <= 1e-5 else case.tolerance):
             wrong.append(f"its validation differs by {validated:.1e}")
         if curve.served != expected.served:
             wrong.append("it served other tokens")
@@ -129,7 +129,8 @@ def table(outcomes: dict[str, Outcome]) -> str:
         "2 K/V heads; fp32 where nothing else is said) and is compared with one plain process that trains the same "
         "model: the largest relative difference of the losses over the steps, and that of the gradient norm at step 1 "
         "(which shows a gradient that is off by a factor, where Adam hides it). Losses must be within the tolerance, "
-        "and so must the norm (ten times it below fp32); the tokens served must be the same. Compiled runs, activation "
+        "and so must the norm (ten times it below fp32); the tokens served must be the same, and so must what "
+        "validation measures after steps 4 and 8 (within 1e-6 in fp32). Compiled runs, activation "
         "checkpointing and chunked losses are compared with a process that has none of them. The first two rows are "
         "one process with other microbatches: the difference that another order of the same additions makes; FP8 has "
         "such rows of its own.",
