@@ -71,6 +71,7 @@ ATTRIBUTES: dict[str, set[str]] = {
     "Trainer": {"batch_generator", "should_continue_training", "train", "close", "init_distributed",
                 "train_step", "post_dataloading_process", "pp_forward_backward_step"},
     "BaseLogger": {"log", "close"},
+    "_LossParallelCrossEntropy": {"apply"},
     "CheckpointManager": {"dcp_save", "dcp_load", "_save", "_load", "_find_load_step", "_flattened_model_states_sd",
                           "_purge_stale_checkpoints", "_should_purge", "_create_checkpoint_id"},
     "MetricsProcessor": {"_build_metric_logger", "should_log", "log", "close"},
@@ -142,6 +143,12 @@ def test_attributes(name: str) -> None:
 def test_every_name_has_a_contract() -> None:
     tested = {*PARAMETERS, *CONFIG_FIELDS, *DATACLASS_FIELDS, *ATTRIBUTES}
     assert set(titan.__all__) == tested | USED_AS_THEY_ARE
+
+
+def test_losses_of_each_label() -> None:
+    """Of validation, which puts a function of its own in place of the loss's."""
+    assert "reduction" in inspect.signature(titan._LossParallelCrossEntropy.forward).parameters
+    assert callable(titan.CrossEntropyLoss.Config().build().fn)
 
 
 def test_labels_that_are_passed_over() -> None:

@@ -26,9 +26,11 @@ from codetitan.data import (
     open_loader,
     read_config,
 )
+from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.views.digest import digests
 from codetitan.errors import ConfigError
 from codetitan.training.trainer import CodeTrainer
+from codetitan.training.validation import ValidationConfig
 from tests.conftest import REPOSITORY, as_arguments
 
 DEBUG = REPOSITORY / "train_configs" / "debug.toml"
@@ -176,12 +178,13 @@ def test_no_key_of_the_trainer_is_taken_for_a_slip(tmp_path: Path) -> None:
     """The data refuses what looks like one of its own keys: none of the trainer's does."""
     trainer = CodeTrainer.Config()
     file = tmp_path / "run.toml"
-    sections = [name for name in hints(CodeTrainer.Config) if name not in ("training", "dataloader", "tokenizer")]
+    sections = set(hints(CodeTrainer.Config)) - set(hints(DataConfig))
     keys = [field.name for field in dataclasses.fields(trainer.training)]
     others = set(keys) - set(hints(BatchConfig))
-    assert len(sections) > 10 and len(others) > 5
-    file.write_text("".join(f"{name} = 1\n" for name in sections if name != "hf_assets_path") + "[training]\n"
-                    + "".join(f"{name} = 1\n" for name in others))  # fmt: skip
+    of_validation = set(hints(ValidationConfig)) - set(hints(HeldOutConfig))
+    assert len(sections) > 10 and len(others) > 5 and len(of_validation) > 5
+    tables = {"": sections, "[training]\n": others, "[validation]\n": of_validation}
+    file.write_text("".join(head + "".join(f"{name} = 1\n" for name in names) for head, names in tables.items()))
     assert read_config(file) == DataConfig()
 
 
