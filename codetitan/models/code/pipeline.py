@@ -15,7 +15,6 @@ from codetitan.titan import (
     ScheduleDualPipeV,
     ScheduleZBVZeroBubble,
     _Action,
-    _ComputationType,
     get_schedule_class,
     pipeline_llm,
 )
@@ -43,15 +42,7 @@ def pipeline_code(model: nn.Module, *, parallelism: Any, model_config: Any, **pl
 
 # What a pass forward needs of a schedule. torch's own `eval` leaves the rest in, which does nothing where stages talk
 # through a group; but where the next stage is on the same rank, as in V-shaped ones, it asks it for a gradient.
-_FORWARD = frozenset(
-    {
-        _ComputationType.FORWARD,
-        _ComputationType.SEND_F,
-        _ComputationType.RECV_F,
-        _ComputationType.UNSHARD,
-        _ComputationType.RESHARD,
-    }
-)
+_FORWARD = frozenset({"F", "SEND_F", "RECV_F", "WAIT_SEND_F", "UNSHARD", "RESHARD"})  # torch 2.14 has no WAIT_SEND_F
 
 
 @contextlib.contextmanager
@@ -64,7 +55,7 @@ def forward_only(schedule: Any) -> Iterator[None]:
                 part
                 for action in actions
                 for part in (action.sub_actions or (action,))  # of an overlapped pass forward and backward
-                if part.computation_type in _FORWARD
+                if part.computation_type.value in _FORWARD
             ]
             for rank, actions in orders.items()
         }
