@@ -119,7 +119,7 @@ CASES = [
     Case("TP2 without sequence parallelism", 2, mesh(tp=2, enable_sequence_parallel=False)),
     Case("TP3", 3, mesh(tp=3), BY_THREE),
     Case("TP4, 2 K/V heads", 4, mesh(tp=4)),
-    Case("TP4, 1 K/V head", 4, mesh(tp=4), ONE_KV_HEAD, quick=True),
+    Case("TP4, 1 K/V head", 4, mesh(tp=4), ONE_KV_HEAD),
     Case("TP2, 1 K/V head", 2, mesh(tp=2), ONE_KV_HEAD),
     Case("PP2 1F1B", 2, pipeline("1F1B")),
     Case("PP2 GPipe", 2, pipeline("GPipe")),

@@ -53,7 +53,10 @@ MESHES: dict[str, tuple[int, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", MESHES)
+SLOW = ("HSDP 2 × 2", "TP 2, FSDP 2", "TP 4, one K/V head", "PP 2, tied, FSDP 2")  # four processes each
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in MESHES])
 def test_bytes_are_those_of_a_real_run(parity: Path, tmp_path: Path, name: str) -> None:
     """Parameters, gradients and optimizer states of each pipeline rank, to the byte."""
     nproc, settings = MESHES[name]
