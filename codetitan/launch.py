@@ -257,9 +257,11 @@ def main(arguments: Sequence[str]) -> int:
 
         resolved = resolve(config, overrides, world_size=launch.world_size)
         data.check_sources(resolved.config)
-        if resolved.config.validation.interval is not None:
-            # Reads the corpus once, which may take long: here, where no other rank waits for it; they read the cache.
-            validation.look(resolved.config.validation, resolved.config.dataloader.sources)
+        sources, measured = resolved.config.dataloader.sources, resolved.config.validation
+        streams = any(getattr(source, "streaming", False) for source in [*sources, *measured.sources])
+        if measured.interval is not None and not streams:  # of a stream nothing is kept
+            # Reads the corpus once, which may take long: here, where no rank waits for it; they find it in the cache.
+            validation.look(measured, sources)
         machine.check_dump_folder(resolved.config)
     except ConfigError as error:
         return fail(error)
