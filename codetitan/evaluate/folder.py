@@ -20,6 +20,7 @@ from codetitan.hf.folder import check_local
 
 NAME = "evaluation.json"
 LOCK = ".lock"
+_OPTIONS = {"name": "protocol"}  # key of what is compared → as a person writes it
 
 Line = dict[str, Any]
 
@@ -109,8 +110,8 @@ class Folder:
             if before and before.get(key) != now.get(key):
                 old, new = (json.dumps(values.get(key), ensure_ascii=False) for values in (before, now))
                 raise ConfigError(
-                    f"--output {self.path} has samples of {what} with {key} = {_short(old)}, and this command has "
-                    f"{_short(new)}; choose another --output, or ask as before"
+                    f"--output {self.path} has samples of {what} with {_OPTIONS.get(key, key)} = {_short(old)}, and "
+                    f"this command has {_short(new)}; choose another --output, or ask as before"
                 )
 
     def _save(self) -> None:

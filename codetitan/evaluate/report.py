@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from codetitan.errors import ConfigError
 from codetitan.evaluate.results import Results, TaskResult
 from codetitan.evaluate.scores import Score
 
@@ -126,5 +127,10 @@ def plot(results: Results, file: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
     step = "" if results.model.get("step") is None else f", step {results.model['step']}"
     figure.suptitle(f"{results.model['path']}{step}", fontsize=10)
-    figure.savefig(file, dpi=150)
-    pyplot.close(figure)
+    try:
+        figure.savefig(file, dpi=150)
+    except OSError as error:
+        file.unlink(missing_ok=True)
+        raise ConfigError(f"{file} can't be written: {error.strerror}") from None
+    finally:
+        pyplot.close(figure)

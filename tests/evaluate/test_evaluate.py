@@ -134,7 +134,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"limit": 3}, {}, "of own with limit = 2, and this command has 3; "),
         ({"order": "spm"}, {}, 'of own with order = "psm", and this command has "spm"; '),
         ({"max_new_tokens": 7}, {}, "of own with max_new_tokens = 512, and this command has 7; "),
-        ({"protocol": "evalplus"}, {}, 'of own with name = "bigcode", and this command has "evalplus"; '),
+        ({"protocol": "evalplus"}, {}, 'of own with protocol = "bigcode", and this command has "evalplus"; '),
         ({}, {"fingerprint": "1" * 64}, 'of the model with fingerprint = "00000'),
         ({}, {"device": "cpu"}, 'of the model with device = "none", and this command has "cpu"; '),
     ],

@@ -14,28 +14,9 @@ _SHOWN = 3
 
 
 def check(runs: Sequence[Run]) -> None:
-    """Raises ConfigError where something that several runs have is measured in different ways, or nothing is common."""
+    """Raises ConfigError where something that several runs have is measured in different ways."""
     if differences := differing(runs):
         raise ConfigError(f"{'; '.join(differences)}; these numbers don't compare, and --anyway shows them")
-    common(runs)
-
-
-def common(runs: Sequence[Run]) -> None:
-    """Raises ConfigError where no number is there of two of the runs."""
-    seen: set[str] = set()
-    for run in runs:
-        has = {*run.curves, *(f"evaluation/{task}/{score}" for task in run.tasks for score in run.tasks[task].scores)}
-        if seen & has:
-            return
-        seen |= has
-    if len(runs) > 1:
-        raise ConfigError(f"nothing in common to compare: {'; '.join(map(_has, runs))}")
-
-
-def _has(run: Run) -> str:
-    of = ["validation"] if any(name.startswith("validation/") for name in run.curves) else []
-    of += run.tasks or sorted({name.split("/")[1] for name in run.curves if name.startswith("evaluation/")})
-    return f"{run.name} has {', '.join(of)}"
 
 
 def differing(runs: Sequence[Run]) -> list[str]:
@@ -74,7 +55,8 @@ def _other_tokens(a: Run, b: Run) -> str:
 
 def _of_validation(run: Run) -> dict[str, Any]:
     return {
-        name: value
+        # Holes are measured in the same way, whatever their rate is above 0.
+        name: value if name != "dataloader.fim.rate" else value > 0
         for name, value in _flat(run.config).items()
         if any(name == key or name.startswith(f"{key}.") for key in _DECIDE) and name not in _NOT_DECIDE
     }

@@ -30,9 +30,7 @@ def compare(
     if output is not None:
         check_local("--output", output)
     found = [runs.read(path, name) for path, name in zip(paths, runs.names(paths), strict=True)]
-    if anyway:
-        agreement.common(found)
-    else:
+    if not anyway:
         agreement.check(found)
     text = table.markdown(found, agreement.differing(found))
     written = [] if output is None else _write(found, text, output)

@@ -223,8 +223,6 @@ def test_mistakes(
     assert refused(a, a.parent / "b") == f"{tmp_path}/b: No such file or directory"
     assert refused(a / "metrics.jsonl") == f"{a}/metrics.jsonl: Not a directory"
     assert refused(a, f"{a}/") == f"{a} is named twice"
-    assert refused(a, c) == "nothing in common to compare: a has validation; c has humaneval"
-    assert refused(a, c, "--anyway") == refused(a, c)
     empty = tmp_path / "empty"
     empty.mkdir()
     assert refused(empty) == f"{empty} has no metrics.jsonl of a run and no results.json of codetitan evaluate"
