@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import io
 import os
 import sys
@@ -125,10 +126,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         command, rest = _parse(words)
         command.run(rest)
+        sys.stdout.flush()
     except ConfigError as error:
         return fail(error)
     except BrokenPipeError:  # `codetitan config … | head`
         sys.stderr.close()
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes what is left at its end, and would fail again
+        return fail(ConfigError(f"the output can't be written: {error.strerror}"))
     except KeyboardInterrupt:
         return 130
     return 0

@@ -75,7 +75,7 @@ def find_checkpoint(path: Path) -> Path:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     if not path.is_dir():
-        raise ConfigError(f"{path}: no such folder")
+        raise ConfigError(f"{path}: {'is a file, not a folder' if path.is_file() else 'no such folder'}")
     if any(path.glob("*.distcp")):
         others = ", ".join(sorted(found.parent.name for found in path.parent.glob("step-*/.metadata"))) or "none"
         raise ConfigError(

@@ -402,6 +402,7 @@ def test_rows_and_checks_have_names_of_their_own_and_configurations_that_are_the
     assert all((REPOSITORY / "train_configs" / f"{row.config}.toml").is_file() for row in rows)
 
 
+@pytest.mark.slow
 def test_a_check_on_this_cpu_and_then_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import shutil
+import subprocess
+import sys
 import tomllib
 import typing
 from collections.abc import Iterator
@@ -148,3 +150,12 @@ def test_the_package_has_the_configurations() -> None:
     """The files that a wheel takes: codetitan/train_configs leads to train_configs."""
     files = {path.name for path in (REPOSITORY / "codetitan" / "train_configs").glob("*.toml")}
     assert files == {path.name for path in (REPOSITORY / "train_configs").glob("*.toml")} and "base.toml" in files
+
+
+def test_a_full_disk_behind_the_output_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "codetitan.cli", "flavors"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr == "codetitan: error: the output can't be written: No space left on device\n"

@@ -291,6 +291,7 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     assert 'dialect = "starcoder9" must be one of starcoder, ' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_transformers_4(exports: dict[str, Exported], tmp_path: Path, install: Install) -> None:
     """The command on the older transformers writes what the newer does."""
     (tmp_path / "before").write_text("def f(x):\n    ")

@@ -123,7 +123,7 @@ CASES = [
     Case("TP2, 1 K/V head", 2, mesh(tp=2), ONE_KV_HEAD),
     Case("PP2 1F1B", 2, pipeline("1F1B")),
     Case("PP2 GPipe", 2, pipeline("GPipe")),
-    Case("PP3 1F1B", 3, pipeline("1F1B", pp=3), quick=True),
+    Case("PP3 1F1B", 3, pipeline("1F1B", pp=3)),
     Case("PP2 Interleaved1F1B", 2, pipeline(_INTERLEAVED)),
     Case("PP2 LoopedBFS", 2, pipeline("LoopedBFS")),
     Case("PP2 InterleavedZeroBubble", 2, pipeline(_ZERO_BUBBLE), quick=True),
