@@ -73,10 +73,10 @@ def test_records(measured: Path) -> None:
     assert {"validation/loss", "validation/set", *groups} <= last.keys()
     assert 0 < last["validation/share_of_time"] < 1
     assert last["validation/loss"] < records[1]["loss"]
-    # No time of a round is a step's: together they are no longer than the run.
+    # No time of a round is a step's: else their sum would be longer than the run.
     steps_s = sum(record["step_s"] for record in records if "kind" not in record)
     rounds_s = sum(record["validation/seconds"] for record in records if "kind" in record)
-    assert rounds_s == pytest.approx(last["validation/share_of_time"] * (steps_s + rounds_s), rel=0.5)
+    assert steps_s + rounds_s <= 1.01 * rounds_s / last["validation/share_of_time"]
 
 
 def test_a_run_that_goes_on_measures_the_same(tiny: Path, measured: Path, tmp_path: Path) -> None:
