@@ -215,6 +215,8 @@ def torchrun(launch: Launch, config: Path, overrides: Sequence[str], folder: str
             status = Path(own) / "status"
             os.environ[stop.STATUS] = str(status)
             os.environ[stop.LAUNCHER] = str(os.getpid())
+            if "PET_LOG_DIR" not in os.environ:  # its own is a folder that nobody deletes
+                options.append(f"--log-dir={own}")
             arguments = [*options, "-m", "codetitan.train", str(config), *overrides]
             run(parse_args(arguments))  # type: ignore[no-untyped-call]
             stopped = status.read_text(encoding="utf-8") if status.exists() else None

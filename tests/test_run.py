@@ -20,7 +20,10 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[float], Pa
     """The losses of an uninterrupted single process, and its folder."""
     folder = tmp_path_factory.mktemp("reference")
     config = write_tiny(folder)
-    result = run_train_sh(config)
+    (folder / "temporary").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder / "temporary"))
+        result = run_train_sh(config)
     assert result.returncode == 0, result.stdout + result.stderr
     return losses(folder / "run"), folder / "run"
 
@@ -45,6 +48,8 @@ def test_what_a_run_leaves(reference: tuple[list[float], Path]) -> None:
     assert {"config.toml", "metrics.jsonl", "checkpoint", "tb", "logs"} <= {path.name for path in folder.iterdir()}
     assert sorted(path.name for path in (folder / "checkpoint").iterdir()) == ["step-3", "step-6", "step-8"]
     assert list((folder / "tb").glob("events.out.tfevents.*"))
+    left = [path.name for path in (folder.parent / "temporary").iterdir()]
+    assert not [name for name in left if not name.startswith("torchinductor_")]  # a cache: one a user
     record = metrics(folder)[-1]
     assert record["step"] == 8 and record["tokens_seen"] == 8 * 8 * 64
     assert {"loss", "grad_norm", "lr", "tok_per_s", "memory_gib"} <= record.keys()

@@ -113,7 +113,8 @@ def check(name: str, command: type, words: Sequence[str], *, takes_overrides: bo
                 rest.pop(0)
             continue
         if rule := _rule(text, kind):
-            raise ConfigError(f"{written} {text} {rule}")
+            shown = text if text.strip() else f'"{text}"'
+            raise ConfigError(f"{written} {shown} {rule}")
     for option, field in fields.items():
         no_default = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if no_default and field.name not in given:

@@ -1,5 +1,6 @@
 """What evaluations during a run ask of the other keys: each rule raises ConfigError with key, value, rule and a fix."""
 
+import re
 from pathlib import Path
 
 from codetitan.errors import ConfigError
@@ -44,9 +45,7 @@ def _check_tasks(words: list[str]) -> None:
     for name, place in files.items():
         if not place.exists():
             raise ConfigError(f'{key}: "{name}={place}": No such file or directory')
-    try:  # what is shipped with a package: whether that is there
-        tasks.make(
-            [name for name in known if name not in files], {}, tasks.Asking(protocol=PROTOCOLS["bigcode"], limit=1)
-        )
+    try:  # files have the columns, packages are installed
+        tasks.make(known, files, tasks.Asking(protocol=PROTOCOLS["bigcode"], limit=1))
     except ConfigError as error:
-        raise ConfigError(str(error).replace("--tasks ", f"{key}: ", 1)) from None
+        raise ConfigError(re.sub(r"^--(tasks|data) ", f"{key}: ", str(error))) from None

@@ -135,6 +135,8 @@ def as_folder(model: Path, tokenizer_path: str | None) -> Iterator[tuple[Path, i
     if (model / "config.json").is_file():
         yield model, None
         return
+    if (model / "tokenizer.json").is_file() and not (model / ".metadata").is_file():
+        raise ConfigError(f"--model {model} has no config.json, which a model in Hugging Face form has")
     from codetitan.hf.export import export
     from codetitan.hf.weights import Checkpoint
 

@@ -10,6 +10,7 @@ from codetitan.data.language import language_of
 from codetitan.data.order import key, permute, uniform
 from codetitan.data.pieces.fim import Span, line_span, random_span, syntax_span
 from codetitan.data.sources.open import Directory, Jsonl, Parquet, Source, open_source
+from codetitan.data.sources.records import NAME_IT
 from codetitan.errors import ConfigError
 from codetitan.evaluate.problems import Problem, Task, sha256
 
@@ -41,7 +42,8 @@ def _open(name: str, path: Path) -> tuple[Source | None, dict[str, str]]:
     except OSError as error:
         raise ConfigError(f"{called}: {error.strerror}") from None
     except ConfigError as error:
-        raise ConfigError(f"{called}: {str(error).removeprefix('dataloader.sources: ')}") from None
+        text = str(error).removeprefix("dataloader.sources: ")
+        raise ConfigError(f"{called}: {text.partition(NAME_IT)[0]}") from None
     return source, {"name": path.name, "sha256": source.fingerprint}
 
 
@@ -140,7 +142,7 @@ def bits_task(name: str, path: Path, limit: int | None) -> Task:
     """Returns whole files, to be scored.
 
     Raises:
-        ConfigError: no file there can be read.
+        ConfigError: no document there has text.
     """
     documents, data = drawn(name, path)
     problems: dict[str, Problem] = {}
@@ -150,5 +152,5 @@ def bits_task(name: str, path: Path, limit: int | None) -> Task:
         if len(problems) >= (limit or DOCUMENTS):
             break
     if not problems:
-        raise ConfigError(f"--data {name}={path}: no file there can be read")
+        raise ConfigError(f"--data {name}={path}: no document there has text that can be read")
     return Task(name=name, judged="bits", problems=list(problems.values()), data=data)

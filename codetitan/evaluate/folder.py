@@ -40,7 +40,9 @@ class Folder:
         self.path = path
         self._identity: dict[str, Any] = {"model": {}, "tasks": {}}
         try:
-            there = path.exists() and (not path.is_dir() or any(file.name != LOCK for file in path.iterdir()))
+            there = path.is_dir() and any(file.name != LOCK for file in path.iterdir())
+            if path.exists() and not path.is_dir():
+                raise ConfigError(f"--output {path} is no folder")
             if there and not (path / NAME).is_file():
                 raise ConfigError(f"--output {path} holds something other than an evaluation; choose a new folder")
             self._is_new = not path.exists()

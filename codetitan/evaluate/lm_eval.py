@@ -112,6 +112,8 @@ def write(model: Path, protocol: Protocol, data: Path | None = None, limit: int 
         **({} if data is None else {"documents": _documents(prompts, read, data, limit)}),
     }
     folder, notes = model / FOLDER, []
+    if data is None and (folder / "codetitan_documents.yaml").exists():
+        notes.append("codetitan_documents of an earlier command stays as it was; --data writes it again")
     try:
         folder.mkdir(exist_ok=True)
         (folder / "tasks.py").write_text(_MODULE, encoding="utf-8")
@@ -141,7 +143,10 @@ def check(data: Path | None) -> None:
 def _files(data: Path, limit: int | None) -> Task:
     if not data.exists():
         raise ConfigError(f"--data {data}: No such file or directory")
-    return documents.bits_task(_NAME, data, limit)
+    try:
+        return documents.bits_task(_NAME, data, limit)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(f"{_NAME}=", "", 1)) from None
 
 
 Encode = Callable[[str], list[int]]

@@ -15,6 +15,7 @@ from codetitan.evaluate.protocols import Protocol
 
 _TEST_IDS = range(11, 511)
 _EXAMPLES = (2, 3, 4)
+_NEEDS = "mbpp needs task_id, text or prompt, code, test_list"
 CPU_S = 10.0
 """DeepSeek's limit; MBPP/123's own solution takes some seconds."""
 PLUS_CPU_S = 30.0
@@ -37,7 +38,10 @@ def task(name: str, path: Path, protocol: Protocol) -> Task:
     for line, record in records:
         number = record.get("task_id")
         if not isinstance(number, int):
-            raise ConfigError(f"--data {name}={path}: line {line}: task_id must be a whole number, such as 11")
+            has = ", ".join(map(str, record)) or "none"
+            raise ConfigError(
+                f"--data {name}={path}: line {line} has no whole number task_id, such as 11; {_NEEDS}, and it has {has}"
+            )
         by_id[number] = line, record
     chosen = [number for number in by_id if number in _TEST_IDS]
     if not chosen:
@@ -88,10 +92,7 @@ def _parts(name: str, path: Path, line: int, record: Record) -> tuple[str, str, 
     text, code = files.texts(name, path, line, record, ("text|prompt", "code"))
     tests = files.text_list(name, path, line, record, "test_list")
     if not tests:
-        raise ConfigError(
-            f"--data {name}={path}: line {line} has no column test_list, or it is empty; {name} needs task_id, text or "
-            "prompt, code, test_list"
-        )
+        raise ConfigError(f"--data {name}={path}: line {line} has no column test_list, or it is empty; {_NEEDS}")
     return text, code, tests
 
 

@@ -74,15 +74,15 @@ def markdown(results: Results) -> str:
 
 def _asked(task: TaskResult) -> str:
     protocol = task.protocol
+    limit = f", limit {protocol['limit']}" if protocol.get("limit") else ""
     if "temperature" not in protocol:
-        return str(protocol["data"]["name"])
+        return f"{protocol['data']['name']}{limit}"
     how = "greedy"
     if protocol["temperature"]:
         how = (
             f"T {protocol['temperature']}, top-p {protocol['top_p']}, n {protocol['samples']}, seed {protocol['seed']}"
         )
     order = f", {protocol['order']}" if protocol.get("order") else ""
-    limit = f", limit {protocol['limit']}" if protocol.get("limit") else ""
     return f"{protocol['name']}, {how}{order}{limit}"
 
 
@@ -117,13 +117,13 @@ def plot(results: Results, file: Path) -> None:
         errors = [scale * (score.standard_error or 0.0) for _, score in chosen]
         axis.barh(range(len(chosen)), values, xerr=errors, capsize=3, color="#4c72b0", height=0.6)
         for place, (value, error) in enumerate(zip(values, errors, strict=True)):
-            text = f"{value:.1f}" if scale > 1 else f"{value:.3f}"
+            text = f"{value:.1f} ± {error:.1f}" if scale > 1 else f"{value:.3f} ± {error:.3f}"
             axis.annotate(text, (value + error, place), va="center", xytext=(4, 0), textcoords="offset points")
         axis.set_yticks(range(len(chosen)), [text for text, _ in chosen], fontsize=9)
         axis.invert_yaxis()
         axis.set_xlabel(f"{label} (± one standard error)")
         longest = max(value + error for value, error in zip(values, errors, strict=True))
-        axis.set_xlim(0, 1.1 * max(longest, 1.0 if scale > 1 else 1e-3))
+        axis.set_xlim(0, 1.15 * max(longest, 1.0 if scale > 1 else 1e-3))
         axis.spines[["top", "right"]].set_visible(False)
     step = "" if results.model.get("step") is None else f", step {results.model['step']}"
     figure.suptitle(f"{results.model['path']}{step}", fontsize=10)

@@ -237,7 +237,9 @@ class Validation:
         if self._config.patience is None or rounds < self._config.patience:
             return None
         than = "that is finite" if best.value is None else f"than {best.value:.4f} at step {best.step}"
-        return f"{rounds} rounds of validation without a better one {than} (validation.patience)"
+        return (
+            f"{rounds} round{'s' if rounds > 1 else ''} of validation without a better one {than} (validation.patience)"
+        )
 
     @property
     def share_of_time(self) -> float:

@@ -331,6 +331,8 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      'checkpoint.evaluate_tasks: "infill-exact" takes a file or a folder: write "infill-exact=PATH"'),
     ({"checkpoint.evaluate_every_k": "2", "checkpoint.evaluate_tasks": '["infill-exact=no/such"]'}, 1,
      'checkpoint.evaluate_tasks: "infill-exact=no/such": No such file or directory'),
+    ({"checkpoint.evaluate_every_k": "2", "checkpoint.evaluate_tasks": f'["own={REPOSITORY}/pyproject.toml"]'}, 1,
+     f"checkpoint.evaluate_tasks: own={REPOSITORY}/pyproject.toml: is no JSON array (Expecting value: line 1 column 2 (char 1))"),
     ({"checkpoint.evaluate_every_k": "2", "checkpoint.evaluate_tasks": '["gold=x"]'}, 1,
      'checkpoint.evaluate_tasks: "gold=x": gold takes no file; write "gold"'),
     ({"checkpoint.export_every_k": "2", "checkpoint.enable": "false"}, 1,

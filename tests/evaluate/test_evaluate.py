@@ -157,8 +157,11 @@ def test_another_command_in_the_folder(
 def test_a_folder_of_something_else(tmp_path: Path) -> None:
     tasks = made("gold", limit=2)
     (tmp_path / "file").write_text("x")
-    for output in (tmp_path, tmp_path / "file"):
-        with pytest.raises(ConfigError, match=r"holds something other than an evaluation; choose a new folder$"):
+    for output, why in (
+        (tmp_path, "holds something other than an evaluation; choose a new folder"),
+        (tmp_path / "file", "is no folder"),
+    ):
+        with pytest.raises(ConfigError, match=rf"{why}$"):
             evaluated(tasks, Stub(tasks, right), output)
     with pytest.raises(ConfigError, match=r"^--output .*file/x can't be written: Not a directory$"):
         evaluated(tasks, Stub(tasks, right), tmp_path / "file" / "x")

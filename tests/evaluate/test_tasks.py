@@ -223,6 +223,7 @@ def test_a_task_of_ones_own(tmp_path: Path) -> None:
     assert passing(task, right, wrong) == [2, 0]
 
 
+FILE = "<the file>"
 WHOLE = {"prompt": "def f():\n", "test": "assert f() is None", "entry_point": "f", "canonical_solution": "    pass\n"}
 
 
@@ -243,7 +244,7 @@ def without(line: dict[str, Any], *columns: str) -> dict[str, Any]:
         ("own", ["[3, 4"], "is no JSON array ("),
         ("own", [], "is empty; a problem a line is needed"),
         ("own", [WHOLE | {"task_id": "a"}] * 2, 'two problems have the id "a"'),
-        ("mbpp", [MBPP[4] | {"task_id": "11"}], "line 1: task_id must be a whole number, such as 11"),
+        ("mbpp", [MBPP[4] | {"task_id": "11"}], "line 1 has no whole number task_id, such as 11; mbpp needs task_id, text"),
         ("mbpp", [MBPP[0]], "no problem has an id of the test set, 11 to 510"),
         ("mbpp", [without(MBPP[4], "test_list")], "line 1 has no column test_list, or it is empty; mbpp needs task_id, "),
         ("mbpp", [without(MBPP[4], "text")], "line 1 has no column text or prompt; mbpp needs text or prompt, code, and "),
@@ -252,6 +253,9 @@ def without(line: dict[str, Any], *columns: str) -> dict[str, Any]:
         ("mbpp-plus", [without(WHOLE, "test") | {"base_input": []}], "has base_input and plus_input, whose tuples, "),
         ("humaneval-plus", [WHOLE], "line 1 has no column task_id; humaneval-plus needs task_id, prompt, entry_point, "),
         ("humaneval-plus", [without(WHOLE, "test") | {"task_id": "a"}], "line 1 has neither a text test nor lists "),
+        ("bits-per-byte", [{"a": "x"}], f'jsonl "{FILE}" has no column of text (text, content, whole_func_string, '
+         "original_string, code, func_code_string); there are a"),
+        ("bits-per-byte", [{"text": " \n"}], "no document there has text that can be read"),
         ("humaneval-infilling-single-line", [WHOLE], "line 1 has no column task_id; humaneval-infilling-single-line needs "),
     ],
 )  # fmt: skip
@@ -259,7 +263,8 @@ def test_a_wrong_file(tmp_path: Path, task: str, lines: list[Any], rest: str) ->
     file = jsonl(tmp_path / "file.jsonl", lines)
     with pytest.raises(ConfigError) as caught:
         made(task, **{task.replace("-", "_"): file})
-    assert str(caught.value).startswith(f"--data {task}={file}: {rest}")
+    assert str(caught.value).startswith(f"--data {task}={file}: {rest}".replace(FILE, str(file)))
+    assert "fields" not in str(caught.value)  # can't be given here
 
 
 def test_files_that_can_not_be_read(tmp_path: Path) -> None:

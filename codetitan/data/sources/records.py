@@ -16,6 +16,9 @@ from codetitan.data.document import Document, Dropped
 from codetitan.data.language import canonical_language, language_of
 from codetitan.errors import ConfigError, did_you_mean
 
+NAME_IT = "; name it with"
+"""Before what a person who can name a column is advised; who can't is spared the rest of the line."""
+
 COLUMNS: dict[str, tuple[str, ...]] = {
     "text": ("text", "content", "whole_func_string", "original_string", "code", "func_code_string"),
     "path": (
@@ -98,7 +101,7 @@ def find_columns(label: str, present: list[str], fields: Mapping[str, str]) -> C
         close = (did_you_mean(name, present) for name in COLUMNS["text"])
         hint = next((hint for hint in close if hint), "")
         raise ConfigError(
-            f"{label} has no column of text ({', '.join(COLUMNS['text'])}); there are {there}; name it with "
+            f"{label} has no column of text ({', '.join(COLUMNS['text'])}); there are {there}{NAME_IT} "
             f'fields = {{text = "COLUMN"}}{hint}'
         )
     return columns

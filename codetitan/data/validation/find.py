@@ -57,8 +57,8 @@ class Found:
     def summary(self, config: ValidationData) -> str:
         """Returns e.g. `7 of 731 documents held out (1 repository); left out: 1 copy of a training document`."""
         where = "of their own" if config.sources else f"of {self.of:,} held out"
-        units = f" ({_repositories(self.repositories)})"
-        text = f"{self.held_out:,} documents {where}{units if config.by == 'repository' else ''}"
+        units = f" ({_repositories(self.repositories)})" if config.by == "repository" and self.repositories else ""
+        text = f"{self.held_out:,} documents {where}{units}"
         names = (self.copies, "copy", "copies"), (self.near_copies, "near copy", "near copies")
         left_out = [f"{n:,} {one if n == 1 else many}" for n, one, many in names if n]
         if left_out:

@@ -9,6 +9,7 @@ from codetitan.evaluate.compare.runs import Run
 from codetitan.evaluate.compare.table import is_per_cent, label, last, rows
 
 _COLUMNS = 4
+_LINES = ("-", "--", "-.", ":")
 
 
 def _pyplot() -> Any:
@@ -43,7 +44,8 @@ def curves(runs: Sequence[Run], file: Path) -> bool:
             )
             axis.errorbar(
                 places, [scale * point.value for point in points], errors,
-                color=f"C{number % 10}", marker="." if len(points) < 40 else None, capsize=2, lw=1.4, label=run.name,
+                color=f"C{number % 10}", linestyle=_LINES[number % len(_LINES)],  # one may lie upon another
+                marker="." if len(points) < 40 else None, capsize=2, lw=1.4, label=run.name,
             )  # fmt: skip
         axis.set_title(label(name) + (", %" if scale > 1 else ""), fontsize=9)
         axis.xaxis.set_major_formatter(pyplot.matplotlib.ticker.EngFormatter(sep=""))
@@ -75,7 +77,10 @@ def scores(runs: Sequence[Run], file: Path) -> bool:
             score = last(run, name)
             if score is not None:
                 error = None if score.standard_error is None else scale * score.standard_error
-                axis.bar(place, scale * score.value, yerr=error, capsize=4, color=f"C{place % 10}", label=run.name)
+                bar = axis.bar(
+                    place, scale * score.value, yerr=error, capsize=4, color=f"C{place % 10}", label=run.name
+                )
+                axis.bar_label(bar, fmt="%.1f" if scale > 1 else "%.3f", fontsize=8, padding=2)
             else:  # a place of its own all the same
                 axis.bar(place, 0.0, color=f"C{place % 10}", label=run.name)
         axis.set_xticks([])

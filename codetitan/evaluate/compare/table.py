@@ -70,7 +70,10 @@ def markdown(runs: Sequence[Run], differences: Sequence[str]) -> str:
             numbers = [getattr(run, value) for run in runs]
             lines.append(_line(name, ["" if number is None else f"{number:,}" for number in numbers]))
     for name in rows(runs):
-        lines.append(_line(label(name), _best_bold(name, [last(run, name) for run in runs])))
+        scores = [last(run, name) for run in runs]
+        texts = ["" if score is None else _text(name, score) for score in scores]
+        # What is measured in different ways has no best.
+        lines.append(_line(_with_count(name, scores), texts if differences else _best_bold(name, scores, texts)))
         if name == "validation/loss":
             lines.append(_line("lowest loss", list(_lowest(runs))))
     notes = [
@@ -78,9 +81,8 @@ def markdown(runs: Sequence[Run], differences: Sequence[str]) -> str:
         *(f"{note}." for run in runs for note in run.notes),
     ]
     if any((score := last(run, name)) and score.standard_error is not None for run in runs for name in rows(runs)):
-        notes.append(
-            "± is one standard error over the problems; the best of a row is bold, whether or not it is beyond it."
-        )
+        bold = "; the best of a row is bold, whether or not it is beyond it"
+        notes.append(f"± is one standard error over the problems{bold if len(runs) > 1 and not differences else ''}.")
     engines = {run.engine for run in runs if run.engine is not None}
     if len(engines) > 1:
         each = "; ".join(f"{run.name}: {run.engine}" for run in runs if run.engine is not None)
@@ -103,9 +105,14 @@ def _lowest(runs: Sequence[Run]) -> Iterator[str]:
         yield "" if best is None else f"{best.value:.4f} at step {best.step:,}"
 
 
-def _best_bold(name: str, scores: Sequence[Score | None]) -> list[str]:
-    *_, measure = name.split("/")
-    texts = ["" if score is None else _text(name, measure, score) for score in scores]
+def _with_count(name: str, scores: Sequence[Score | None]) -> str:
+    """Returns a row's name, with the number of problems where it is known and the same of all."""
+    counts = {score.n for score in scores if score is not None}
+    n = counts.pop() if len(counts) == 1 else 0
+    return f"{label(name)} ({n:,} problems)" if n else label(name)
+
+
+def _best_bold(name: str, scores: Sequence[Score | None], texts: list[str]) -> list[str]:
     values = [score.value for score in scores if score is not None]
     if len(values) < 2:
         return texts
@@ -116,7 +123,7 @@ def _best_bold(name: str, scores: Sequence[Score | None]) -> list[str]:
     return [f"**{text}**" if text and text in best_text else text for text in texts]
 
 
-def _text(name: str, measure: str, score: Score) -> str:
+def _text(name: str, score: Score) -> str:
     if name.startswith("evaluation/"):
-        return shown(measure, score)
+        return shown(name.rsplit("/", 1)[-1], score)
     return f"{score.value:.4f}"

@@ -29,6 +29,8 @@ def compare(
     """
     if output is not None:
         check_local("--output", output)
+        if output.exists() and not output.is_dir():
+            raise ConfigError(f"--output {output} is no folder")
     found = [runs.read(path, name) for path, name in zip(paths, runs.names(paths), strict=True)]
     if not anyway:
         agreement.check(found)

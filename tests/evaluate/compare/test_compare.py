@@ -163,8 +163,8 @@ def test_runs_and_evaluations(
     assert lines[0] == "|  | x/run | y/run | eval |"
     assert lines[2:5] == ["| step | 8 | 8 | 8 |", "| tokens | 32,768 | 32,768 |  |", "| loss | 8.5738 | 8.5738 |  |"]
     assert lines[-5:] == [
-        "| humaneval pass@1 | 3.0 ± 2.6 % |  | **12.8 ± 2.6 %** |",
-        "| humaneval syntax | 90.0 ± 1.0 % |  | 90.0 ± 1.0 % |",
+        "| humaneval pass@1 (164 problems) | 3.0 ± 2.6 % |  | **12.8 ± 2.6 %** |",
+        "| humaneval syntax (164 problems) | 90.0 ± 1.0 % |  | 90.0 ± 1.0 % |",
         "± is one standard error over the problems; the best of a row is bold, whether or not it is beyond it.",
         "The engines differ, which moves scores a little (x/run: transformers, cpu, float32; eval: transformers, cpu, "
         "bfloat16).",
@@ -177,7 +177,8 @@ def test_runs_and_evaluations(
     lines = said(a, b, c)
     assert "| humaneval pass@1 | 3.0 ± 2.0 % |  | **12.8 ± 2.6 %** |" in lines
     # One alone is shown, too.
-    assert said(c)[2:4] == ["| step | 8 |", "| humaneval pass@1 | 12.8 ± 2.6 % |"]
+    assert said(c)[2:4] == ["| step | 8 |", "| humaneval pass@1 (164 problems) | 12.8 ± 2.6 % |"]
+    assert said(c)[-1] == "± is one standard error over the problems."
 
 
 def test_other_tokens_are_refused(
@@ -203,10 +204,12 @@ def test_other_protocols_are_refused(
         "(b); samples 1 (a), 20 (b); and 1 more"
     )
     assert refused(a, b) == f"{why}; these numbers don't compare, and --anyway shows them"
-    assert "Compared anyway: humaneval was asked" in said(a, b, "--anyway")[-2]
+    lines = said(a, b, "--anyway")
+    assert "Compared anyway: humaneval was asked" in lines[-2]
+    assert "**" not in "".join(lines) and lines[-1] == "± is one standard error over the problems."  # none is the best
     # What only one of them has does not matter.
     c = evaluated("c", pass_at_1(0.1) | {"gold": {"bits_per_byte": Score(1.5, 0.1, 164)}})
-    assert "| gold bits per byte |  | 1.500 ± 0.100 |" in said(a, c)
+    assert "| gold bits per byte (164 problems) |  | 1.500 ± 0.100 |" in said(a, c)
 
 
 def test_loops_with_other_protocols(run: Callable[..., Path], refused: Callable[..., str]) -> None:
@@ -239,7 +242,7 @@ def test_mistakes(
     assert refused(c).startswith(f"{c}/results.json is not what codetitan evaluate writes")
     file = tmp_path / "file"
     file.touch()
-    assert refused(a, "--output", file) == f"--output {file} can't be written: File exists"
+    assert refused(a, "--output", file) == f"--output {file} is no folder"
     assert (
         refused(a, "--output")
         == "--output: its value is missing; codetitan compare --output PATH; see codetitan compare --help"
