@@ -1,7 +1,6 @@
 """What evaluations during a run ask of the other keys: each rule raises ConfigError with key, value, rule and a fix."""
 
 import re
-from pathlib import Path
 
 from codetitan.errors import ConfigError
 from codetitan.training.trainer import CodeTrainer
@@ -35,17 +34,11 @@ def _check_tasks(words: list[str]) -> None:
         known = tasks.names(",".join(names))
     except ConfigError as error:
         raise ConfigError(str(error).replace("--tasks ", f"{key}: ", 1)) from None
-    files = {name: Path(place).expanduser() for name, equals, place in (w.partition("=") for w in words) if equals}
     for name in known:
-        needs = tasks.TASKS[name].data
-        if needs == "must" and name not in files:
+        if tasks.TASKS[name].data == "must" and name in words:
             raise ConfigError(f'{key}: "{name}" takes a file or a folder: write "{name}=PATH"')
-        if needs == "none" and name in files:
-            raise ConfigError(f'{key}: "{name}={files[name]}": {name} takes no file; write "{name}"')
-    for name, place in files.items():
-        if not place.exists():
-            raise ConfigError(f'{key}: "{name}={place}": No such file or directory')
-    try:  # files have the columns, packages are installed
+    try:  # files are there and have the columns, packages are installed
+        files = tasks.paths(known, [word for word in words if "=" in word])
         tasks.make(known, files, tasks.Asking(protocol=PROTOCOLS["bigcode"], limit=1))
     except ConfigError as error:
         raise ConfigError(re.sub(r"^--(tasks|data) ", f"{key}: ", str(error))) from None

@@ -25,6 +25,14 @@ _OPTIONS = {"name": "protocol"}  # key of what is compared → as a person write
 Line = dict[str, Any]
 
 
+def asked_tasks(path: Path) -> set[str]:
+    """Returns the tasks that an output folder was asked for, done or not; empty where it does not say."""
+    try:
+        return set(json.loads((path / NAME).read_text(encoding="utf-8"))["tasks"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
 class Folder:
     """An output folder, which one process at a time has.
 

@@ -86,6 +86,11 @@ def _asked(task: TaskResult) -> str:
     return f"{protocol['name']}, {how}{order}{limit}"
 
 
+def verbatim(text: str) -> str:
+    """Returns a text as matplotlib shows it: it reads what stands between two $ as a formula."""
+    return text.replace("$", r"\$")
+
+
 def plot(results: Results, file: Path) -> None:
     """Draws a bar a score with its standard error: shares above, bits per byte below."""
     import matplotlib
@@ -126,7 +131,7 @@ def plot(results: Results, file: Path) -> None:
         axis.set_xlim(0, 1.15 * max(longest, 1.0 if scale > 1 else 1e-3))
         axis.spines[["top", "right"]].set_visible(False)
     step = "" if results.model.get("step") is None else f", step {results.model['step']}"
-    figure.suptitle(f"{results.model['path']}{step}", fontsize=10)
+    figure.suptitle(verbatim(f"{results.model['path']}{step}"), fontsize=10)
     try:
         figure.savefig(file, dpi=150)
     except OSError as error:

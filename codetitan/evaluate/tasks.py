@@ -98,6 +98,8 @@ def paths(tasks: Sequence[str], words: Sequence[str]) -> dict[str, Path]:
     for word in words:
         name, equals, place = word.partition("=")
         if equals and (name in TASKS or not Path(word).exists()):
+            if name in GROUPS:
+                raise ConfigError(f"--data {word}: {name} stands for {', '.join(GROUPS[name])}: name one of them")
             if name not in tasks:
                 raise ConfigError(f"--data {word}: {name} is not among --tasks {','.join(tasks)}")
             if name not in takers:
@@ -110,6 +112,8 @@ def paths(tasks: Sequence[str], words: Sequence[str]) -> dict[str, Path]:
             raise ConfigError(f"--data {word}: none of --tasks {','.join(tasks)} takes a file")
         if not place:
             raise ConfigError(f"--data {word}: the path is missing; --data {name}=PATH")
+        if name in found:
+            raise ConfigError(f"--data {word}: {name} has {found[name]} already; name a folder that has all of it")
         found[name] = expand(place, f"--data {name}")
     for name in tasks:
         if TASKS[name].data == "must" and name not in found:

@@ -1,10 +1,11 @@
 """Whether numbers of several runs compare: measured on the same tokens, asked in the same way; and if not, why not."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from codetitan.errors import ConfigError
-from codetitan.evaluate.compare.runs import Run
+from codetitan.evaluate.compare.runs import EVALUATIONS, Run
 
 # Of a run's configuration, what decides on which tokens it is measured.
 _DECIDE = ("validation", "dataloader.sources", "dataloader.fim.rate", "hf_assets_path", "tokenizer", "training.seq_len")
@@ -34,10 +35,14 @@ def differing(runs: Sequence[Run]) -> list[str]:
             if names := _differences(*map(_flat, ways)):
                 found.append(f"{task} was asked in different ways: {_list(names, asked[0], other)}")
                 break
-    evaluated = [run for run in runs if "evaluation" in run.sets and not run.tasks]  # the folder is gone
-    for other in evaluated[1:]:
-        if other.sets["evaluation"] != evaluated[0].sets["evaluation"]:
-            found.append(f"{evaluated[0].name} and {other.name} were evaluated in different ways")
+    evaluated = [run for run in runs if run.asked() is not None]
+    for one, other in itertools.combinations(evaluated, 2):
+        gone = next((run for run in (one, other) if not run.tasks), None)
+        if gone and one.evaluated() & other.evaluated() and one.asked() != other.asked():
+            found.append(
+                f"{one.name} and {other.name} were evaluated in different ways, or were asked different tasks; which, "
+                f"is gone with the folder {gone.path / EVALUATIONS}"
+            )
             break
     return found
 

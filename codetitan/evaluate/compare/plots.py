@@ -7,6 +7,7 @@ from typing import Any
 
 from codetitan.evaluate.compare.runs import Run
 from codetitan.evaluate.compare.table import is_per_cent, label, last, rows
+from codetitan.evaluate.report import verbatim
 
 _COLUMNS = 4
 _LINES = ("-", "--", "-.", ":")
@@ -45,9 +46,9 @@ def curves(runs: Sequence[Run], file: Path) -> bool:
             axis.errorbar(
                 places, [scale * point.value for point in points], errors,
                 color=f"C{number % 10}", linestyle=_LINES[number % len(_LINES)],  # one may lie upon another
-                marker="." if len(points) < 40 else None, capsize=2, lw=1.4, label=run.name,
+                marker="." if len(points) < 40 else None, capsize=2, lw=1.4,
             )  # fmt: skip
-        axis.set_title(label(name) + (", %" if scale > 1 else ""), fontsize=9)
+        axis.set_title(verbatim(label(name)) + (", %" if scale > 1 else ""), fontsize=9)
         axis.xaxis.set_major_formatter(pyplot.matplotlib.ticker.EngFormatter(sep=""))
         axis.tick_params(labelsize=8)
         axis.grid(alpha=0.3)
@@ -55,7 +56,11 @@ def curves(runs: Sequence[Run], file: Path) -> bool:
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
     figure.supxlabel("tokens seen" if by_tokens else "step", fontsize=9)
-    _save(pyplot, figure, axes.flat[0], file)
+    lines = [
+        pyplot.Line2D([], [], color=f"C{number % 10}", linestyle=_LINES[number % len(_LINES)])
+        for number in range(len(runs))
+    ]
+    _save(pyplot, figure, lines, runs, file)
     return True
 
 
@@ -77,26 +82,25 @@ def scores(runs: Sequence[Run], file: Path) -> bool:
             score = last(run, name)
             if score is not None:
                 error = None if score.standard_error is None else scale * score.standard_error
-                bar = axis.bar(
-                    place, scale * score.value, yerr=error, capsize=4, color=f"C{place % 10}", label=run.name
-                )
+                bar = axis.bar(place, scale * score.value, yerr=error, capsize=4, color=f"C{place % 10}")
                 axis.bar_label(bar, fmt="%.1f" if scale > 1 else "%.3f", fontsize=8, padding=2)
-            else:  # a place of its own all the same
-                axis.bar(place, 0.0, color=f"C{place % 10}", label=run.name)
         axis.set_xticks([])
-        axis.set_title(label(name) + (", %" if scale > 1 else ""), fontsize=9)
+        axis.set_xlim(-0.6, len(runs) - 0.4)  # a place for who has none
+        axis.set_title(verbatim(label(name)) + (", %" if scale > 1 else ""), fontsize=9)
         axis.tick_params(labelsize=8)
         axis.set_ylim(0, max(axis.get_ylim()[1], 1.0 if scale > 1 else 0.0))
         axis.spines[["top", "right"]].set_visible(False)
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
-    _save(pyplot, figure, axes.flat[0], file)
+    patches = [pyplot.Rectangle((0, 0), 1, 1, color=f"C{place % 10}") for place in range(len(runs))]
+    _save(pyplot, figure, patches, runs, file)
     return True
 
 
-def _save(pyplot: Any, figure: Any, axis: Any, file: Path) -> None:
-    handles, labels = axis.get_legend_handles_labels()
-    labels = [text if len(text) <= 60 else f"…{text[-59:]}" for text in labels]
+def _save(pyplot: Any, figure: Any, handles: Sequence[Any], runs: Sequence[Run], file: Path) -> None:
+    """Writes a figure with a legend of the runs; matplotlib itself would leave out one by the name _a."""
+    names = [run.name if len(run.name) <= 60 else f"…{run.name[-59:]}" for run in runs]
+    labels = [verbatim(name) for name in names]
     figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)), fontsize=8, frameon=False)
     figure.savefig(file, dpi=130)
     pyplot.close(figure)

@@ -1,5 +1,6 @@
 """What a folder has to compare: a run's validation rounds and evaluations, or what `codetitan evaluate` wrote."""
 
+import hashlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from typing import Any
 
 from codetitan.errors import ConfigError
 from codetitan.evaluate import results
+from codetitan.evaluate.folder import asked_tasks
 from codetitan.evaluate.results import Results, TaskResult
 
 METRICS = "metrics.jsonl"
@@ -50,7 +52,7 @@ class Run:
         name: what it is called beside the others.
         step, tokens: of its last numbers; None where not known.
         curves: name as in metrics.jsonl, such as "validation/loss" → its points.
-        tasks: name → what the last evaluation found.
+        tasks: name → what the last evaluation found; {} where only the metrics know its scores.
         engine: what evaluated: back-end, device, dtype.
         sets: "validation" and "evaluation" → digest of what the curves are measured on.
         config: the run's configuration; {} of an evaluation.
@@ -67,6 +69,18 @@ class Run:
     sets: dict[str, str] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def evaluated(self) -> set[str]:
+        """Returns the tasks that scores are of."""
+        of_metrics = {name.split("/")[1] for name in self.curves if name.startswith("evaluation/")}
+        return set(self.tasks) or of_metrics
+
+    def asked(self) -> str | None:
+        """Returns the digest of all that was asked, as `training/evaluations.py` makes it; None: nothing was."""
+        if not self.tasks:
+            return self.sets.get("evaluation")
+        text = json.dumps({name: task.protocol for name, task in self.tasks.items()}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def names(paths: Sequence[Path]) -> list[str]:
@@ -145,14 +159,20 @@ def _of_metrics(path: Path, name: str, *, evaluated: bool) -> Run:
         )
     latest = _latest(path / EVALUATIONS) if evaluated else None
     end = max((points[-1] for points in curves.values()), key=lambda point: point.step)
+    scored = max((points[-1].step for name, points in curves.items() if name.startswith("evaluation/")), default=0)
+    if latest is not None and latest[0] < scored:  # that of the last one is gone
+        latest = None
+    scored = scored if latest is None else latest[0]
+    if scored not in (0, end.step):
+        notes.append(f"{name}: scores are of step {scored:,}")
     return Run(
         path=path,
         name=name,
         step=end.step,
         tokens=end.tokens,
         curves=curves,
-        tasks={} if latest is None else latest.tasks,
-        engine=None if latest is None else _engine(latest),
+        tasks={} if latest is None else latest[1].tasks,
+        engine=None if latest is None else _engine(latest[1]),
         sets=sets,
         config=_config(path / "config.toml"),
         notes=notes,
@@ -201,6 +221,7 @@ def tokens_at(step: int, clock: list[tuple[int, int]]) -> int | None:
         step: any.
         clock: (step, tokens) of the logged steps, ascending.
     """
+    clock = sorted(dict(clock).items())  # of a step that came twice the last time
     if not clock:
         return None
     place = bisect_left(clock, (step, 0))
@@ -211,11 +232,14 @@ def tokens_at(step: int, clock: list[tuple[int, int]]) -> int | None:
     return round(before[1] + (after[1] - before[1]) * (step - before[0]) / (after[0] - before[0]))
 
 
-def _latest(folder: Path) -> Results | None:
-    """Returns the results of the last checkpoint that was evaluated."""
-    steps = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d+", path.name)]
-    done = [path for path in steps if (path / results.NAME).is_file()]
-    return results.read(max(done, key=lambda path: int(path.name[5:]))) if done else None
+def _latest(folder: Path) -> tuple[int, Results] | None:
+    """Returns step and results of the last checkpoint whose evaluation has come to its end."""
+    steps = sorted(int(path.name[5:]) for path in folder.glob("step-*") if re.fullmatch(r"step-\d+", path.name))
+    for step in reversed(steps):
+        place = folder / f"step-{step}"
+        if (place / results.NAME).is_file() and asked_tasks(place) <= (found := results.read(place)).tasks.keys():
+            return step, found
+    return None
 
 
 def _config(file: Path) -> dict[str, Any]:

@@ -41,10 +41,9 @@ def is_per_cent(name: str) -> bool:
 
 def last(run: Run, name: str) -> Score | None:
     """Returns the last value of a number of a run."""
-    if name.startswith("evaluation/"):
+    if name.startswith("evaluation/") and run.tasks:  # of one checkpoint all of them
         _, task, score = name.split("/", 2)
-        if task in run.tasks and score in run.tasks[task].scores:
-            return run.tasks[task].scores[score]
+        return run.tasks[task].scores.get(score) if task in run.tasks else None
     if name not in run.curves:
         return None
     point = run.curves[name][-1]

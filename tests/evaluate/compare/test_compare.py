@@ -13,6 +13,7 @@ from codetitan.evaluate.compare import runs
 from codetitan.evaluate.compare.runs import Point, read, tokens_at
 from codetitan.evaluate.results import Results, TaskResult
 from codetitan.evaluate.scores import Score
+from codetitan.training.evaluations import Evaluated
 
 # A round as training writes it, its groups among them, and a step's record, shortened.
 ROUND = {
@@ -151,7 +152,11 @@ def test_two_runs(run: Callable[..., Path], said: Callable[..., list[str]], tmp_
 
 
 def test_runs_and_evaluations(
-    run: Callable[..., Path], evaluated: Callable[..., Path], said: Callable[..., list[str]], tmp_path: Path
+    run: Callable[..., Path],
+    evaluated: Callable[..., Path],
+    said: Callable[..., list[str]],
+    refused: Callable[..., str],
+    tmp_path: Path,
 ) -> None:
     looped = [*two_rounds(1.0), evaluation(4, 0.01), evaluation(8, 0.03)]
     a, b = run("x/run", looped), run("y/run", two_rounds(1.0))
@@ -174,11 +179,39 @@ def test_runs_and_evaluations(
     for folder in (tmp_path / "x/run/evaluation").glob("step-*"):
         for file in folder.iterdir():
             file.unlink()
+    assert refused(a, b, c) == (
+        f"x/run and eval were evaluated in different ways, or were asked different tasks; which, is gone with the "
+        f"folder {a}/evaluation; these numbers don't compare, and --anyway shows them"
+    )
+    same = Evaluated.read(c, 8, 0.0).set  # as the training writes it
+    records = (a / "metrics.jsonl").read_text().replace('"abc"', f'"{same}"')
+    (a / "metrics.jsonl").write_text(records)
     lines = said(a, b, c)
     assert "| humaneval pass@1 | 3.0 ± 2.0 % |  | **12.8 ± 2.6 %** |" in lines
     # One alone is shown, too.
     assert said(c)[2:4] == ["| step | 8 |", "| humaneval pass@1 (164 problems) | 12.8 ± 2.6 % |"]
     assert said(c)[-1] == "± is one standard error over the problems."
+
+
+def test_scores_of_one_checkpoint(
+    run: Callable[..., Path], evaluated: Callable[..., Path], said: Callable[..., list[str]]
+) -> None:
+    a = run("a", [*two_rounds(1.0), evaluation(4, 0.01)])
+    gold = {"gold": {"bits_per_byte": Score(1.5, 0.1, 164)}}
+    evaluated("a/evaluation/step-4", pass_at_1(0.01) | gold)
+    under_way = evaluated("a/evaluation/step-8", gold)
+    (under_way / "evaluation.json").write_text('{"model": {}, "tasks": {"gold": {}, "humaneval": {}}}')
+    lines = said(a)
+    assert lines[2] == "| step | 8 |" and "a: scores are of step 4." in lines
+    assert "| humaneval pass@1 (164 problems) | 1.0 ± 2.6 % |" in lines
+    (under_way / "evaluation.json").write_text('{"model": {}, "tasks": {"gold": {}}}')  # one task is all of it
+    assert "| gold bits per byte (164 problems) | 1.500 ± 0.100 |" in (lines := said(a))
+    assert not [line for line in lines if line.startswith("a: ")]
+
+
+def test_names_that_matplotlib_would_read(run: Callable[..., Path], said: Callable[..., list[str]]) -> None:
+    output = (a := run("$x_{$", two_rounds(1.0))).parent / "out"
+    assert said(a, run("_b", two_rounds(0.9)), "--output", output)[-1] == f"{output}: comparison.md, curves.png"
 
 
 def test_other_tokens_are_refused(
@@ -215,7 +248,7 @@ def test_other_protocols_are_refused(
 def test_loops_with_other_protocols(run: Callable[..., Path], refused: Callable[..., str]) -> None:
     a = run("a", [evaluation(4, 0.01)])
     b = run("b", [evaluation(4, 0.01) | {"evaluation/set": "def"}])
-    assert refused(a, b).startswith("a and b were evaluated in different ways; ")
+    assert refused(a, b).startswith("a and b were evaluated in different ways, or were asked different tasks; ")
 
 
 def test_mistakes(
