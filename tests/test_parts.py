@@ -15,8 +15,8 @@ from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.spec import model_config
 from codetitan.titan import ParamGroupConfig, dist_utils
 from codetitan.training import finite
-from codetitan.training.checkpoint import half_written
 from codetitan.training.checkpoint_error import os_error_of
+from codetitan.training.intact import half_written
 from codetitan.training.logs import MetricsFile
 from codetitan.training.metrics import duration
 from codetitan.training.optimizer import CodeLRSchedulers, CodeOptimizers

@@ -4,7 +4,6 @@ Each rule raises ConfigError with the key, its value, the rule and a fix, before
 """
 
 import os
-import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +12,7 @@ from codetitan import device
 from codetitan.data.validation.gold import read_gold
 from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
-from codetitan.training.checkpoint import LATEST_GOOD
+from codetitan.training import intact
 from codetitan.training.trainer import CodeTrainer
 
 Config = CodeTrainer.Config
@@ -119,14 +118,14 @@ def check_checkpoint(config: Config) -> None:
     """What is to be loaded is there, and what is to be saved can be saved."""
     checkpoint = config.checkpoint
     folder = Path(config.dump_folder) / checkpoint.folder
-    if checkpoint.enable and checkpoint.load_step not in (-1, LATEST_GOOD):
+    if checkpoint.enable and checkpoint.load_step not in (-1, intact.LATEST_GOOD):
         steps = complete_steps(config)
         if checkpoint.load_step not in steps:
             there = ", ".join(map(str, steps)) or "none"
             raise ConfigError(
                 f"checkpoint.load_step = {checkpoint.load_step}: no complete checkpoint of that step in {folder}; "
                 f"there are: {there}; -1 takes the last, "
-                f"{LATEST_GOOD} the last that is not damaged"
+                f"{intact.LATEST_GOOD} the last that is not damaged"
             )
     path = checkpoint.initial_load_path
     if checkpoint.enable and path and "://" not in path and not _is_complete(Path(path)):
@@ -158,9 +157,7 @@ def check_evaluations(config: Config) -> None:
 
 def complete_steps(config: Config) -> list[int]:
     """Returns the steps of the complete checkpoints in the run's folder, in order."""
-    folder = Path(config.dump_folder) / config.checkpoint.folder
-    names = [path.parent.name for path in folder.glob("step-*/.metadata")]
-    return sorted(int(name[5:]) for name in names if re.fullmatch(r"step-\d+", name))
+    return intact.complete_steps(Path(config.dump_folder) / config.checkpoint.folder)
 
 
 def checkpoints_to_come(config: Config) -> int:

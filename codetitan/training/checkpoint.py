@@ -5,7 +5,6 @@ the latest complete one. What is added here: a half-written one is cleared away 
 is one line, a single process saves without collectives, and a checkpoint says what it is of (description.py).
 """
 
-import re
 import time
 import warnings
 from collections.abc import Callable
@@ -23,24 +22,12 @@ from torch.distributed.checkpoint.state_dict_saver import AsyncCheckpointerType,
 
 from codetitan.errors import ConfigError
 from codetitan.titan import AsyncMode, CheckpointManager, filesystem, logger
-from codetitan.training import best, checksums
+from codetitan.training import best, checksums, intact
 from codetitan.training.checkpoint_error import os_error_of, reason
 from codetitan.training.description import KEY, Description
 from codetitan.training.exports import Exports
 from codetitan.training.finite import check_saved
-
-LATEST_GOOD = "latest-good"
-
-
-def half_written(folder: Path) -> list[Path]:
-    """Returns the checkpoints below `folder` that were being written when their run ended."""
-    return [
-        path
-        for path in sorted(folder.glob("step-*"))
-        if re.fullmatch(r"step-\d+", path.name)
-        and not (path / ".metadata").is_file()
-        and all(file.suffix in (".distcp", checksums.SUFFIX) or file.name == ".metadata.tmp" for file in path.iterdir())
-    ]
+from codetitan.training.intact import LATEST_GOOD, half_written
 
 
 def _not_written(where: str, error: BaseException) -> BaseException:
@@ -213,15 +200,7 @@ class CodeCheckpoints(CheckpointManager):
         if step == LATEST_GOOD:
             if filesystem.is_remote(self.folder):
                 raise ConfigError(f'checkpoint.load_step = "{LATEST_GOOD}" needs a checkpoint.folder on a file system')
-            steps = self._steps()
-            good = next((step for step in steps if self._damage(step) is None), None)
-            if steps and good is None:
-                raise ConfigError(
-                    f'checkpoint.load_step = "{LATEST_GOOD}": each checkpoint of {self.folder} is damaged: '
-                    f"{', '.join(f'step-{step}' for step in steps)}"
-                )
-            if steps and good != steps[0]:
-                logger.warning("step-%d is damaged", steps[0])
+            good = intact.latest_good(Path(self.folder))
             if good is None:
                 self._check_files(-1)
             step = -1 if good is None else good
@@ -235,11 +214,6 @@ class CodeCheckpoints(CheckpointManager):
         loaded: bool = super()._load(int(step))
         self._last_step = self.states["train_state"].step
         return loaded
-
-    def _steps(self) -> list[int]:
-        """Returns the steps of the complete checkpoints, the last first."""
-        names = [path.parent.name for path in Path(self.folder).glob("step-*/.metadata")]
-        return sorted((int(name[5:]) for name in names if re.fullmatch(r"step-\d+", name)), reverse=True)
 
     def _has_this_data(self, step: int) -> bool:
         """Whether the data of an own checkpoint can be continued."""
@@ -259,21 +233,14 @@ class CodeCheckpoints(CheckpointManager):
         """Whether it is one of this run, and not what the run begins with."""
         return Path(checkpoint_id).parent == Path(self.folder)
 
-    def _damage(self, step: int) -> str | None:
-        return checksums.damage_seen_by_any(Path(self._create_checkpoint_id(step)))
-
     def _check_files(self, step: int) -> None:
         """Raises ConfigError where the files of what is to be loaded are damaged, and offers what is not."""
         if step == -1:
             path = self.initial_load_path
             if path and not filesystem.is_remote(path) and (found := checksums.damage_seen_by_any(Path(path))):
                 raise ConfigError(f'checkpoint.initial_load_path = "{path}" is damaged: {found}')
-        elif found := self._damage(step):
-            good = next((other for other in self._steps() if other < step and self._damage(other) is None), None)
-            offer = "no earlier one is whole"
-            if good is not None:
-                offer = f"step-{good} is whole: go on from it with --checkpoint.load_step {LATEST_GOOD}"
-            raise ConfigError(f"{self._create_checkpoint_id(step)} is damaged: {found}; {offer}")
+        else:
+            intact.check(Path(self.folder), step)
 
     def save_now(self, step: int, *, last: bool = False) -> bool:
         """Saves a full checkpoint of `step`, unless there is one; returns whether the run saves any.

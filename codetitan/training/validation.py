@@ -1,15 +1,14 @@
 """A run is measured while it trains: on what, when, and how the model's losses are added up on any mesh.
 
 A round computes the loss of each label by the training's own forward pass, without gradients, and adds it to the cell
-that the label carries (data/validation/samples.py). Where a sequence or a batch is cut over ranks, each adds up what it
+that the label carries (data/validation/cells.py). Where a sequence or a batch is cut over ranks, each adds up what it
 has; the sums of all ranks are the same numbers on every mesh, but for the rounding of float32.
 """
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,16 +16,19 @@ import torch.distributed as dist
 
 from codetitan.config.values import number_of_tokens
 from codetitan.data.sources.open import SourceConfig
+from codetitan.data.validation.cells import CELL_SHIFT, summarise
 from codetitan.data.validation.config import ValidationData
-from codetitan.data.validation.find import Found, documents, find
+from codetitan.data.validation.corpus import Found
+from codetitan.data.validation.find import documents, find
 from codetitan.data.validation.gold import read_gold
-from codetitan.data.validation.samples import CELL_SHIFT, Samples, make, summarise
+from codetitan.data.validation.samples import Samples, make
 from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
 from codetitan.models.code.pipeline import forward_only
 from codetitan.titan import IGNORE_INDEX, ChunkedLossWrapper, DTensor, FSDPModule, _LossParallelCrossEntropy, logger
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.training.console import StepLine
+from codetitan.training.progress import Best, Progress
 
 if TYPE_CHECKING:
     from codetitan.training.trainer import CodeTrainer
@@ -100,48 +102,6 @@ def _read_on_one_rank(read: Callable[[], Made]) -> Made:
         raise made[0]
     assert made[0] is not None, "rank 0 has made them"
     return made[0]
-
-
-@dataclass
-class Best:
-    """The lowest value so far, and the step that it is of; None before the first."""
-
-    value: float | None = None
-    step: int = 0
-
-    def take(self, value: float, step: int) -> bool:
-        """Takes a value; returns whether it is the lowest."""
-        if not math.isfinite(value) or (self.value is not None and value >= self.value):
-            return False
-        self.value, self.step = value, step
-        return True
-
-
-@dataclass
-class Progress:
-    """How a run has done so far, by the value of `checkpoint.keep_best`, or by the loss.
-
-    Attributes:
-        best: of all rounds.
-        since_best: rounds behind it.
-        saved: of those rounds behind which a checkpoint was saved.
-        last: value and step of the last round.
-    """
-
-    best: Best = field(default_factory=Best)
-    since_best: int = 0
-    saved: Best = field(default_factory=Best)
-    last: tuple[float, int] | None = None
-
-    def take(self, value: float, step: int) -> None:
-        """Takes a round's value."""
-        self.last = value, step
-        self.since_best = 0 if self.best.take(value, step) else self.since_best + 1
-
-    def save(self, step: int) -> None:
-        """Takes note that a checkpoint of a step is saved."""
-        if self.last is not None and self.last[1] == step:
-            self.saved.take(*self.last)
 
 
 class Validation:

@@ -284,10 +284,18 @@ def test_files_that_can_not_be_read(tmp_path: Path) -> None:
     [
         ("mbpp", [], "--tasks mbpp needs a file: --data mbpp=PATH"),
         ("humaneval", ["FILE"], "--data FILE: none of --tasks humaneval takes a file"),
-        ("infill-exact", ["FILE", "FILE"], "--data FILE: infill-exact has FILE already; name a folder that has all of it"),
-        ("humaneval-infilling", ["humaneval-infilling=FILE"], "--data humaneval-infilling=FILE: humaneval-infilling "
-         "stands for humaneval-infilling-single-line, humaneval-infilling-multi-line, "
-         "humaneval-infilling-random-span-light: name one of them"),
+        (
+            "infill-exact",
+            ["FILE", "FILE"],
+            "--data FILE: infill-exact has FILE already; name a folder that has all of it",
+        ),
+        (
+            "humaneval-infilling",
+            ["humaneval-infilling=FILE"],
+            "--data humaneval-infilling=FILE: humaneval-infilling "
+            "stands for humaneval-infilling-single-line, humaneval-infilling-multi-line, "
+            "humaneval-infilling-random-span-light: name one of them",
+        ),
         ("humaneval", ["humaneval=FILE"], "--data humaneval=FILE: humaneval takes no file"),
         ("humaneval", ["mbpp=FILE"], "--data mbpp=FILE: mbpp is not among --tasks humaneval"),
         ("mbpp,own", ["FILE"], "--data FILE: say of which task it is: --data mbpp=FILE"),

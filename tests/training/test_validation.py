@@ -11,7 +11,8 @@ import torch
 
 from codetitan.data.validation.find import documents, find
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
-from codetitan.training.validation import Best, Progress, ValidationConfig
+from codetitan.training.progress import Best, Progress
+from codetitan.training.validation import ValidationConfig
 from tests.conftest import REPOSITORY, TINY, codetitan, losses, metrics, run_train
 
 COSTS = ("validation/seconds", "validation/share_of_time")

@@ -223,7 +223,7 @@ class Mixture:
     def _read(self, component: Component, index: int) -> Document | None:
         document = component.source.read(index)
         if isinstance(document, Document) and self._held_out.holds_out(document):
-            return None  # how many they are is said by the validation (data/validation/find.py)
+            return None  # how many they are is said by the validation (data/validation/corpus.py)
         if isinstance(document, Document) and not self._maker.can_encode(document.text):
             document = Dropped(document.source, document.path, "the tokenizer can't encode it")
         if isinstance(document, Document):

@@ -1,18 +1,15 @@
 """Held-out documents and gold solutions as samples of seq_len tokens, the same on any mesh.
 
-Each label that counts carries the number of its cell: what part of the validation it is of, in which language, and what
-kind of text or hole it is. A model's losses are added up by cell; sums over cells are what people look at.
+Each label that counts carries the number of its cell (cells.py): what part of the validation it is of, in which
+language, and what kind of text or hole it is.
 """
 
 import hashlib
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from codetitan.data.document import Document
 from codetitan.data.language import LANGUAGES
@@ -21,41 +18,14 @@ from codetitan.data.pieces.kinds import Kind
 from codetitan.data.pieces.maker import Piece, PieceMaker, Role
 from codetitan.data.pieces.metadata import Headers, MetadataConfig
 from codetitan.data.rows.packing import IGNORE_INDEX, Int64s, Part, best_fit, of_middle, render
+from codetitan.data.validation.cells import CELL_SHIFT, Cell, Cells, Counts, Split
 from codetitan.data.validation.gold import Gold
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
 _SEED = 0x5EED  # of the holes: not the training's, whose change must not change what is measured
-CELL_SHIFT = 32
-"""Bits of a label that are its token's id; the number of its cell stands above them."""
-
 # Every order and kind of hole, whatever the run trains with: so runs with different settings can be compared.
 _HOLES = FimConfig(rate=1.0, spm=0.5, loss="middle", spans=SpanConfig(random=1.0, line=1.0, syntax=1.0))
-
-Split = Literal["text", "fim", "gold"]
-
-
-@dataclass(frozen=True, order=True)
-class Cell:
-    """What a label counts for.
-
-    Attributes:
-        split: text from left to right, the middle of a hole, or a gold solution.
-        language: of the document.
-        kind: code, comment or docstring; of a hole, its order and kind, such as "psm line".
-    """
-
-    split: Split
-    language: str
-    kind: str
-
-
-@dataclass
-class Counts:
-    """Of a cell: labels, and bytes of text that they stand for."""
-
-    tokens: int = 0
-    n_bytes: int = 0
 
 
 @dataclass
@@ -139,7 +109,7 @@ def make(
     make_pieces = partial(PieceMaker, encoding, sentinels, without, seq_len=seq_len, seed=_SEED, annotate=True)
     makers: dict[Split, PieceMaker] = {"text": make_pieces(FimConfig(rate=0.0)), "fim": make_pieces(_HOLES)}
     left: dict[Split, int] = {"text": tokens - tokens // 2, "fim": tokens // 2} if holes else {"text": tokens}
-    cells = _Cells()
+    cells = Cells()
     pieces: list[tuple[Piece, Int64s]] = []
     n_documents = 0
     for number, document in enumerate(documents):
@@ -170,29 +140,7 @@ def make(
     return Samples(cells.all, cells.counts, inputs, labels, positions, n_tokens, n_documents)
 
 
-class _Cells:
-    def __init__(self) -> None:
-        self.all: list[Cell] = []
-        self.counts: list[Counts] = []
-        self._numbers: dict[Cell, int] = {}
-
-    def number(self, cell: Cell) -> int:
-        if cell not in self._numbers:
-            self._numbers[cell] = len(self.all)
-            self.all.append(cell)
-            self.counts.append(Counts())
-        return self._numbers[cell]
-
-    def count(self, labelled: Int64s, n_bytes: npt.NDArray[np.uint32]) -> Int64s:
-        """Counts the labels of a piece; -1: it counts for nothing."""
-        for number in np.unique(labelled[labelled >= 0]).tolist():
-            here = labelled == number
-            self.counts[number].tokens += int(here.sum())
-            self.counts[number].n_bytes += int(n_bytes[here].sum())
-        return labelled
-
-
-def _of_text(piece: Piece, cells: _Cells) -> Int64s:
+def _of_text(piece: Piece, cells: Cells) -> Int64s:
     """Returns int64 (size,): the cell of each label; what ends a text counts as its last token's kind."""
     assert piece.kinds is not None and piece.n_bytes is not None, "the maker annotates"
     language = LANGUAGES[piece.languages[0][0]]
@@ -208,7 +156,7 @@ def _of_text(piece: Piece, cells: _Cells) -> Int64s:
     return cells.count(labelled, piece.n_bytes[1:])
 
 
-def _of_holes(piece: Piece, cells: _Cells) -> Int64s:
+def _of_holes(piece: Piece, cells: Cells) -> Int64s:
     """Returns int64 (size,): the cell of each label of a middle and of what ends it; -1 elsewhere."""
     assert piece.n_bytes is not None, "the maker annotates"
     labelled = np.full(piece.size, -1, np.int64)
@@ -218,7 +166,7 @@ def _of_holes(piece: Piece, cells: _Cells) -> Int64s:
 
 
 def _of_gold(
-    gold: Sequence[Gold], tokenizer: CodeTokenizer, cells: _Cells, seq_len: int
+    gold: Sequence[Gold], tokenizer: CodeTokenizer, cells: Cells, seq_len: int
 ) -> Iterator[tuple[Piece, Int64s]]:
     """Yields problems with their solutions, in which alone labels count; a prompt that is too long loses its beginning.
 
@@ -255,59 +203,3 @@ def _row(pieces: Sequence[tuple[Piece, Int64s]], seq_len: int, pad: int) -> tupl
     labelled = np.concatenate([cells for _, cells in pieces] + [np.full(seq_len, -1, np.int64)])[:seq_len]
     labels = np.where(labelled >= 0, arrays.labels_L + (labelled << CELL_SHIFT), IGNORE_INDEX)
     return arrays.input_L, labels, arrays.positions_L
-
-
-@dataclass
-class Sum:
-    """Losses over some cells.
-
-    Attributes:
-        nats: sum of the losses.
-        tokens, n_bytes: of the labels.
-    """
-
-    nats: float = 0.0
-    tokens: int = 0
-    n_bytes: int = 0
-
-    @property
-    def loss(self) -> float:
-        """Nats a token."""
-        return self.nats / self.tokens
-
-    @property
-    def bits_per_byte(self) -> float:
-        """Bits a byte of text."""
-        return self.nats / (math.log(2) * self.n_bytes)
-
-
-def summarise(cells: Sequence[Cell], counts: Sequence[Counts], nats: Sequence[float]) -> dict[str, float]:
-    """Returns what people look at: `loss`, `bits_per_byte`, both by language and kind, of holes and of gold solutions.
-
-    Args:
-        cells, counts: of `Samples`.
-        nats: sum of the losses of each cell.
-    """
-    sums: dict[str, Sum] = {}
-    for cell, count, nat in zip(cells, counts, nats, strict=True):
-        for name in _names(cell):
-            total = sums.setdefault(name, Sum())
-            total.nats += nat
-            total.tokens += count.tokens
-            total.n_bytes += count.n_bytes
-    values: dict[str, float] = {}
-    for name, total in sums.items():
-        place = f"/{name}" if name else ""
-        if name in ("", "fim") and total.tokens:
-            values[f"loss{place}"] = total.loss
-        if total.n_bytes:
-            values[f"bits_per_byte{place}"] = total.bits_per_byte
-    return values
-
-
-def _names(cell: Cell) -> list[str]:
-    if cell.split == "gold":
-        return ["gold"]
-    if cell.split == "fim":
-        return ["fim", f"fim/{cell.kind.replace(' ', '/')}"]
-    return ["", cell.language, cell.kind]

@@ -123,7 +123,7 @@ def test_the_corpus_is_read_once(
 ) -> None:
     source = written(records, tmp_path / "code.jsonl")
     found = find(BY_REPOSITORY, [source], tokens=10_000)
-    monkeypatch.setattr(module, "_look", lambda *_: pytest.fail("it is in the cache"))
+    monkeypatch.setattr(module, "search", lambda *_: pytest.fail("it is in the cache"))
     assert find(BY_REPOSITORY, [source], tokens=10_000) == found
     written(records[1:], tmp_path / "code.jsonl")
     with pytest.raises(pytest.fail.Exception):

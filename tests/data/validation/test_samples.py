@@ -10,8 +10,9 @@ import pytest
 
 from codetitan.data.document import Document
 from codetitan.data.rows.packing import IGNORE_INDEX
+from codetitan.data.validation.cells import CELL_SHIFT, Cell, Counts, summarise
 from codetitan.data.validation.gold import Gold, read_gold
-from codetitan.data.validation.samples import CELL_SHIFT, Cell, Samples, make, summarise
+from codetitan.data.validation.samples import Samples, make
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
@@ -105,8 +106,6 @@ def test_without_document_masks_nothing_shares_a_sample(tokenizer: CodeTokenizer
 
 def test_sums() -> None:
     """Nats and bytes are added up, not means of means."""
-    from codetitan.data.validation.samples import Counts
-
     cells = [Cell("text", "python", "code"), Cell("text", "c", "code"), Cell("fim", "c", "psm line")]
     values = summarise(cells, [Counts(10, 40), Counts(30, 60), Counts(2, 8)], [20.0, 30.0, 4.0])
     bits = 1 / np.log(2)
