@@ -16,6 +16,7 @@ class Outcome:
 
     loss: float | None
     grad_norm: float | None
+    validated: float | None
     failure: str | None
 
 
@@ -74,11 +75,11 @@ class Bench:
             MeshFailure: a run failed.
             AssertionError: it served other data, or its numbers differ by more than the tolerance.
         """
-        self.outcomes[case.name] = Outcome(None, None, "interrupted")
+        self.outcomes[case.name] = Outcome(None, None, None, "interrupted")
         try:
             expected, curve = self.reference(case.variant), self.train(case.nproc, case.settings)
         except MeshFailure as failure:
-            self.outcomes[case.name] = Outcome(None, None, str(failure).splitlines()[0])
+            self.outcomes[case.name] = Outcome(None, None, None, str(failure).splitlines()[0])
             raise
         loss, grad_norm = worst(curve.losses, expected.losses), worst(curve.grad_norms[:1], expected.grad_norms[:1])
         wrong = []
@@ -86,16 +87,21 @@ class Bench:
         if [(a["step"], a["validation/set"]) for a, _ in pairs] != [(b["step"], b["validation/set"]) for _, b in pairs]:
             wrong.append("its validation was on other tokens")
         names = [name for name, value in expected.validated[0].items() if isinstance(value, float)]
-        validated = max(worst([a[name] for name in names], [b[name] for name in names]) for a, b in pairs)
-        if not validated <= (1e-6 if case.tolerance <= 1e-5 else case.tolerance):
-            wrong.append(f"its validation differs by {validated:.1e}")
+        first, last = (worst([a[name] for name in names], [b[name] for name in names]) for a, b in pairs)
+        # A round on weights that are still the same to some 1e-8. What rounding moves grows with each step of Adam, on
+        # every mesh: gradient norms differ by 1e-6 at step 4, and by 5e-5 to 8e-4 at step 8 (TP2, CP2, with YaRN or
+        # without), and there the last round is a matter of the weights, like the losses.
+        if not first <= (1e-6 if case.tolerance <= 1e-5 else case.tolerance):
+            wrong.append(f"its validation differs by {first:.1e}")
+        if not last <= case.tolerance:
+            wrong.append(f"its last validation differs by {last:.1e}")
         if curve.served != expected.served:
             wrong.append("it served other tokens")
         if not loss <= case.tolerance:
             wrong.append("its losses differ")
         if not grad_norm <= case.grad_tolerance:
             wrong.append("its first gradient norm differs")
-        self.outcomes[case.name] = Outcome(loss, grad_norm, " and ".join(wrong) or None)
+        self.outcomes[case.name] = Outcome(loss, grad_norm, first, " and ".join(wrong) or None)
         assert not wrong, (
             f"{case.name}: {' and '.join(wrong)}: losses by {loss:.1e}, the gradient norm by {grad_norm:.1e}; "
             f"{case.tolerance:.0e} is allowed\n{curve}\n{expected}"
@@ -129,21 +135,23 @@ def table(outcomes: dict[str, Outcome]) -> str:
         "2 K/V heads; fp32 where nothing else is said) and is compared with one plain process that trains the same "
         "model: the largest relative difference of the losses over the steps, and that of the gradient norm at step 1 "
         "(which shows a gradient that is off by a factor, where Adam hides it). Losses must be within the tolerance, "
-        "and so must the norm (ten times it below fp32); the tokens served must be the same, and so must what "
-        "validation measures after steps 4 and 8 (within 1e-6 in fp32). Compiled runs, activation "
+        "and so must the norm (ten times it below fp32); the tokens served must be the same. Validation: the largest "
+        "relative difference of what is measured after step 4, losses and bits per byte of all languages, kinds of "
+        "text and holes, within 1e-6 in fp32; after step 8 within the tolerance. Compiled runs, activation "
         "checkpointing and chunked losses are compared with a process that has none of them. The first two rows are "
         "one process with other microbatches: the difference that another order of the same additions makes; FP8 has "
         "such rows of its own.",
         "",
         f"{passed} of {len(outcomes)} passed.",
         "",
-        "| case | processes | losses | gradient norm | tolerance | result |",
-        "| --- | --: | --: | --: | --: | --- |",
+        "| case | processes | losses | gradient norm | validation | tolerance | result |",
+        "| --- | --: | --: | --: | --: | --: | --- |",
     ]
     for case in CASES:
         outcome = outcomes[case.name]
-        numbers = ["" if number is None else f"{number:.1e}" for number in (outcome.loss, outcome.grad_norm)]
+        differences = outcome.loss, outcome.grad_norm, outcome.validated
+        numbers = " | ".join("" if number is None else f"{number:.1e}" for number in differences)
         failure = "" if outcome.failure is None else ": " + outcome.failure.replace("|", "\\|")
         result = "passed" if outcome.failure is None else f"**failed**{failure}"
-        lines.append(f"| {case.name} | {case.nproc} | {numbers[0]} | {numbers[1]} | {case.tolerance:.0e} | {result} |")
+        lines.append(f"| {case.name} | {case.nproc} | {numbers} | {case.tolerance:.0e} | {result} |")
     return "\n".join(lines) + "\n"

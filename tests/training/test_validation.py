@@ -109,6 +109,22 @@ def test_the_best_is_kept(measured: Path) -> None:
     assert (best / ".metadata").is_file()
 
 
+@pytest.mark.slow
+def test_the_best_is_kept_when_it_is_saved_in_the_background(tiny: Path, measured: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    more = ["--training.steps", "7", "--checkpoint.async_mode", "async", "--checkpoint.keep_latest_k", "2"]
+    result = run_train(tiny, *EVERY_2, *more, "--dump_folder", str(run))
+    assert result.returncode == 0, result.stderr
+    assert rounds(run) == rounds(measured) and training(run) == training(measured)
+    (best,), (known,) = (run / "best").iterdir(), (measured / "best").iterdir()
+    assert best.name == known.name
+    begun = ["--checkpoint.initial_load_path", str(best), "--training.steps", "1", "--validation.interval", "1"]
+    again = run_train(tiny, *SET, *begun, "--optimizer.lr", "1e-30", "--dump_folder", str(tmp_path / "again"))
+    assert again.returncode == 0, again.stderr
+    (measured_again,) = rounds(tmp_path / "again")
+    assert measured_again["validation/loss"] == min(record["validation/loss"] for record in rounds(run))
+
+
 def test_patience_ends_a_run_well(tiny: Path, measured: Path, tmp_path: Path) -> None:
     """With a learning rate of nothing the first round stays the best; the same command again does nothing more."""
     folder = str(tmp_path / "run")
