@@ -30,7 +30,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """A training run that ended well: its folder, and the records of metrics.jsonl, one a step."""
+    """A training run that ended well: its folder, and the records of metrics.jsonl, one a step or round."""
 
     folder: Path
     metrics: list[dict[str, Any]]
@@ -38,7 +38,13 @@ class Run:
     @property
     def losses(self) -> list[float]:
         """The losses, one a step; NaN where metrics.jsonl has null."""
-        return [math.nan if record["loss"] is None else record["loss"] for record in self.metrics]
+        steps = [record for record in self.metrics if "kind" not in record]
+        return [math.nan if record["loss"] is None else record["loss"] for record in steps]
+
+    @property
+    def rounds(self) -> list[dict[str, Any]]:
+        """The rounds of validation."""
+        return [record for record in self.metrics if record.get("kind") == "validation"]
 
 
 @dataclass(frozen=True)

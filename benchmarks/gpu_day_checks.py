@@ -228,6 +228,23 @@ def asynchronous(bench: Bench) -> str:
     return f"{mode}, exports of {' and '.join(exports)}; {said}"
 
 
+def validation(bench: Bench) -> str:
+    """Rounds between steps that are compiled change no loss, and all GPUs measure what one does."""
+    steps = bench.steps(12)
+    held_out = ("--validation.share", "0.03", "--validation.by", "document")
+    held_out += ("--validation.tokens", "4K" if bench.tiny else "64K")
+    rounds = ("--validation.interval", str(steps // 2))
+    without = bench.train("without", "code_350m", steps, (*_TWO_MICROBATCHES, *held_out))
+    one = bench.train("rounds", "code_350m", steps, (*_TWO_MICROBATCHES, *held_out, *rounds))
+    said = f"with and without rounds {compare(one.losses, without.losses, _SAME_KERNELS)}"
+    if bench.gpus > 1:
+        mesh = bench.train("two", "code_350m", steps, (*_TWO_MICROBATCHES, *held_out, *rounds), gpus=2)
+        measured, expected = ([record["validation/loss"] for record in run.rounds] for run in (mesh, one))
+        said += f"; two processes measure: {compare(measured, expected, _SAME_KERNELS)}"
+    last = one.rounds[-1]
+    return f"{said}; a round takes {last['validation/seconds']:.2f} s, a step {one.metrics[-2]['step_s']:.2f} s"
+
+
 def not_finite(bench: Bench) -> str:
     """After a first step that makes weights of 1e30 no gradient is finite: the device skips every update."""
     words = ("--optimizer.lr", "1e30", "--lr_scheduler.warmup_steps", "0", "--training.max_norm", "1e30")
@@ -280,6 +297,7 @@ CHECKS = (
     Check("PP 4", "Those of a pipeline?", pp, 60, gpus=4),
     Check("HSDP 2 × 2", "Those of replicated shards?", hsdp, 60, gpus=4),
     Check("saving in the background", "Is a pinned asynchronous save whole, with exports?", asynchronous, 120),
+    Check("validation", "Do rounds of validation change no loss, and measure the same on two GPUs?", validation, 150),
     Check("not finite", "Do gradients that are not finite change no weight?", not_finite, 60),
     Check("driver gate", "Is a GPU node without a usable GPU refused?", driver_gate, 15, only_gpu=True),
 )
