@@ -18,9 +18,10 @@ import torch
 from codetitan.cli import main
 from codetitan.data.pieces.dialects import DIALECTS
 from codetitan.engine.local import Local
-from codetitan.engine.model import load
+from codetitan.engine.model import load, open_prompts
 from codetitan.evaluate import lm_eval
 from codetitan.evaluate.protocols import PROTOCOLS
+from codetitan.evaluate.scoring import windows_of
 from codetitan.hf import tokenizer
 from codetitan.hf.export import export
 from codetitan.models.code.rope import RopeConfig
@@ -51,9 +52,9 @@ def records(folder: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
 
 
-def without_weights(folder: Path, path: str, context: int = CONTEXT) -> Path:
+def without_weights(folder: Path, path: str, context: int = CONTEXT, dialect: str = "starcoder") -> Path:
     folder.mkdir()
-    tokenizer.write(path, DIALECTS["starcoder"], folder, seq_len=context)
+    tokenizer.write(path, DIALECTS[dialect], folder, seq_len=context)
     (folder / "config.json").write_text(json.dumps({"max_position_embeddings": context}))
     return folder
 
@@ -81,6 +82,20 @@ def test_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     yaml = (folder / "codetitan_humaneval.yaml").read_text()
     assert r'until: ["\ndef", "\nclass", "\nif", "\n#", "\nprint"]' in yaml and "max_gen_toks: 500" in yaml
     assert records(folder, "humaneval")[0]["prompt"].endswith('True\n    """')
+
+
+@pytest.mark.parametrize("dialect", ["starcoder", "starcoder2"])
+def test_gold_is_what_evaluate_scores(dialect: str, tmp_path: Path) -> None:
+    """Also where something stands before each text: lm-eval makes the same ids of context and choices."""
+    model = without_weights(tmp_path / "m", "code-32k", dialect=dialect)
+    assert lm_eval.write(model, PROTOCOL).notes == []
+    prompts, read = open_prompts(model), tokenizers.Tokenizer.from_file(str(model / "tokenizer.json"))
+    ours = windows_of(lm_eval.humaneval.gold_task("gold"), prompts)
+    for record, ((ids, n),) in zip(records(model / "lm-eval", "gold"), ours, strict=True):
+        prompt, both = (read.encode(record["context"] + choice).ids for choice in record["choices"])
+        assert (prompt, both) == (ids[:-n], ids)
+        assert record["context"].startswith(DIALECTS[dialect].no_path)
+        assert both[: len(read.encode(record["context"]).ids)] == read.encode(record["context"]).ids
 
 
 def test_another_tokenizer(tmp_path: Path) -> None:
@@ -158,10 +173,13 @@ def by_hand(model: Path, name: str) -> float:
 
 
 @pytest.mark.slow
-def test_lm_eval_measures_what_we_do(tmp_path: Path, install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("dialect", ["starcoder", "starcoder2"])
+def test_lm_eval_measures_what_we_do(
+    dialect: str, tmp_path: Path, install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
     """lm-eval offline, on an export, beside `codetitan evaluate` and twenty lines of torch."""
     model, data, out = tmp_path / "m", documents(tmp_path / "data"), tmp_path / "out"
-    description = dataclasses.replace(described(GQA, RopeConfig()), seq_len=CONTEXT)
+    description = dataclasses.replace(described(GQA, RopeConfig()), seq_len=CONTEXT, dialect=dialect)
     saved = checkpoint(tmp_path / "c", built(GQA, RopeConfig()), description)
     export(saved, model)
     (data / "sentinel.py").unlink()  # which lm-eval can't measure
