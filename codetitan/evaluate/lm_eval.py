@@ -173,7 +173,11 @@ def _humaneval(protocol: Protocol, prompts: Prompts) -> _Made:
         "metric_list:\n  - metric: bypass\n"  # what a model wrote runs in a sandbox only
     )
     records = [
-        {"task_id": problem.id, "prompt": problem.prefix, "canonical_solution": problem.solution}
+        {
+            "task_id": problem.id,
+            "prompt": prompts.sentinels.dialect.no_path + problem.prefix,
+            "canonical_solution": problem.solution,
+        }
         for problem in task.problems
     ]
     return yaml, records, ""

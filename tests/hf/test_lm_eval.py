@@ -85,7 +85,7 @@ def test_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize("dialect", ["starcoder", "starcoder2"])
-def test_gold_is_what_evaluate_scores(dialect: str, tmp_path: Path) -> None:
+def test_what_is_asked_is_what_evaluate_asks(dialect: str, tmp_path: Path) -> None:
     """Also where something stands before each text: lm-eval makes the same ids of context and choices."""
     model = without_weights(tmp_path / "m", "code-32k", dialect=dialect)
     assert lm_eval.write(model, PROTOCOL).notes == []
@@ -96,6 +96,12 @@ def test_gold_is_what_evaluate_scores(dialect: str, tmp_path: Path) -> None:
         assert (prompt, both) == (ids[:-n], ids)
         assert record["context"].startswith(DIALECTS[dialect].no_path)
         assert both[: len(read.encode(record["context"]).ids)] == read.encode(record["context"]).ids
+    for record, problem in zip(
+        records(model / "lm-eval", "humaneval"),
+        lm_eval.humaneval.completion_task("humaneval", PROTOCOL).problems,
+        strict=True,
+    ):
+        assert read.encode(record["prompt"]).ids == prompts.completion(problem.prefix, 4)
 
 
 def test_another_tokenizer(tmp_path: Path) -> None:
@@ -144,7 +150,7 @@ def test_what_is_refused(
     assert not (tmp_path / "o").exists()
 
 
-def by_hand(model: Path, name: str) -> float:
+def by_hand(model: Path, name: str, begin: int) -> float:
     """Bits per byte of a task's records, from transformers' logits: every token of a text once.
 
     A window predicts as many tokens as the context has; the last is filled up with what stands before it.
@@ -156,7 +162,7 @@ def by_hand(model: Path, name: str) -> float:
     nats, n_bytes = 0.0, 0
     for record in records(model / "lm-eval", name):
         if name == "documents":
-            given, text = [0], record["text"]
+            given, text = [begin], record["text"]
         else:
             prompt = record["context"] + record["choices"][0]
             given, text = read.encode(prompt).ids, (record["context"] + record["choices"][1]).removeprefix(prompt)
@@ -179,8 +185,9 @@ def test_lm_eval_measures_what_we_do(
 ) -> None:
     """lm-eval offline, on an export, beside `codetitan evaluate` and twenty lines of torch."""
     model, data, out = tmp_path / "m", documents(tmp_path / "data"), tmp_path / "out"
-    description = dataclasses.replace(described(GQA, RopeConfig()), seq_len=CONTEXT, dialect=dialect)
-    saved = checkpoint(tmp_path / "c", built(GQA, RopeConfig()), description)
+    shape = dataclasses.replace(GQA, vocab_size=32768 + 64)  # starcoder2's <file_sep> is appended
+    description = dataclasses.replace(described(shape, RopeConfig()), seq_len=CONTEXT, dialect=dialect)
+    saved = checkpoint(tmp_path / "c", built(shape, RopeConfig()), description)
     export(saved, model)
     (data / "sentinel.py").unlink()  # which lm-eval can't measure
     assert main(["lm-eval", "--model", str(model), "--data", str(data)]) == 0
@@ -201,19 +208,20 @@ def test_lm_eval_measures_what_we_do(
     arguments = ["--model", str(model), "--output", str(tmp_path / "scores"), "--tasks", "gold,bits-per-byte"]
     assert main(["evaluate", *arguments, "--data", f"bits-per-byte={data}"]) == 0
     ours = json.loads((tmp_path / "scores" / "results.json").read_text())["tasks"]
+    (begin,) = open_prompts(model).begin()
     for name, task in (("gold", "gold"), ("documents", "bits-per-byte")):
         measured = theirs[f"codetitan_{name}"]["bits_per_byte,none"]
-        assert measured == pytest.approx(by_hand(model, name), abs=1e-4)
+        assert measured == pytest.approx(by_hand(model, name, begin), abs=1e-4)
         assert measured == pytest.approx(ours[task]["scores"]["bits_per_byte"]["value"], abs=1e-4)
     # What it generates is ours where nothing but the model decides: greedy, from the same prompts.
     (samples,) = out.rglob("samples_codetitan_humaneval*.jsonl")
     lines = [json.loads(line) for line in samples.read_text().splitlines()]
     assert len(lines) == 164 and {len(line["resps"]) for line in lines} == {1}
-    engine = Local(load(model))
+    engine, prompts = Local(load(model)), open_prompts(model)
     task = lm_eval.humaneval.completion_task("humaneval", PROTOCOL)
     from codetitan.engine import Sampling
 
-    asked = [engine.encoding.encode(problem.prefix).tolist() for problem in task.problems[:8]]
+    asked = [prompts.completion(problem.prefix, 4) for problem in task.problems[:8]]
     for index, (completion,) in engine.complete(asked, Sampling(max_new_tokens=4, stops=task.stops)):
         assert lines[index]["doc"]["task_id"] == task.problems[index].id
         assert lines[index]["resps"][0][0] == completion.text
