@@ -15,7 +15,7 @@ from codetitan.engine.model import open_prompts
 from codetitan.engine.prompts import Prompts
 from codetitan.errors import ConfigError
 from codetitan.evaluate import documents, humaneval
-from codetitan.evaluate.problems import Task
+from codetitan.evaluate.problems import Task, counts
 from codetitan.evaluate.protocols import Protocol
 from codetitan.evaluate.scoring import windows
 
@@ -249,6 +249,12 @@ def _documents(prompts: Prompts, read: Encode, data: Path, limit: int | None) ->
     if not records:
         raise ConfigError(f"--data {data}: lm-eval would cut each document into other tokens than codetitan does")
     lost = len(task.problems) - len(records)
-    note = f"{lost} of {len(task.problems)} documents are left out: lm-eval takes a sentinel in their text for one"
+    notes = []
+    if task.left_out:
+        notes.append(f"left out: {counts(task.left_out)}")
+    if lost:
+        notes.append(
+            f"{lost} of {len(task.problems)} documents are left out: lm-eval takes a sentinel in their text for one"
+        )
     yaml = 'output_type: loglikelihood_rolling\ndoc_to_text: ""\ndoc_to_target: text\n' + _bits("documents")
-    return yaml, records, note * bool(lost)
+    return yaml, records, "; ".join(notes)

@@ -39,12 +39,13 @@ LM_EVAL = (
 
 
 def documents(folder: Path) -> Path:
-    """Files of which one is longer than the context, one has other line ends and characters, one a sentinel."""
+    """Files: longer than the context, with other line ends and characters, with a sentinel, without text."""
     folder.mkdir()
     for name in ("textwrap", "this", "bisect"):
         shutil.copy(Path(os.__file__).parent / f"{name}.py", folder)
     (folder / "other.py").write_bytes("# é🙂 e\u0301\r\nx = 1\r\n\n\n".encode())
     (folder / "sentinel.py").write_text("x = '<fim_prefix>'\n")
+    (folder / "empty.py").write_text("\n")
     return folder
 
 
@@ -64,7 +65,8 @@ def test_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     data = documents(tmp_path / "data")
     assert main(["lm-eval", "--model", str(model), "--data", str(data), "--protocol", "deepseek"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "note: codetitan_documents: 1 of 5 documents are left out: lm-eval takes a sentinel in their text for one",
+        "note: codetitan_documents: left out: 1 empty; 1 of 5 documents are left out: lm-eval takes a sentinel in "
+        "their text for one",
         f"{model}/lm-eval: tasks for lm-eval; run them with",
         f"lm_eval --model hf --model_args pretrained={model},prefix_token_id=0 --include_path {model}/lm-eval "
         "--tasks codetitan_humaneval,codetitan_gold,codetitan_documents",
