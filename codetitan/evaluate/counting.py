@@ -42,29 +42,31 @@ def counted(
         groups=groups,
         reasons=dict(Counter(line["reason"] for line in lines if "reason" in line).most_common()),
         truncated=truncated,
+        left_out=dict(task.left_out),
         samples=samples_file(task),
     )
 
 
 def _scores(task: Task, lines: Sequence[Line], n: int, ks: Sequence[int]) -> dict[str, Score]:
+    cluster = {problem.id: problem.cluster for problem in task.problems}
     if task.judged == "bits":
-        return {
-            "bits_per_byte": scores.bits_per_byte([line["nats"] for line in lines], [line["bytes"] for line in lines])
-        }
+        nats, n_bytes, ids = ([line[column] for line in lines] for column in ("nats", "bytes", "task_id"))
+        return {"bits_per_byte": scores.bits_per_byte(nats, n_bytes, [cluster[number] for number in ids])}
     of_problem: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         of_problem[line["task_id"]].append(line)
     found: dict[str, Score] = {}
     if task.judged == "program":
         correct = [sum(line["passed"] for line in of_one) for of_one in of_problem.values()]
-        found = {f"pass@{k}": scores.passing(correct, n, k) for k in ks}
+        clusters = [cluster[number] for number in of_problem]
+        found = {f"pass@{k}": scores.passing(correct, n, k, clusters) for k in ks}
     for name, key in (("exact", "exact"), ("syntax", "parses")):
         # None: the language has no grammar here, or the file did not parse before.
-        shares = [
-            sum(known) / len(known)
-            for of_one in of_problem.values()
+        shares = {
+            number: sum(known) / len(known)
+            for number, of_one in of_problem.items()
             if (known := [bool(line[key]) for line in of_one if line.get(key) is not None])
-        ]
+        }
         if shares:
-            found[name] = scores.mean(shares)
+            found[name] = scores.mean(list(shares.values()), [cluster[number] for number in shares])
     return found

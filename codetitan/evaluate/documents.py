@@ -1,18 +1,23 @@
 """Tasks of held-out files: holes that are filled exactly, and bits per byte. Which files and which holes is a draw by
 a seed of its own, the same for every model, tokenizer and --seed."""
 
-from collections.abc import Iterator
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from codetitan.data.document import Document
+from codetitan.data.document import Document, Dropped
 from codetitan.data.language import language_of
 from codetitan.data.order import key, permute, uniform
 from codetitan.data.pieces.fim import Span, line_span, random_span, syntax_span
-from codetitan.data.sources.open import Directory, Jsonl, Parquet, Source, open_source
-from codetitan.data.sources.records import NAME_IT
+from codetitan.data.sources.open import Directory, Jsonl, Parquet, open_source
+from codetitan.data.sources.packed import PACKED
+from codetitan.data.sources.records import NAME_IT, columns_of, to_document
 from codetitan.errors import ConfigError
-from codetitan.evaluate.problems import Problem, Task, sha256
+from codetitan.evaluate.problems import Problem, Task, counts, sha256, sha256_of
 
 DOCUMENTS = 500
 """Of a larger set so many are looked at, where --limit does not say otherwise."""
@@ -24,18 +29,21 @@ SEED = 0
 """Of what is asked, not of how it is answered: the same for every evaluation."""
 
 
-def _open(name: str, path: Path) -> tuple[Source | None, dict[str, str]]:
-    """Opens files; None for a single one, which is no source."""
+_Read = Callable[[int], Document | Dropped]
+
+
+def _open(name: str, path: Path) -> tuple[int, _Read, Counter[str]]:
+    """Returns how many documents there may be, what reads one, and what was left out when they were listed."""
     called = f"--data {name}={path}"
-    suffixes = "".join(path.suffixes[-2:])
     options: Jsonl | Parquet | Directory
     try:
-        if ".jsonl" in suffixes:
-            options = Jsonl(path=str(path))
-        elif path.suffix == ".parquet":
+        if path.is_file() and path.suffix != ".parquet" and not _is_lines(path):
+            documents = _of_file(name, path)
+            return len(documents), documents.__getitem__, Counter()
+        if path.suffix == ".parquet":
             options = Parquet(path=str(path))
-        elif path.is_file():
-            return None, {"name": path.name, "sha256": sha256(path.read_bytes())}
+        elif path.is_file() or ".jsonl" in path.suffixes[-2:]:
+            options = Jsonl(path=str(path))
         else:
             options = Directory(path=str(path))
         source = open_source(options)
@@ -44,27 +52,81 @@ def _open(name: str, path: Path) -> tuple[Source | None, dict[str, str]]:
     except ConfigError as error:
         text = str(error).removeprefix("dataloader.sources: ")
         raise ConfigError(f"{called}: {text.partition(NAME_IT)[0]}") from None
-    return source, {"name": path.name, "sha256": source.fingerprint}
+    return len(source), source.read, source.dropped
 
 
-def drawn(name: str, path: Path) -> tuple[Iterator[Document], dict[str, str]]:
-    """Returns the documents that can be read, in an order drawn by SEED, and name and fingerprint of the data.
+def _is_lines(path: Path) -> bool:
+    """Whether a file is JSON Lines: by its name, or a .json whose first two lines are an object each.
+
+    A JSON document has one value, so that its second line, where its first is a whole one, is blank.
+    """
+    ends = path.suffixes[-2:]
+    if ".jsonl" in ends or ".ndjson" in ends or (ends[:1] == [".json"] and ends[-1] in PACKED):
+        return True
+    if path.suffix != ".json":
+        return False
+    with path.open("rb") as file:
+        lines = list(itertools.islice((line for line in file if line.strip()), 2))
+    return len(lines) == 2 and all(isinstance(_json(line), dict) for line in lines)
+
+
+def _json(data: bytes) -> object:
+    """Returns what JSON says; None where it is none."""
+    try:
+        return json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _of_file(name: str, path: Path) -> list[Document | Dropped]:
+    """Returns the document that a file is, or those of a JSON array of records: objects that all have a text."""
+    data = path.read_bytes()
+    records = _json(data) if path.suffix == ".json" else None
+    if isinstance(records, list) and records and all(isinstance(record, dict) for record in records):
+        columns = [columns_of(record, {}) for record in records]
+        if all(columns):
+            return [
+                to_document(name, f"{path.name}:{number}", record, of_record, Jsonl(path="").max_bytes)
+                for number, (record, of_record) in enumerate(zip(records, columns, strict=True), start=1)
+            ]
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return [Dropped(name, path.name, "not UTF-8")]
+    return [Document(name, path.name, text, language=language_of(path.name, text))]
+
+
+def drawn(name: str, path: Path) -> tuple[Iterator[tuple[str, Document]], Counter[str]]:
+    """Returns the documents that can be read, each text once, in an order drawn by SEED, with names that differ; and
+    what was left out: reason → how many, of what has been read so far.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: they can't be opened.
     """
-    source, data = _open(name, path)
-    if source is None:
-        text = path.read_bytes().decode("utf-8-sig", errors="replace")
-        return iter([Document(name, path.name, text, language=language_of(path.name, text))]), data
+    n, read, listed = _open(name, path)
+    left_out = Counter(listed)
 
-    def read() -> Iterator[Document]:
-        for index in range(len(source)):
-            document = source.read(permute(index, len(source), key(SEED, "documents")))
-            if isinstance(document, Document) and document.text.strip():
-                yield document
+    def documents() -> Iterator[tuple[str, Document]]:
+        texts: set[str] = set()
+        names: set[str] = set()
+        for index in range(n):
+            document = read(permute(index, n, key(SEED, "documents")))
+            digest = sha256(document.text.encode()) if isinstance(document, Document) else ""
+            if isinstance(document, Dropped):
+                left_out[document.reason] += 1
+            elif not document.text.strip():
+                left_out["empty"] += 1
+            elif digest in texts:
+                left_out["same text as another"] += 1
+            else:
+                plain = _name(document)
+                choices = (plain, f"{plain}@{digest[:8]}", f"{plain}@{digest}")
+                called = next(choice for choice in choices if choice not in names)
+                texts.add(digest)
+                names.add(called)
+                yield called, document
 
-    return read(), data
+    return documents(), left_out
 
 
 def _draw_hole(data: bytes, language: str, kind: str, draw_key: int) -> Span | None:
@@ -90,7 +152,12 @@ def _name(document: Document) -> str:
     return document.path if document.repo is None else f"{document.repo}/{document.path}"
 
 
-def holes(document: Document) -> list[Problem]:
+def _file(called: str, document: Document) -> str:
+    """Returns the file that a document is, or is a function of: without a repository the path alone tells none."""
+    return called if document.repo is None or not document.has_path else _name(document)
+
+
+def holes(called: str, document: Document) -> list[Problem]:
     """Returns a hole of each kind that a document has."""
     data = document.text.encode()
     found = []
@@ -100,13 +167,14 @@ def holes(document: Document) -> list[Problem]:
             start, stop = span
             found.append(
                 Problem(
-                    id=f"{_name(document)}#{kind}",
+                    id=f"{called}#{kind}",
                     prefix=data[:start].decode(),
                     suffix=data[stop:].decode(),
                     solution=data[start:stop].decode(),
                     lead=data[:start].decode(),
                     language=document.language,
                     kind=kind,
+                    of=_file(called, document),
                 )
             )
     return found
@@ -118,24 +186,11 @@ def infill_task(name: str, path: Path, limit: int | None) -> Task:
     Raises:
         ConfigError: no file has a hole.
     """
-    documents, data = drawn(name, path)
-    problems: dict[str, Problem] = {}
+    documents, left_out = drawn(name, path)
     most = limit or len(KINDS) * DOCUMENTS
-    for document in documents:
-        for problem in holes(document):
-            problems.setdefault(problem.id, problem)
-        if len(problems) >= most:
-            break
-    if not problems:
-        raise ConfigError(f"--data {name}={path}: no file there has a line to leave out")
-    return Task(
-        name=name,
-        judged="exact",
-        problems=list(problems.values())[:most],
-        data=data,
-        asked={"compared": "strip()"},
-        max_new_tokens=MAX_NEW_TOKENS,
-    )
+    problems = list(itertools.islice((hole for each in documents for hole in holes(*each)), most))
+    task = _task(name, path, problems, left_out, "no file there has a line to leave out")
+    return replace(task, judged="exact", asked={"compared": "strip()"}, max_new_tokens=MAX_NEW_TOKENS)
 
 
 def bits_task(name: str, path: Path, limit: int | None) -> Task:
@@ -144,13 +199,28 @@ def bits_task(name: str, path: Path, limit: int | None) -> Task:
     Raises:
         ConfigError: no document there has text.
     """
-    documents, data = drawn(name, path)
-    problems: dict[str, Problem] = {}
-    for document in documents:
-        number = _name(document)
-        problems.setdefault(number, Problem(id=number, prefix="", solution=document.text, language=document.language))
-        if len(problems) >= (limit or DOCUMENTS):
-            break
+    documents, left_out = drawn(name, path)
+    problems = [
+        Problem(
+            id=called,
+            prefix="",
+            solution=document.text,
+            language=document.language,
+            of=_file(called, document),
+        )
+        for called, document in itertools.islice(documents, limit or DOCUMENTS)
+    ]
+    return _task(name, path, problems, left_out, "no document there has text that can be read")
+
+
+def _task(name: str, path: Path, problems: list[Problem], left_out: Counter[str], none: str) -> Task:
     if not problems:
-        raise ConfigError(f"--data {name}={path}: no document there has text that can be read")
-    return Task(name=name, judged="bits", problems=list(problems.values()), data=data)
+        raise ConfigError(f"--data {name}={path}: {none}{f' ({counts(left_out)})' if left_out else ''}")
+    return Task(
+        name=name,
+        judged="bits",
+        problems=problems,
+        # Of what is asked: what a source calls its fingerprint sees a part of its bytes.
+        data={"name": path.name, "sha256": sha256_of(problems)},
+        left_out=left_out,
+    )

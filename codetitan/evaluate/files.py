@@ -3,12 +3,12 @@
 import gzip
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from codetitan.errors import ConfigError
-from codetitan.evaluate.problems import sha256
+from codetitan.evaluate.problems import Problem, Task, sha256
 
 Record = dict[str, Any]
 
@@ -42,7 +42,7 @@ def read(task: str, path: Path) -> tuple[list[tuple[int, Record]], str]:
     if text.lstrip().startswith("["):
         try:
             records = list(enumerate(json.loads(text), start=1))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{called}: is no JSON array ({error})") from None
     else:
         # A line ends with \n alone: JSON may hold U+2028, at which splitlines would cut.
@@ -50,7 +50,7 @@ def read(task: str, path: Path) -> tuple[list[tuple[int, Record]], str]:
             if line.strip():
                 try:
                     records.append((number, json.loads(line)))
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise ConfigError(f"{called}: line {number} is no JSON ({error})") from None
     for number, record in records:
         if not isinstance(record, dict):
@@ -94,14 +94,26 @@ def text_list(task: str, path: Path, line: int, record: Record, column: str) -> 
     return value
 
 
-def check_ids(task: str, path: Path, ids: Sequence[str]) -> None:
+def check_ids(task: str, path: Path, ids: Iterable[object]) -> None:
     """No two problems have one id: what is done is kept by it.
 
     Raises:
         ConfigError: two have.
     """
-    seen: set[str] = set()
+    seen: set[object] = set()
     for name in ids:
         if name in seen:
             raise ConfigError(f'--data {task}={path}: two problems have the id "{name}"')
         seen.add(name)
+
+
+def task(name: str, path: Path, digest: str, problems: Sequence[Problem], **rest: Any) -> Task:
+    """Returns the task that a file's problems are: programs, where `rest`, more of a Task, does not say otherwise.
+
+    Raises:
+        ConfigError: two have one id.
+    """
+    check_ids(name, path, [problem.id for problem in problems])
+    return Task(
+        **{"judged": "program"} | rest, name=name, problems=problems, data={"name": path.name, "sha256": digest}
+    )

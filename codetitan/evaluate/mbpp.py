@@ -34,10 +34,11 @@ def task(name: str, path: Path, protocol: Protocol) -> Task:
             "or deepseek"
         )
     records, digest = files.read(name, path)
+    files.check_ids(name, path, [record["task_id"] for _, record in records if type(record.get("task_id")) is int])
     by_id: dict[int, tuple[int, Record]] = {}
     for line, record in records:
         number = record.get("task_id")
-        if not isinstance(number, int):
+        if type(number) is not int:  # true is one, too
             has = ", ".join(map(str, record)) or "none"
             raise ConfigError(
                 f"--data {name}={path}: line {line} has no whole number task_id, such as 11; {_NEEDS}, and it has {has}"
@@ -76,11 +77,11 @@ def task(name: str, path: Path, protocol: Protocol) -> Task:
                 reference=code,
             )
         )
-    return Task(
-        name=name,
-        judged="program",
-        problems=problems,
-        data={"name": path.name, "sha256": digest},
+    return files.task(
+        name,
+        path,
+        digest,
+        problems,
         stops=protocol.mbpp_stops,
         asked={"mbpp": protocol.mbpp},
         cpu_s=CPU_S,
@@ -141,13 +142,4 @@ def plus_task(name: str, path: Path, protocol: Protocol) -> Task:
                 reference=code,
             )
         )
-    files.check_ids(name, path, [problem.id for problem in problems])
-    return Task(
-        name=name,
-        judged="program",
-        problems=problems,
-        data={"name": path.name, "sha256": digest},
-        stops=protocol.mbpp_stops,
-        modules=("numpy",),
-        cpu_s=PLUS_CPU_S,
-    )
+    return files.task(name, path, digest, problems, stops=protocol.mbpp_stops, modules=("numpy",), cpu_s=PLUS_CPU_S)

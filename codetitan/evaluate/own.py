@@ -17,7 +17,7 @@ def task(name: str, path: Path, protocol: Protocol) -> Task:
     `task_id`, `language` and `solution` may be there too. The first line decides which of the two it is.
 
     Raises:
-        ConfigError: a line lacks a column.
+        ConfigError: a line lacks a column, or has a test where the first has none.
     """
     records, digest = files.read(name, path)
     first = records[0][1]
@@ -31,6 +31,11 @@ def task(name: str, path: Path, protocol: Protocol) -> Task:
     columns = (*(_HOLE if fills else ("prompt",)), *(("test",) if runs else ()))
     problems = []
     for line, record in records:
+        if not runs and "test" in record:
+            raise ConfigError(
+                f"--data {name}={path}: line {line} has a test, and line {records[0][0]} has none: give each hole one, "
+                "and all are run, or none, and all are compared"
+            )
         values = dict(zip(columns, files.texts(name, path, line, record, columns), strict=True))
         entry_point = record.get("entry_point")
         if not fills:
@@ -54,12 +59,12 @@ def task(name: str, path: Path, protocol: Protocol) -> Task:
                 language=str(record.get("language", "python")),
             )
         )
-    files.check_ids(name, path, [problem.id for problem in problems])
-    return Task(
-        name=name,
+    return files.task(
+        name,
+        path,
+        digest,
+        problems,
         judged="program" if runs else "exact",
-        problems=problems,
-        data={"name": path.name, "sha256": digest},
         stops=() if fills else protocol.stops,
         modules=("numpy",) if "numpy" in protocol.prelude and not fills else (),
     )

@@ -78,16 +78,7 @@ def task(name: str, path: Path, protocol: Protocol) -> Task:
                 reference=prompt + solution + expected,
             )
         )
-    files.check_ids(name, path, [problem.id for problem in problems])
-    return Task(
-        name=name,
-        judged="program",
-        problems=problems,
-        data={"name": path.name, "sha256": digest},
-        stops=protocol.stops,
-        modules=("numpy",),
-        cpu_s=PLUS_CPU_S,
-    )
+    return files.task(name, path, digest, problems, stops=protocol.stops, modules=("numpy",), cpu_s=PLUS_CPU_S)
 
 
 def _test(name: str, path: Path, line: int, record: Record, entry_point: str) -> str:
@@ -100,6 +91,8 @@ def _test(name: str, path: Path, line: int, record: Record, entry_point: str) ->
                 f"{name} needs task_id, prompt, entry_point, canonical_solution and one of these"
             )
         inputs += value
-    atol = record.get("atol", 0)
+    atol = record.get("atol") or 0
+    if not isinstance(atol, (int, float)):
+        raise ConfigError(f"--data {name}={path}: line {line}: atol must be a number, and is a {type(atol).__name__}")
     rule = _ZERO if entry_point == "find_zero" else "same(value, expected_by_reference(*copy.deepcopy(arguments)))"
     return _TEST.format(atol=float(atol), inputs=json.dumps(inputs), rule=rule)

@@ -17,10 +17,9 @@ class Protocol:
 
     Attributes:
         name: as `--protocol` takes it.
-        source: where it is written down.
         end: what becomes of the prompt's end: "strip()", or 'strip() + "\\n"'.
         stops: of HumanEval, HumanEval+ and tasks of one's own.
-        temperature, top_p, samples: how its pass@k is drawn; None where it is greedy only.
+        temperature, top_p: how its pass@k is drawn; None where it is greedy only.
         max_new_tokens: of a completion.
         program: what is run: what was asked and the completion; or the set's prompt, a line end and the completion.
         prelude: runs before each program.
@@ -29,12 +28,10 @@ class Protocol:
     """
 
     name: str
-    source: str
     end: Literal["strip()", 'strip() + "\\n"']
     stops: tuple[str, ...]
     temperature: float | None
     top_p: float | None
-    samples: int
     max_new_tokens: int
     program: Literal["asked", "prompt, line end"]
     prelude: str = ""
@@ -74,40 +71,37 @@ from collections import *
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
+        # bigcode-evaluation-harness, tasks/humaneval.py and mbpp.py; StarCoder, arXiv 2305.06161 §6.1
         Protocol(
             name="bigcode",
-            source="bigcode-evaluation-harness, tasks/humaneval.py and mbpp.py; StarCoder, arXiv 2305.06161 §6.1",
             end="strip()",
             stops=("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```", "<file_sep>"),
             temperature=0.2,
             top_p=0.95,
-            samples=200,
             max_new_tokens=512,
             program="asked",
             mbpp="docstring",
             mbpp_stops=("\nclass", "\nassert", '\n"""', "\nprint", "\nif", "\n<|/", "\n```"),
         ),
+        # evalplus 0.3.1, codegen.py and provider/utility.py; Qwen2.5-Coder's base models are scored so
         Protocol(
             name="evalplus",
-            source="evalplus 0.3.1, codegen.py and provider/utility.py; Qwen2.5-Coder's base models are scored so",
             end='strip() + "\\n"',
             stops=(*_EVALPLUS_STOPS, "\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "),
             temperature=None,
             top_p=None,
-            samples=1,
             max_new_tokens=768,
             program="asked",
             mbpp=None,
             mbpp_stops=(*_EVALPLUS_STOPS, '\n"""', "\nassert"),
         ),
+        # DeepSeek-Coder, Evaluation/HumanEval and Evaluation/MBPP
         Protocol(
             name="deepseek",
-            source="DeepSeek-Coder, Evaluation/HumanEval and Evaluation/MBPP",
             end="strip()",
             stops=("\ndef", "\nclass", "\nif", "\n#", "\nprint"),
             temperature=None,
             top_p=None,
-            samples=1,
             max_new_tokens=500,
             program="prompt, line end",
             prelude=_IMPORTS,

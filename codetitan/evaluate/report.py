@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from codetitan.errors import ConfigError
+from codetitan.evaluate.problems import counts
 from codetitan.evaluate.results import Results, TaskResult
 from codetitan.evaluate.scores import Score
 
@@ -35,7 +36,8 @@ def line(name: str, result: TaskResult) -> str:
     each = result.completions // result.problems
     drawn = f" × {each} completions" if each > 1 else ""
     cut = f" ({result.truncated} prompts cut to the context)" if result.truncated else ""
-    return f"{name}: {numbers}; {result.problems:,} problems{drawn}{cut}"
+    left_out = f"; left out: {counts(result.left_out)}" if result.left_out else ""
+    return f"{name}: {numbers}; {result.problems:,} problems{drawn}{cut}{left_out}"
 
 
 def markdown(results: Results) -> str:
@@ -67,8 +69,9 @@ def markdown(results: Results) -> str:
                 n = max((score.n for score in scores.values()), default=0)
                 rows.append(f"| {group or 'other'} | {n:,} | {' | '.join(cells)} |")
         if task.reasons:
-            counts = ", ".join(f"{count:,} {reason}" for reason, count in task.reasons.items())
-            rows += ["", f"**{name}**: {counts}. Every completion: `{task.samples}`."]
+            rows += ["", f"**{name}**: {counts(task.reasons)}. Every completion: `{task.samples}`."]
+        if task.left_out:
+            rows += ["", f"**{name}** left out: {counts(task.left_out)}."]
     return "\n".join(rows) + "\n"
 
 

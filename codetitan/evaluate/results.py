@@ -28,6 +28,7 @@ class TaskResult:
         groups: what it is grouped by (`language`, `kind`) → group → scores.
         reasons: why completions passed or failed → how many.
         truncated: prompts whose beginning did not fit into the model's context.
+        left_out: reason → files and records that were looked at and are no problem.
         samples: name of the file beside results.json with every completion; None where there is none.
     """
 
@@ -38,6 +39,7 @@ class TaskResult:
     groups: dict[str, dict[str, dict[str, Score]]] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     truncated: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
     samples: str | None = None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from codetitan.data.pieces.metadata import Headers
 from codetitan.engine import Engine
 from codetitan.engine.prompts import Prompts
 from codetitan.errors import ConfigError
@@ -68,9 +69,10 @@ def windows_of(task: Task, prompts: Prompts) -> list[list[Window]]:
 def windows(prompts: Prompts, problem: Problem) -> Iterator[Window]:
     """Yields (ids, how many of the last are scored) of a text: each of its tokens is scored once.
 
-    A text that stands alone is given what begins a document. One that is longer than the context is cut into windows
-    that do not overlap but for the token before; the last begins earlier, so that it is full (lm-eval's rolling
-    windows). A given text and what follows are encoded together where that cuts no token, as training would.
+    A text that stands alone is given what begins a document; one with a text before it, what stands for no path, as a
+    completion's prompt is. One that is longer than the context is cut into windows that do not overlap but for the
+    token before; the last begins earlier, so that it is full (lm-eval's rolling windows). A given text and what follows
+    are encoded together where that cuts no token, as training would.
     """
     ids, n = _joined(prompts, problem)
     start = len(ids) - n
@@ -84,8 +86,9 @@ def _joined(prompts: Prompts, problem: Problem) -> tuple[list[int], int]:
     if not problem.prefix:
         ids = prompts.encode(problem.solution)
         return [*prompts.begin(), *ids], len(ids)
+    head = Headers(prompts.sentinels, prompts.encode).no_path()
     given = prompts.encode(problem.prefix)
     together = prompts.encode(problem.prefix + problem.solution)
     if together[: len(given)] != given:
         together = given + prompts.encode(problem.solution)
-    return together, len(together) - len(given)
+    return head + together, len(together) - len(given)

