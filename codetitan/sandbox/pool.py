@@ -1,4 +1,4 @@
-"""Programs in, verdicts out: a zygote a core, identical programs once, what was killed once more with nothing beside it.
+"""Programs in, verdicts out: a zygote a core, identical programs once, what was killed once more and alone.
 
 Who killed a program can't be told: it may have done so itself, or the kernel, out of memory that its neighbours took.
 """
