@@ -162,7 +162,6 @@ class EvaluateCommand:
         from codetitan.evaluate.run import Opened
 
         export = self.output / EXPORT
-
         if self.server is not None:
             from codetitan.engine.server import Server
 

@@ -100,7 +100,10 @@ def test_a_worker_that_dies_is_started_again() -> None:
             soon(lambda below=below: not any(map(alive, below)))  # type: ignore[misc]
             soon(lambda pid=pid: sandbox._workers and zygote(sandbox) != pid)  # type: ignore[misc]
         thread.join()
-    assert verdicts[0].reason == "killed" and verdicts[0].detail == "its worker was killed 3 times, at last with nothing beside it"
+    assert (
+        verdicts[0].reason == "killed"
+        and verdicts[0].detail == "its worker was killed 3 times, at last with nothing beside it"
+    )
     assert verdicts[1].passed
 
 
