@@ -2,6 +2,8 @@
 
 import contextlib
 import math
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +15,22 @@ from codetitan.errors import ConfigError
 
 if TYPE_CHECKING:
     from codetitan.evaluate.run import Opened
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Has SIGTERM, as a scheduler sends it, end the command as Ctrl-C does: no export is left, and it says what is
+    kept. The second one ends it at once."""
+
+    def ends(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, ends)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @dataclass
@@ -104,7 +122,8 @@ class EvaluateCommand:
         files = tasks.paths(names, self.data)
         made = tasks.make(names, files, tasks.Asking(protocol=protocol, limit=self.limit))
         scores = any(task.judged == "bits" for task in made)
-        evaluate(made, partial(self._opened, scores), self.output, protocol, options)
+        with _sigterm_as_ctrl_c():
+            evaluate(made, partial(self._opened, scores), self.output, protocol, options)
         print(f"{self.output}: results.json, results.md, results.png, and every sample")
 
     def _check(self) -> tuple[int, ...] | None:
@@ -139,13 +158,17 @@ class EvaluateCommand:
     @contextlib.contextmanager
     def _opened(self, scores: bool) -> "Iterator[Opened]":
         from codetitan.engine.model import as_folder
+        from codetitan.evaluate.folder import EXPORT
         from codetitan.evaluate.run import Opened
 
+        export = self.output / EXPORT
         if self.server is not None:
             from codetitan.engine.server import Server
 
             given = (
-                contextlib.nullcontext((None, None)) if self.model is None else as_folder(self.model, self.tokenizer)
+                contextlib.nullcontext((None, None))
+                if self.model is None
+                else as_folder(self.model, self.tokenizer, export)
             )
             with given as (tokenizer, step):
                 server = Server(self.server, tokenizer, model=self.server_model, concurrency=self.concurrency)
@@ -161,7 +184,7 @@ class EvaluateCommand:
         from codetitan.engine.local import Local
         from codetitan.engine.model import load
 
-        with as_folder(self.model, self.tokenizer) as (folder, step):
+        with as_folder(self.model, self.tokenizer, export) as (folder, step):
             engine = Local(load(folder, self.dtype), self.batch_tokens)
             try:
                 yield Opened(engine, str(self.model), step, engine.batch_tokens)

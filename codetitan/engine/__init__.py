@@ -59,15 +59,18 @@ class Engine(Protocol):
         encoding: its tokenizer.
         sentinels: its dialect's, in the tokenizer's ids.
         context: tokens that a prompt and its completion may have together.
+        scored_context: tokens of a sequence that is scored, but for the last, which is only looked up.
         name: for people: what it is and where.
         facts: for results, as JSON has it: `back_end`, `model` (a path or a server's word), `fingerprint` (SHA-256 of
-            the weights; None where a server tells none), `device`, `dtype`, `versions`, and what else decides the text.
+            the folder's weights; None where it has none), `device`, `dtype`, `versions`, what else decides the text,
+            and of a server `probe` (log-probabilities that tell other weights).
     """
 
     weights_version: int
     encoding: Encoding
     sentinels: Sentinels
     context: int
+    scored_context: int
     name: str
     facts: Mapping[str, object]
 
@@ -83,7 +86,7 @@ class Engine(Protocol):
         """Yields, as they are done, (a sequence's index, the log-probability in nats of each id but the first).
 
         Raises:
-            ConfigError: a sequence has more than `context` + 1 ids (the last one is only looked up), or the back-end
+            ConfigError: a sequence has more than `scored_context` + 1 ids, or the back-end
                 gives no log-probabilities.
         """
         ...

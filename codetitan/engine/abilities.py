@@ -37,6 +37,11 @@ def _extras(top_k: int, ends: Sequence[int]) -> Body:
     }
 
 
+def near(one: float, other: float) -> bool:
+    """Whether two log-probabilities may be of one token in one place, by half-precision kernels of another shape."""
+    return abs(one - other) < 0.1 + 0.02 * abs(one)
+
+
 @dataclass(frozen=True)
 class Abilities:
     """What a server takes and gives.
@@ -91,8 +96,14 @@ class Abilities:
         return sampling | (_extras(self.top_k, ends) if self.top_k is not None else {})
 
 
-def find_out(wire: Wire, model: str, encoding: Encoding, sentinels: Sentinels, ends: Sequence[int]) -> Abilities:
+def find_out(
+    wire: Wire, model: str, encoding: Encoding, sentinels: Sentinels, ends: Sequence[int]
+) -> tuple[Abilities, list[float]]:
     """Asks a server a few questions.
+
+    Returns:
+        what it can do, and what tells its weights from others: the log-probability of the likeliest token after a text,
+        and those of the text's tokens; as many of them as it gives.
 
     Raises:
         ConfigError: it does not complete text, or its tokenizer is another.
@@ -142,28 +153,31 @@ def find_out(wire: Wire, model: str, encoding: Encoding, sentinels: Sentinels, e
     logged = tried(prompt, logprobs=1)
     n_before = 0 if takes_ids else begins
 
-    def scores() -> bool:
-        """Whether the token that was generated has the same log-probability in a prompt."""
+    def scored() -> list[float]:
+        """Returns the prompt's log-probabilities, where a token that was generated has the same one in a prompt."""
         if logged is None or not logged.log_probabilities:
-            return False
+            return []
         more = logged.ids[:1] if takes_ids and logged.ids else encoding.encode(plain.text).tolist()
         echoed = tried([*ids, *more] if takes_ids else _TEXT + plain.text, logprobs=1, echo=True)
         given = (echoed.log_probabilities or [])[n_before:] if echoed is not None else []
         if len(more) != 1 or len(given) not in (len(ids) + 1, len(ids) + 2):
-            return False
+            return []
         alone, in_prompt = logged.log_probabilities[0], given[len(ids)]
-        # Half-precision kernels of another shape are far nearer than another place's log-probability.
-        return alone is not None and in_prompt is not None and abs(alone - in_prompt) < 0.1 + 0.02 * abs(alone)
+        agrees = alone is not None and in_prompt is not None and near(alone, in_prompt)
+        return [p for p in given[1 : len(ids)] if p is not None] if agrees else []
 
     first = plain.text[:1]
     stopped = tried(prompt, stop=[*_STOPS, first] if first else list(_STOPS))
-    return Abilities(
+    of_prompt = scored()
+    alone = (logged.log_probabilities or [])[:1] if logged is not None else []
+    abilities = Abilities(
         takes_ids=takes_ids,
         top_k=trial.top_k,
         generation_config=trial.generation_config,
         log_probabilities=logged is not None and bool(logged.log_probabilities),
         stops=stopped is not None,
         keeps_stops=stopped is not None and bool(first) and first in stopped.text,
-        scores=scores(),
+        scores=bool(of_prompt),
         begins=begins,
     )
+    return abilities, [round(p, 4) for p in (*alone, *of_prompt) if p is not None]

@@ -66,7 +66,7 @@ def read(contents: dict[str, Any]) -> Answer:
     if ids is not None and not all(type(number) is int for number in ids):
         raise GarbageError("its token ids are no numbers")
     if log_probabilities is not None and not all(
-        p is None or (isinstance(p, int | float) and not math.isnan(p)) for p in log_probabilities
+        p is None or (isinstance(p, int | float) and math.isfinite(p)) for p in log_probabilities
     ):
         raise GarbageError("its log-probabilities are no numbers")
     usage = contents.get("usage")

@@ -24,7 +24,7 @@ def choose(logits_RV: torch.Tensor, sampling: Sampling, draws: Sequence[float]) 
         draws: of each row, in [0, 1).
 
     Returns:
-        int64 (R,).
+        int64 (R,); of a row that is not finite any token.
     """
     if sampling.temperature == 0:
         return logits_RV.argmax(-1)
@@ -35,14 +35,23 @@ def choose(logits_RV: torch.Tensor, sampling: Sampling, draws: Sequence[float]) 
     sums_RV = p_RV.cumsum(-1)
     u_R1 = torch.tensor(draws, dtype=torch.float64, device=p_RV.device)[:, None] * sums_RV[:, -1:]
     last_R1 = torch.searchsorted(sums_RV, sums_RV[:, -1:].contiguous())  # where u is rounded up to the sum
+    # Of a row that is not finite the search finds V.
+    last_R1 = last_R1.clamp(max=sums_RV.shape[-1] - 1)
     return torch.minimum(torch.searchsorted(sums_RV, u_R1, right=True), last_R1)[:, 0]
 
 
 def _nucleus(p_RV: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Returns the likeliest tokens of each row that have `top_p` together, and 0 for the others."""
-    sorted_RK, order_RK = p_RV.topk(min(_NUCLEUS, p_RV.shape[-1]))
+    """Returns the likeliest tokens of each row that have `top_p` together, and 0 for the others.
+
+    Of tokens that are as likely as one another those with the lower ids come first. Which of them a sort puts first is
+    not ours to say, and of bfloat16's logits many are equal: so a sort only says how far down it goes.
+    """
+    sorted_RK = p_RV.topk(min(_NUCLEUS, p_RV.shape[-1])).values
     if bool((sorted_RK.sum(-1) < top_p).any()):  # a flat distribution: sorting all of it takes ten times as long
-        sorted_RK, order_RK = p_RV.sort(dim=-1, descending=True, stable=True)
+        sorted_RK = p_RV.sort(dim=-1, descending=True).values
     # Those before which there is less than top_p: the first always, and the one with which top_p is reached.
     kept_RK = sorted_RK.cumsum(-1) - sorted_RK < top_p
-    return torch.zeros_like(p_RV).scatter(-1, order_RK, sorted_RK * kept_RK)
+    least_R1 = sorted_RK.gather(-1, kept_RK.sum(-1, keepdim=True).clamp(min=1) - 1)
+    n_least_R1 = (kept_RK & (sorted_RK == least_R1)).sum(-1, keepdim=True)
+    least_RV = p_RV == least_R1
+    return p_RV * ((p_RV > least_R1) | (least_RV & (least_RV.cumsum(-1) <= n_least_R1)))

@@ -6,6 +6,7 @@ for rounding, which on a CPU in fp32 is some 1e-6 of a log-probability (tests/en
 
 import contextlib
 import inspect
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ import torch
 from codetitan.data.order import uniform
 from codetitan.engine import Completion, Sampling
 from codetitan.engine.draws import choose, key_of
-from codetitan.engine.model import Model, fingerprint
+from codetitan.engine.model import Model, fingerprint, not_finite
 from codetitan.engine.text import Growing
 from codetitan.errors import ConfigError
 
@@ -51,7 +52,7 @@ class Local:
     def __init__(self, model: Model, batch_tokens: int | None = None) -> None:
         self.weights_version = 0
         self.encoding, self.sentinels = model.prompts.encoding, model.prompts.sentinels
-        self.context = model.prompts.context
+        self.context = self.scored_context = model.prompts.context
         self.name = str(model.folder)
         self._network: Any = model.network
         self._device = model.network.device
@@ -192,7 +193,7 @@ class Local:
         choices_RV = logits_RV.index_fill(-1, self._no_tokens, -torch.inf) if len(self._no_tokens) else logits_RV
         chosen_R = choose(choices_RV, sampling, [uniform(row.draws, len(row.text)) for row in rows])
         of_chosen_R = logits_RV.gather(-1, chosen_R[:, None])[:, 0] - logits_RV.logsumexp(-1)
-        return chosen_R.tolist(), of_chosen_R.tolist()
+        return chosen_R.tolist(), self._finite(of_chosen_R.tolist())
 
     @torch.inference_mode()
     def _repacked(self, cache: Any, mask_RL: torch.Tensor, places: list[int]) -> tuple[Any, torch.Tensor]:
@@ -251,7 +252,18 @@ class Local:
                 of_next_RL = logits_RLV.gather(-1, ids[:, start + 1 : stop + 1, None])[..., 0]
                 parts.append((of_next_RL - logits_RLV.logsumexp(-1)).cpu())
         scores_RL = torch.cat(parts, 1)
-        return [scores_RL[row, : len(sequence) - 1].tolist() for row, sequence in enumerate(sequences)]
+        return [self._finite(scores_RL[row, : len(sequence) - 1].tolist()) for row, sequence in enumerate(sequences)]
+
+    def _finite(self, log_probabilities: list[float]) -> list[float]:
+        """Returns log-probabilities as they are; they are looked at here, where a GPU is not waited for once more.
+
+        Raises:
+            ConfigError: one is not finite.
+        """
+        for log_probability in log_probabilities:
+            if not math.isfinite(log_probability):
+                raise not_finite(self._network, log_probability)
+        return log_probabilities
 
     @contextlib.contextmanager
     def _memory(self) -> Iterator[None]:

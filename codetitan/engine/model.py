@@ -5,8 +5,10 @@ import contextlib
 import hashlib
 import json
 import logging
+import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,14 @@ def load(folder: Path, dtype: str | None = None) -> Model:
     )
 
 
+def not_finite(network: Any, log_probability: float) -> ConfigError:
+    """Returns the error of a loaded network that gives such a log-probability."""
+    why = "the training has diverged; take an earlier checkpoint"
+    if network.dtype == torch.float16:
+        why = "float16 is too narrow for it (--dtype float32 is not), or the training has diverged"
+    return ConfigError(f"--model: its log-probabilities are not finite ({log_probability}): {why}")
+
+
 def open_prompts(folder: Path) -> Prompts:
     """Opens the tokenizer of a model's folder, and reads how long a text may be; the weights are not looked at.
 
@@ -117,17 +127,31 @@ def fingerprint(folder: Path) -> str:
 
     A checkpoint and its exports have the same one, in the same type.
     """
-    digest = hashlib.sha256()
-    weights = [file for pattern in ("*.safetensors", "*.bin") for file in folder.glob(pattern)]
-    for file in sorted({*weights, folder / "config.json", folder / "tokenizer.json"}):
+
+    def of(file: Path) -> str:
         with file.open("rb") as opened:
-            digest.update(f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()
+            return f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n"
+
+    files = sorted({*weights(folder), folder / "config.json", folder / "tokenizer.json"})
+    with ThreadPoolExecutor(8) as several:  # hashing lets the interpreter's lock go
+        return hashlib.sha256("".join(several.map(of, files)).encode()).hexdigest()
+
+
+def weights(folder: Path) -> list[Path]:
+    """Returns the files of a model's weights; none where the folder has a tokenizer alone."""
+    return [file for pattern in ("*.safetensors", "*.bin") for file in folder.glob(pattern)]
 
 
 @contextlib.contextmanager
-def as_folder(model: Path, tokenizer_path: str | None) -> Iterator[tuple[Path, int | None]]:
+def as_folder(
+    model: Path, tokenizer_path: str | None, temporary: Path | None = None
+) -> Iterator[tuple[Path, int | None]]:
     """Gives a folder in Hugging Face form, and the step of a checkpoint, which is exported to a temporary one first.
+
+    Args:
+        model: such a folder, or a checkpoint.
+        tokenizer_path: of a checkpoint, where it is not where it was.
+        temporary: that folder; it is new, and stays where the process is killed. None: one that the system names.
 
     Raises:
         ConfigError: it is neither such a folder nor a checkpoint.
@@ -140,9 +164,14 @@ def as_folder(model: Path, tokenizer_path: str | None) -> Iterator[tuple[Path, i
     from codetitan.hf.export import export
     from codetitan.hf.weights import Checkpoint
 
-    with tempfile.TemporaryDirectory(prefix="codetitan-") as temporary:
-        exported = Path(temporary) / "model"
-        taken = export(model, exported, tokenizer_path=tokenizer_path, called="the temporary folder (TMPDIR)")
+    with contextlib.ExitStack() as stack:
+        called = "--output"
+        if temporary is None:
+            temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="codetitan-")))
+            called = "the temporary folder (TMPDIR)"
+        stack.callback(shutil.rmtree, temporary, ignore_errors=True)
+        exported = temporary / "model"
+        taken = export(model, exported, tokenizer_path=tokenizer_path, called=called)
         yield exported, Checkpoint(taken).description.step
 
 

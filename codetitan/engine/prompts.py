@@ -85,6 +85,11 @@ class Prompts:
             return [*head, prefix_id, suffix_id, *after, middle_id, *before]
         return [*head, prefix_id, *before, suffix_id, *after, middle_id]
 
+    def fits(self, prefix: str, suffix: str | None, max_new_tokens: int) -> bool:
+        """Whether `completion`, or with a suffix `infill`, keeps all of the text."""
+        n_sentinels = len(Headers(self.sentinels, self.encode).no_path()) + (0 if suffix is None else 3)
+        return len(self.encode(prefix)) + len(self.encode(suffix or "")) <= self._room(max_new_tokens, n_sentinels)
+
     def _last(self, text: str, ids: list[int], n: int) -> list[int]:
         """Returns at most the last `n` of the ids of a text, from the beginning of a character on."""
         return ids[self._whole(text, ids, max(0, len(ids) - n), 1) :]

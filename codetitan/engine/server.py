@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from codetitan.engine import Completion, Sampling
-from codetitan.engine.abilities import Abilities, find_out
+from codetitan.engine.abilities import find_out
 from codetitan.engine.answers import GarbageError, Maker, read
 from codetitan.engine.draws import key_of
-from codetitan.engine.model import open_prompts
+from codetitan.engine.model import fingerprint, open_prompts, weights
 from codetitan.engine.wire import Body, Wire, WireError
 from codetitan.errors import ConfigError, did_you_mean
 
@@ -25,8 +25,9 @@ class Server:
 
     Args:
         url: its address, such as http://localhost:8000/v1.
-        folder: of the same model in Hugging Face form: tokenizer.json, tokenizer_config.json, config.json are read, no
-            weights. None: the path under which the server serves it, where that is a folder on this machine.
+        folder: of the same model in Hugging Face form: tokenizer.json, tokenizer_config.json, config.json are read, and
+            weights, where there are some, for their fingerprint. None: the path under which the server serves it, where
+            that is a folder on this machine.
         model: what the server calls it; None: the only one that it serves.
         concurrency: requests at once.
         timeout_s: for an answer.
@@ -57,20 +58,23 @@ class Server:
             self.encoding, self.sentinels = prompts.encoding, prompts.sentinels
             known = (number for text, number in self.sentinels.ids.items() if text not in self.sentinels.appended)
             self._ends = sorted({*known, *_own_ends(folder)})
-            self.abilities: Abilities = find_out(self._wire, self._model, self.encoding, self.sentinels, self._ends)
+            self.abilities, probe = find_out(self._wire, self._model, self.encoding, self.sentinels, self._ends)
+            of_folder = fingerprint(folder) if weights(folder) else None
         except BaseException:
             self._wire.close()
             raise
-        context = _context(entry, prompts.context)
-        # Where prompts are scored, one token is generated behind them: with two places less, what is as long as the
-        # context and one, which Engine.score allows, fits.
-        self.context = context - 2 if self.abilities.scores else context
+        self.context = _context(entry, prompts.context)
+        # One token is generated behind what is scored: with two places less, what is as long as this and one, which
+        # Engine.score allows, fits.
+        self.scored_context = self.context - 2
         self._maker = Maker(self.encoding, self.sentinels, frozenset(self._ends), self.abilities.keeps_stops)
         self.name = f"{self._model} at {self._wire.url} ({self.abilities})"
         self.facts: Mapping[str, object] = {
             "back_end": "server",
             "model": self._model,
-            "fingerprint": None,  # of the weights, which no server tells
+            # No server tells of its weights: the folder's, which should be the same, and what a text gets from them.
+            "fingerprint": of_folder,
+            "probe": probe,
             "tokenizer": self.encoding.fingerprint,
             "server": self._wire.url,
             "owner": entry.get("owned_by"),
@@ -127,9 +131,9 @@ class Server:
             if len(ids) < 2:
                 yield index, []
                 continue
-            if len(ids) > self.context + 1:
+            if len(ids) > self.scored_context + 1:
                 raise ConfigError(
-                    f"a sequence of {len(ids)} tokens is longer than the context of {self.context} and one"
+                    f"a sequence of {len(ids)} tokens is longer than the context of {self.scored_context} and one"
                 )
             bodies.append((index, fields | {"prompt": self._prompt(index, ids), "logprobs": 1, "echo": True}))
         n_done = 0
@@ -236,7 +240,7 @@ def _local(entry: dict[str, Any], url: str) -> Path:
             return Path(said)
     raise ConfigError(
         f"--server {url} needs --model FOLDER beside it: the model's folder in Hugging Face form, for its tokenizer "
-        "(its weights are not read)"
+        "(it needs no weights)"
     )
 
 

@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import math
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -9,7 +10,7 @@ import torch
 
 from codetitan.data.pieces.dialects import Sentinels
 from codetitan.engine.cursor import LINE_END
-from codetitan.engine.model import Model
+from codetitan.engine.model import Model, not_finite
 from codetitan.tokenizer.encoding import Encoding
 
 
@@ -79,13 +80,24 @@ class Printer:
 
 
 def stream(model: Model, prompt: list[int], writing: Writing, to: TextIO) -> str:
-    """Writes what follows a prompt, as it comes, up to a sentinel; returns it."""
+    """Writes what follows a prompt, as it comes, up to a sentinel; returns it.
+
+    Raises:
+        ConfigError: the model's weights are not finite.
+    """
     import transformers
 
     transformers.set_seed(writing.seed)
     chosen: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if writing.temperature > 0:
         chosen = {"do_sample": True, "temperature": writing.temperature, "top_p": writing.top_p, "top_k": 0}
+
+    def finite(_: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        highest = logits.max().item()
+        if not math.isfinite(highest):
+            raise not_finite(model.network, highest)
+        return logits
+
     sentinels = model.prompts.sentinels
     printer = Printer(model.prompts.encoding, sentinels, writing.max_lines, to)
     ids = torch.tensor([prompt], device=model.network.device)
@@ -99,6 +111,7 @@ def stream(model: Model, prompt: list[int], writing: Writing, to: TextIO) -> str
             eos_token_id=list(model.ends),
             pad_token_id=sentinels.pad,
             suppress_tokens=list(model.no_tokens) or None,
+            logits_processor=transformers.LogitsProcessorList([finite]),
             num_beams=1,  # whatever the folder's generation_config.json has
             repetition_penalty=1.0,
             **chosen,

@@ -46,8 +46,12 @@ def base_url(url: str) -> str:
     Raises:
         ConfigError: it is no http address.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, a bracket that is not closed
+        is_one = False
+    if not is_one:
         raise ConfigError(f'--server "{url}" must be an address such as http://localhost:8000/v1')
     path = parts.path.rstrip("/")
     for end in ("/completions", "/chat", "/models"):

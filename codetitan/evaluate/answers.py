@@ -96,7 +96,6 @@ def answer(
         _run(task, asked, known, folder, progress)
     else:
         _compare(task, engine, asked, prompts, done, folder, progress)
-    # A process that was killed between two lines of a problem has left the first, and its problem was asked again.
     lines = {(line["task_id"], line["sample"]): line for line in folder.lines(samples_file(task))}
     return [lines[problem.id, i] for problem in task.problems for i in range(asked.sampling.n)]
 
@@ -115,13 +114,11 @@ def _ask(prompts: Prompts, problem: Problem, asked: Asked) -> Ask:
     try:
         if problem.suffix is None:
             ids = prompts.completion(problem.prefix, new)
-            whole = len(prompts.encode(problem.prefix))
         else:
             ids = prompts.infill(problem.prefix, problem.suffix, asked.order, new)
-            whole = len(prompts.encode(problem.prefix)) + len(prompts.encode(problem.suffix)) + 3
+        return Ask(ids, cut=not prompts.fits(problem.prefix, problem.suffix, new))
     except ConfigError as error:
         raise of_problem(problem, error) from None
-    return Ask(ids, len(ids) < whole)
 
 
 def of_problem(problem: Problem, error: ConfigError) -> ConfigError:
@@ -163,6 +160,7 @@ def _compare(
     progress: Progress,
 ) -> None:
     """Fills holes, and compares with what was there."""
+    folder.keep(samples_file(task), done)
     with folder.appending(samples_file(task)) as file:
         for problem, completions in _generated(task, engine, asked, prompts, done, progress):
             file.add(*(_compared(problem, i, completion) for i, completion in enumerate(completions)))
@@ -196,7 +194,9 @@ def _complete(
     progress: Progress,
 ) -> None:
     """Generates what is neither judged nor generated yet; what is generated waits in a file of its own."""
-    done = done | waiting(task, folder, asked.sampling.n)
+    complete = waiting(task, folder, asked.sampling.n)
+    folder.keep(_waiting_file(task), complete)
+    done = done | complete
     with folder.appending(_waiting_file(task)) as file:
         for problem, completions in _generated(task, engine, asked, prompts, done, progress):
             file.add(*(_line(problem, i, completion) for i, completion in enumerate(completions)))

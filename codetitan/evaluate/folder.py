@@ -8,19 +8,24 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Set
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from codetitan.engine.abilities import near
 from codetitan.errors import ConfigError
 from codetitan.evaluate.results import write
 from codetitan.hf.folder import check_local
 
 NAME = "evaluation.json"
 LOCK = ".lock"
-_OPTIONS = {"name": "protocol"}  # key of what is compared → as a person writes it
+EXPORT = ".model"
+"""The export of a checkpoint, while it is evaluated."""
+# Key of what is compared → as a person writes it.
+_OPTIONS = {"name": "protocol", "probe": "a probe's log-probabilities"}
 
 Line = dict[str, Any]
 
@@ -48,7 +53,7 @@ class Folder:
         self.path = path
         self._identity: dict[str, Any] = {"model": {}, "tasks": {}}
         try:
-            there = path.is_dir() and any(file.name != LOCK for file in path.iterdir())
+            there = path.is_dir() and any(file.name not in (LOCK, EXPORT) for file in path.iterdir())
             if path.exists() and not path.is_dir():
                 raise ConfigError(f"--output {path} is no folder")
             if there and not (path / NAME).is_file():
@@ -60,6 +65,7 @@ class Folder:
             raise ConfigError(f"--output {path} can't be written: {error.strerror}") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path / EXPORT, ignore_errors=True)  # of a command that was killed
             if there:
                 self._identity = self._read(path / NAME)
         except BlockingIOError:
@@ -103,7 +109,9 @@ class Folder:
         self._compare("the model", self._identity["model"], model)
         for name, protocol in tasks.items():
             self._compare(name, self._identity["tasks"].get(name, {}), protocol)
-        self._identity |= {"model": dict(model), "tasks": {**self._identity["tasks"], **tasks}}
+        # The first one's probe: what is near to each that is near to it need not be near.
+        of_first = self._identity["model"] or dict(model)
+        self._identity |= {"model": of_first, "tasks": {**self._identity["tasks"], **tasks}}
         self._save()
 
     def batches(self, tokens: int | None) -> list[int]:
@@ -117,7 +125,7 @@ class Folder:
         # As JSON has them: a tuple comes back as a list.
         now = json.loads(json.dumps(now))
         for key in [*before, *(key for key in now if key not in before)]:
-            if before and before.get(key) != now.get(key):
+            if before and not _same(key, before.get(key), now.get(key)):
                 old, new = (json.dumps(values.get(key), ensure_ascii=False) for values in (before, now))
                 raise ConfigError(
                     f"--output {self.path} has samples of {what} with {_OPTIONS.get(key, key)} = {_short(old)}, and "
@@ -141,6 +149,17 @@ class Folder:
             raise ConfigError(f"{file} can't be read: {error.strerror}") from None
         except ValueError:
             raise ConfigError(f"{file} is damaged; remove it, and its samples are made anew") from None
+
+    def keep(self, name: str, problems: Set[str]) -> None:
+        """Removes the lines of other problems: a process that was killed has left some of one's, which is asked again.
+
+        Raises:
+            ConfigError: the disk is full.
+        """
+        lines = self.lines(name)
+        if any(line["task_id"] not in problems for line in lines):
+            kept = [line for line in lines if line["task_id"] in problems]
+            write(self.path / name, "".join(map(_json, kept)))
 
     @contextlib.contextmanager
     def appending(self, name: str) -> Iterator["Appender"]:
@@ -174,12 +193,24 @@ class Appender:
         Raises:
             ConfigError: the disk is full, or gone.
         """
-        data = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+        data = "".join(map(_json, lines)).encode()
         try:
             while data:  # a full disk takes a part of it first
                 data = data[self._opened.write(data) :]
         except OSError as error:
             raise ConfigError(f"{self._file} can't be written: {error.strerror}") from None
+
+
+def _json(line: Line) -> str:
+    """Returns a line as JSON; of half a pair of surrogates, which a file's names may have, its escape."""
+    return (json.dumps(line, ensure_ascii=False) + "\n").encode(errors="backslashreplace").decode()
+
+
+def _same(key: str, before: Any, now: Any) -> bool:
+    if key != "probe":
+        return bool(before == now)
+    # A server may give fewer than it did; and what it gives moves with what else it is asked.
+    return all(near(one, other) for one, other in zip(before or [], now or [], strict=False))
 
 
 def _short(text: str) -> str:

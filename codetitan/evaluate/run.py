@@ -145,7 +145,8 @@ def evaluate(
                 )
                 for task in tasks
             }
-            texts = {task.name: windows_of(task, prompts) for task in tasks if task.judged == "bits"}
+            scored = Prompts(engine.encoding, engine.sentinels, engine.scored_context)
+            texts = {task.name: windows_of(task, scored) for task in tasks if task.judged == "bits"}
             to_ask = {task.name: asks(task, prompts, asked[task.name]) for task in tasks if task.name not in texts}
             protocols = {task.name: _protocol(task, protocol, options, asked[task.name].sampling) for task in tasks}
             folder.settle(_identity(model, facts), protocols)
@@ -204,7 +205,7 @@ def _model(opened: Opened) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _identity(model: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
     """Returns what of a model decides its samples: those in a folder are all of one."""
-    of_engine = {key: facts[key] for key in ("back_end", "model", "server", "device", "dtype") if key in facts}
+    of_engine = {key: facts[key] for key in ("back_end", "model", "server", "device", "dtype", "probe") if key in facts}
     return {key: model[key] for key in ("fingerprint", "tokenizer", "dialect", "context")} | of_engine
 
 
@@ -267,10 +268,10 @@ def _progress(what: str, n: int) -> Iterator[Callable[[int], object]]:
 
 @contextlib.contextmanager
 def _interrupted(task: Task, folder: Folder, n: int) -> Iterator[None]:
-    """Says what is kept when Ctrl-C ends it."""
+    """Says what is kept when Ctrl-C or SIGTERM ends it."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         judged, n_problems = done_before(task, folder, n), len(task.problems)
         text = f"{len(judged)} of {n_problems} problems are done"
         if task.judged == "program":

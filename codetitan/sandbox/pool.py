@@ -1,4 +1,7 @@
-"""Programs in, verdicts out: a zygote a core, identical programs once, what fell with a zygote once more."""
+"""Programs in, verdicts out: a zygote a core, identical programs once, what was killed once more and alone.
+
+Who killed a program can't be told: it may have done so itself, or the kernel, out of memory that its neighbours took.
+"""
 
 import os
 import select
@@ -18,12 +21,16 @@ _LOST_IN_A_ROW = 10
 
 @dataclass(eq=False)
 class _Task:
-    """A program, and who asked for it; of a reference: which programs wait for what comes of it."""
+    """A program, and who asked for it; of a reference: which programs wait for what comes of it.
+
+    `tries` are those that its worker did not live through; `alone`: its last one, with nothing beside it.
+    """
 
     program: Program
     indices: list[int] = field(default_factory=list)
     inside: bool = False
     tries: int = 0
+    alone: bool = False
     is_reference: bool = False
     blocked: "list[tuple[_Task, Outcome]]" = field(default_factory=list)
     outcome: Outcome | None = None
@@ -134,7 +141,7 @@ class Sandbox:
                 self._drop(worker)
             busy = [worker for worker in self._workers if run.given[worker]]
             if not busy:
-                if run.exhausted and not run.ready:
+                if run.exhausted and not run.ready and not run.alone:
                     return
                 continue
             poll = select.poll()
@@ -144,7 +151,8 @@ class Sandbox:
             for worker in [worker for worker in busy if worker.control.fileno() in found]:
                 received = worker.receive()
                 if received is None:
-                    lost_in_a_row += 1
+                    # Those that are tried alone have been counted before.
+                    lost_in_a_row += not any(task.alone for task in run.given[worker].values())
                     if lost_in_a_row > _LOST_IN_A_ROW:
                         raise SandboxError("sandbox: each worker dies with the first program that it is given")
                     run.lost(worker)
@@ -165,6 +173,7 @@ class _Run:
         self._references: dict[tuple[str, str, str | None], _Task] = {}
         self._done: deque[tuple[int, Verdict]] = deque()
         self.ready: deque[_Task] = deque()
+        self.alone: deque[_Task] = deque()
         self.given: dict[Worker, dict[int, _Task]] = {}
         self.exhausted = False
 
@@ -184,7 +193,9 @@ class _Run:
                 self._done.append((index, task.outcome.verdict))
             else:
                 task.indices.append(index)
-        return self.ready.popleft() if self.ready else None
+        if self.ready:
+            return self.ready.popleft()
+        return self.alone.popleft() if self.alone and not any(self.given.values()) else None
 
     def done(self) -> Iterator[tuple[int, Verdict]]:
         """Takes what is done."""
@@ -192,18 +203,22 @@ class _Run:
             yield self._done.popleft()
 
     def lost(self, worker: Worker) -> None:
-        """A worker is gone: its program is tried once more."""
+        """A worker is gone: its program is tried once more, and then alone."""
         for task in self.given.pop(worker).values():
             task.tries += 1
             if task.tries < _TRIES:
                 self.ready.appendleft(task)
             else:
-                self.received(task, Outcome(Verdict(False, "killed", "its worker was killed twice", 0.0, task.inside)))
+                detail = f"its worker was killed {task.tries} times, at last with nothing beside it"
+                self.received(task, Outcome(Verdict(False, "killed", detail, 0.0, task.inside)))
 
     def received(self, task: _Task, outcome: Outcome) -> None:
         """What came of a task. One that needs objects is run inside where the test makes them, or where the reference
         needs them too: a program can't choose to have its test in its own process."""
-        if outcome.needs_objects is None or task.inside or task.is_reference:
+        if outcome.verdict.reason == "killed" and not task.alone:
+            task.alone = True
+            self.alone.append(task)
+        elif outcome.needs_objects is None or task.inside or task.is_reference:
             self.settle(task, outcome)
         elif outcome.needs_objects == "test":
             self._inside(task)

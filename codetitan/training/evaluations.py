@@ -16,13 +16,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from codetitan import stop
+from codetitan.errors import one_line
 from codetitan.training.exports import linked
 from codetitan.training.stopping import asked as asked_to_stop
 
@@ -36,6 +37,9 @@ NICE = 15
 """More than the training is; of what it starts, too."""
 
 _LINKS = ".checkpoints"
+_EXPORT = ".model"
+"""What `codetitan evaluate` makes of a checkpoint, below its output; one that is killed leaves it."""
+
 # Of the rank that starts it: a library may take them for a mesh that it is part of.
 _OF_A_RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
 
@@ -125,7 +129,7 @@ class Evaluations:
         self, folder: Path, asked: Asked, warn: Callable[[str], None], command: Sequence[str] = COMMAND
     ) -> None:
         self._folder, self._asked, self._warn, self._command = folder, asked, warn, command
-        shutil.rmtree(folder / _LINKS, ignore_errors=True)  # of a run that was killed
+        self._tidy()  # after a run that was killed
         self._change = threading.Condition()
         self._waiting: Path | None = None  # links to the checkpoint whose turn it is next
         self._process: subprocess.Popen[str] | None = None
@@ -168,8 +172,7 @@ class Evaluations:
             if unless():
                 self._kill()
             self._thread.join(0.5)
-        with contextlib.suppress(OSError):  # something is left, or there was nothing
-            (self._folder / _LINKS).rmdir()
+        self._tidy()
 
     def _kill(self) -> None:
         with self._change:
@@ -206,20 +209,43 @@ class Evaluations:
                 if self._waiting is None:
                     return
                 links, self._waiting = self._waiting, None
-                started, self._process = time.perf_counter(), self._begin(links)
-            try:
-                self._finish(links, self._process, started)
-            finally:
-                with self._change:
-                    self._process = None
-                shutil.rmtree(links, ignore_errors=True)
+                started = time.perf_counter()
+                with self._saying(links):
+                    self._process = self._begin(links)
+            if self._process is not None:
+                with self._saying(links):
+                    self._finish(links, self._process, started)
+                self._end()
+            shutil.rmtree(links, ignore_errors=True)
+            shutil.rmtree(self._folder / links.name / _EXPORT, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _saying(self, links: Path) -> Iterator[None]:
+        """Says what fails, such as a process that there is no memory for: the next one may do."""
+        try:
+            yield
+        except Exception as error:
+            why = isinstance(error, OSError) and error.strerror
+            self._warn(f"{links.name} was not evaluated: {why or one_line(error)}")
+
+    def _end(self) -> None:
+        with self._change:
+            if self._process is not None and self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+            self._process = None
+
+    def _tidy(self) -> None:
+        """Removes what is of no use when nothing runs."""
+        for left in (self._folder / _LINKS, *self._folder.glob(f"*/{_EXPORT}")):
+            shutil.rmtree(left, ignore_errors=True)
 
     def _begin(self, links: Path) -> "subprocess.Popen[str]":
         output = self._folder / links.name
         shutil.rmtree(output, ignore_errors=True)
         command = [*self._command, "--model", str(links), "--output", str(output), *self._asked.words()]
         process = subprocess.Popen(
-            command, env=environment(self._asked.device, os.environ), text=True, process_group=0,
+            command, env=environment(self._asked.device, os.environ), text=True, errors="replace", process_group=0,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
         with contextlib.suppress(OSError):  # it has ended

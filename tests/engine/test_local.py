@@ -1,6 +1,7 @@
 """The engine in this process: its tokens are the model's, whatever the batch; where a completion ends."""
 
 import dataclasses
+import io
 import itertools
 import math
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from codetitan.engine import Completion, Engine, Sampling
 from codetitan.engine.draws import choose
 from codetitan.engine.local import Local
 from codetitan.engine.model import Model, fingerprint, load
+from codetitan.engine.stream import Writing, stream
 from codetitan.engine.text import Growing
 from codetitan.errors import ConfigError
 from codetitan.hf.export import export
@@ -224,6 +226,40 @@ def test_nucleus_and_temperature() -> None:
     assert len(set(chosen.tolist())) > 1000 and int(chosen.max()) < 2048
     highest = choose(logits, Sampling(temperature=1.0), [1 - 2.0**-53])
     assert highest.tolist() == [4]
+
+
+def test_what_a_nucleus_keeps_does_not_depend_on_the_rows_beside_it() -> None:
+    """Of tokens that are as likely as one another, which half-precision logits often are, the lower ids are kept."""
+    logits = torch.zeros(1, 4096)
+    logits[0, 2000], logits[0, 1::2] = math.log(1000), -torch.inf
+    sampling, draws = Sampling(temperature=1.0, top_p=0.345), [i / 4000 for i in range(4000)]
+    expected = {2000, *range(0, 104, 2)}  # 1000 and 51 of 3047 are less than top_p
+    for beside in (logits, torch.zeros(1, 4096)):  # a flat row has all of them sorted
+        rows = torch.cat([logits.expand(len(draws), -1), beside])
+        assert set(choose(rows, sampling, [*draws, 0.5])[:-1].tolist()) == expected
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=0.8, n=2), Sampling(temperature=0.8, top_p=0.9)])
+def test_weights_that_are_not_finite(
+    model: Model, prompts: list[list[int]], monkeypatch: pytest.MonkeyPatch, sampling: Sampling
+) -> None:
+    """A run that has diverged has no score, and no completions."""
+    line = r"^--model: its log-probabilities are not finite \((nan|-inf)\): the training has diverged; take an earlier "
+    forward = model.network.forward
+    for value in (math.nan, -math.inf):
+
+        def speaks(*arguments: object, value: float = value, **options: torch.Tensor) -> object:
+            out = forward(*arguments, **options)
+            out.logits[-1, ...] = value
+            return out
+
+        monkeypatch.setattr(model.network, "forward", speaks)
+        with pytest.raises(ConfigError, match=line):
+            list(Local(model).complete(prompts, dataclasses.replace(sampling, max_new_tokens=4)))
+        with pytest.raises(ConfigError, match=line):
+            list(Local(model).score(prompts))
+        with pytest.raises(ConfigError, match=line):
+            stream(model, prompts[2], Writing(temperature=sampling.temperature), io.StringIO())
 
 
 def test_a_fingerprint_is_of_the_weights(exports: dict[str, Exported], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import shutil
 import socket
 import threading
 import time
@@ -15,7 +16,7 @@ import pytest
 
 from codetitan.data.pieces.dialects import DIALECTS
 from codetitan.engine import Sampling
-from codetitan.engine.model import open_prompts
+from codetitan.engine.model import fingerprint, open_prompts
 from codetitan.engine.server import Server
 from codetitan.errors import ConfigError
 from codetitan.hf import tokenizer
@@ -91,12 +92,25 @@ def test_every_form_gives_the_same_completions(folder: Path, form: Form, says: s
 @pytest.mark.parametrize("form", ["vllm", "sglang", "openai"])
 def test_scores(folder: Path, form: Form) -> None:
     with opened(folder, Double(form)) as server:
-        longest = ENCODING.encode("x = 1\n" * 99).tolist()[: server.context + 1]
+        longest = ENCODING.encode("x = 1\n" * 99).tolist()[: server.scored_context + 1]
         sequences = [[0, *PROMPTS[0]], [5], longest]
         scores = dict(server.score(sequences))
         assert scores == {i: [log_probability(number) for number in ids[1:]] for i, ids in enumerate(sequences)}
+        assert (server.context, server.scored_context) == (90, 88), "a prompt and its completion have all of it"
         with pytest.raises(ConfigError, match=r"^a sequence of 90 tokens is longer than the context of 88 and one$"):
             list(server.score([[1] * 90]))
+
+
+def test_what_tells_its_weights(folder: Path, tmp_path: Path) -> None:
+    """The folder's fingerprint, and the log-probabilities of a text: as many as the server gives."""
+    for form, n in (("vllm", 13), ("llama.cpp", 1), ("text", 0)):
+        with opened(folder, Double(form)) as server:  # type: ignore[arg-type]
+            assert (server.facts["fingerprint"], len(server.facts["probe"])) == (None, n)  # type: ignore[arg-type]
+    for contents in (b"1", b"2"):
+        with_weights = shutil.copytree(folder, tmp_path / "m", dirs_exist_ok=True)
+        (with_weights / "model.safetensors").write_bytes(contents)
+        with opened(with_weights, Double()) as server:
+            assert server.facts["fingerprint"] == fingerprint(with_weights)
 
 
 @pytest.mark.parametrize("double", [Double("llama.cpp"), Double("text"), Double("sglang", wrong=True)])
@@ -248,6 +262,8 @@ def refused(folder: Path | None, url: str, **options: Any) -> str:
 
 def test_what_is_no_server(folder: Path) -> None:
     assert refused(folder, "localhost:8000") == '--server "URL" must be an address such as http://URL/v1'
+    for url in ("http://localhost:99999/v1", "http://localhost:abc/v1", "http://[::1", "ftp://x", "http://:80"):
+        assert refused(folder, url) == '--server "URL" must be an address such as http://localhost:8000/v1'
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -278,7 +294,7 @@ def test_which_model(folder: Path, tmp_path: Path) -> None:
             server = Server(double.url, folder, model="coder-large")
             stack.callback(server.close)
             assert double.bodies[-1]["model"] == "coder-large"
-            assert (server.context, server.facts["model"]) == (94, "coder-large")
+            assert (server.context, server.facts["model"]) == (96, "coder-large")
         double.models, double.loads = [{"id": "m"}], 2
         assert refused(folder, double.url) == "--server URL/v1/models answers 503: Loading model"
         double.loads = 2

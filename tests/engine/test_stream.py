@@ -83,6 +83,10 @@ def test_a_dialect_without_path_begins_as_in_training() -> None:
     encoding = open_encoding("code-32k")
     prompts = Prompts(encoding, resolve(DIALECTS["starcoder2"], encoding), 1000)
     assert prompts.completion("x", 8) == [prompts.sentinels.ids["<file_sep>"], *ids_of(encoding, "x")]
+    prompts.context = 64
+    for n in range(28, 36):  # the head takes one of the 32
+        n_kept = len(prompts.completion(" a" * n, 32)) - 1
+        assert prompts.fits(" a" * n, None, 32) == (n_kept == n) == (n <= 31)
 
 
 def test_an_empty_text_begins_a_document(model: Model, prompts: Prompts) -> None:
@@ -144,6 +148,7 @@ def test_long_texts_keep_what_is_next_to_the_hole(prompts: Prompts) -> None:
     half = room // 2
     assert asked == [prefix, *before[-(room - half) :], suffix, *after[:half], middle]
     assert len(asked) + 16 == SEQ_LEN
+    assert not prompts.fits("a = 1\n" * 99, "b = 2\n" * 99, 16) and prompts.fits("a = 1\n", "b = 2\n", 16)
     asked = prompts.infill("x", "b = 2\n" * 99, "psm", 16)
     assert asked == [prefix, *ids_of(prompts.encoding, "x"), suffix, *after[: room - 1], middle]
     asked = prompts.infill("a = 1\n" * 99, "", "spm", 16)

@@ -36,7 +36,7 @@ class Stub:
     ) -> None:
         self.encoding = open_encoding("code-32k")
         self.sentinels = resolve(DIALECTS["starcoder"], self.encoding)
-        self.context = context
+        self.context = self.scored_context = context
         self.facts: Mapping[str, object] = {"back_end": "stub", "fingerprint": "0" * 64, "device": "none"} | facts
         self.asked = 0
         self._tasks, self._says, self._stop_after = of, says, stop_after

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import typing
@@ -86,6 +87,30 @@ def test_ctrl_c(
     assert main(["evaluate", *words]) == 130
     out, err = capsys.readouterr()
     assert (out, err) == ("", "codetitan: gold: stopped; 0 of 2 problems are done; the same command goes on\n")
+
+
+def test_an_export_does_not_stay(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a command that SIGTERM ends, nor of one that was killed while it exported: it is below the output."""
+    out = tmp_path / "out"
+    words = ["--model", str(saved / "step-7"), "--output", str(out), "--tasks", "gold", "--limit", "1"]
+
+    def terminated(*_: object) -> None:
+        assert (out / ".model" / "model" / "config.json").exists()
+        signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as caught:
+        patch.setattr(Local, "score", terminated)
+        main(["evaluate", *words])
+    assert caught.value.code == 128 + signal.SIGTERM and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert capsys.readouterr().err == "codetitan: gold: stopped; 0 of 1 problems are done; the same command goes on\n"
+    assert not (out / ".model").exists()
+    (out / ".model" / ".model.host-1.partial").mkdir(parents=True)
+    (out / "evaluation.json").unlink()
+    (out / "gold.samples.jsonl").unlink()
+    assert main(["evaluate", *words]) == 0
+    assert not (out / ".model").exists() and results.read(out).tasks["gold"].problems == 1
 
 
 @pytest.mark.parametrize(

@@ -131,9 +131,56 @@ def test_ctrl_c_and_the_same_command(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert engine.asked == 0 and not waiting.exists()
     assert found == whole
     samples = [json.loads(text) for text in (out / "humaneval.samples.jsonl").read_text().splitlines()]
-    assert len({(sample["task_id"], sample["sample"]) for sample in samples}) == 24
+    assert len(samples) == len({(sample["task_id"], sample["sample"]) for sample in samples}) == 24
     engine = Stub(tasks, half_right)
     assert evaluated(tasks, engine, out, samples=2, temperature=0.5) == whole and engine.asked == 0
+
+
+def test_holes_of_a_process_that_was_killed(tmp_path: Path) -> None:
+    """Between two lines of a problem: its lines are there once, in any file that another program reads."""
+    holes = tmp_path / "holes.jsonl"
+    holes.write_text(
+        "".join(json.dumps({"prefix": f"x{i} =", "suffix": "\n", "middle": " 1"}) + "\n" for i in range(3))
+    )
+    tasks, out = made("own", own=holes), tmp_path / "out"
+    whole = evaluated(tasks, Stub(tasks, right), out, samples=3, temperature=0.5)
+    samples = out / "own.samples.jsonl"
+    lines = samples.read_text().splitlines(keepends=True)
+    samples.write_text("".join(lines[:-1]) + lines[-1][:20])
+    engine = Stub(tasks, right)
+    assert evaluated(tasks, engine, out, samples=3, temperature=0.5) == whole and engine.asked == 1
+    assert samples.read_text().splitlines(keepends=True) == lines
+
+
+def test_a_name_that_is_no_unicode(tmp_path: Path) -> None:
+    """Half a pair of surrogates, which JSON can have: written as it came."""
+    file = tmp_path / "own.jsonl"
+    file.write_text(r'{"task_id": "a\ud800", "prefix": "x =", "suffix": "\n", "middle": " 1"}' + "\n")
+    tasks = made("own", own=file)
+    for _ in range(2):
+        engine = Stub(tasks, right)
+        assert evaluated(tasks, engine, tmp_path / "out").tasks["own"].scores["exact"].value == 1.0
+    assert engine.asked == 0
+    text = (tmp_path / "out" / "own.samples.jsonl").read_text()
+    assert r'"a\ud800"' in text and json.loads(text)["task_id"] == "a\ud800"
+
+
+def test_another_model_under_the_same_name(tmp_path: Path) -> None:
+    """A served one: a few log-probabilities say so where they are far from those of before."""
+    tasks, out = made("gold", limit=2), tmp_path / "out"
+
+    def asks(*probe: float) -> None:
+        evaluated(tasks, Stub(tasks, right, probe=list(probe)), out, limit=2)
+
+    asks(-1.0, -5.0)
+    asks(-1.06, -5.1)  # as half-precision kernels have it, beside other requests
+    asks()  # a server that gives none any more
+    with pytest.raises(
+        ConfigError, match=r"of the model with a probe's log-probabilities = \[-1\.0, -5\.0\], and this c"
+    ):
+        asks(-1.15, -5.1)
+    with pytest.raises(ConfigError, match="probe"):
+        asks(-1.0, -5.3)
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from codetitan.sandbox import Limits, Program, Sandbox, SandboxError, Verdict
+from codetitan.sandbox.worker import Outcome
 from tests.conftest import REPOSITORY
 from tests.sandbox.attacks import TWICE
 
@@ -54,7 +56,11 @@ def zygote(sandbox: Sandbox) -> int:
 
 
 def in_thread(sandbox: Sandbox, programs: list[Program], into: dict[int, Verdict]) -> threading.Thread:
-    thread = threading.Thread(target=lambda: into.update(sandbox.run(programs)))
+    def run() -> None:
+        for index, verdict in sandbox.run(programs):
+            into[index] = verdict
+
+    thread = threading.Thread(target=run)
     thread.start()
     return thread
 
@@ -83,29 +89,60 @@ def test_a_run_that_is_left_and_two_at_once() -> None:
 
 
 def test_a_worker_that_dies_is_started_again() -> None:
-    """Its program is tried once more, then counted."""
+    """Its program is tried once more, then with nothing beside it, then counted."""
     verdicts: dict[int, Verdict] = {}
     with Sandbox(workers=1, limits=LIMITS) as sandbox:
         thread = in_thread(sandbox, [SLEEPER, SOLUTION], verdicts)
-        for _ in range(2):
+        for _ in range(3):
             soon(lambda: sandbox._workers and len(children(zygote(sandbox))) == 2)
             below, pid = children(zygote(sandbox)), zygote(sandbox)
             os.kill(pid, signal.SIGKILL)
             soon(lambda below=below: not any(map(alive, below)))  # type: ignore[misc]
             soon(lambda pid=pid: sandbox._workers and zygote(sandbox) != pid)  # type: ignore[misc]
         thread.join()
-    assert verdicts[0].reason == "killed" and verdicts[0].detail == "its worker was killed twice"
+    assert (
+        verdicts[0].reason == "killed"
+        and verdicts[0].detail == "its worker was killed 3 times, at last with nothing beside it"
+    )
     assert verdicts[1].passed
+
+
+def test_what_is_killed_beside_others_is_tried_alone() -> None:
+    """As if the kernel had no memory for three at once: one after the other they pass."""
+    programs = [
+        Program(source=f"import time\ntime.sleep(0.2)\ndef f(x): return 2 * x + {i} - {i}", test=TWICE, entry_point="f")
+        for i in range(3)
+    ]
+    with Sandbox(workers=3, limits=LIMITS) as sandbox:
+        beside, run = list[int](), Sandbox._verdicts
+
+        def watched(self: Sandbox, of: Any) -> Any:
+            received = of.received
+
+            def killed(task: Any, outcome: Any) -> None:
+                beside.append(sum(map(len, of.given.values())))
+                received(task, outcome if task.alone else Outcome(Verdict(False, "killed", "out of memory", 0.0)))
+
+            of.received = killed
+            yield from run(self, of)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Sandbox, "_verdicts", watched)
+            verdicts = dict(sandbox.run(programs))
+    assert [verdict.passed for verdict in verdicts.values()] == [True] * 3
+    assert beside == [2, 1, 0, 0, 0, 0], "programs beside each when its verdict comes"
 
 
 @pytest.mark.parametrize("which", ["program", "test"])
 def test_a_process_that_is_killed_is_no_pass(which: str) -> None:
+    """It is tried once more, after the others and with nothing beside it."""
     verdicts: dict[int, Verdict] = {}
     with Sandbox(workers=1, limits=LIMITS) as sandbox:
         thread = in_thread(sandbox, [SLEEPER, SOLUTION], verdicts)
-        soon(lambda: len(children(zygote(sandbox))) == 2)
-        tester, program = sorted(children(zygote(sandbox)))  # in the order of their start
-        os.kill(program if which == "program" else tester, signal.SIGKILL)
+        for others in (0, 1):
+            soon(lambda others=others: len(verdicts) == others and len(children(zygote(sandbox))) == 2)  # type: ignore[misc]
+            tester, program = sorted(children(zygote(sandbox)))  # in the order of their start
+            os.kill(program if which == "program" else tester, signal.SIGKILL)
         thread.join()
     assert (verdicts[0].reason, verdicts[0].detail) == ("killed", f"the {which}'s process was killed")
     assert verdicts[1].passed

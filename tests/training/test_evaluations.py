@@ -1,5 +1,6 @@
 """Evaluations beside the training: one runs and one waits, and neither outlives the run."""
 
+import errno
 import json
 import os
 import subprocess
@@ -30,6 +31,13 @@ nice, group = os.nice(0), os.getpgid(0) == os.getpid()
 (here / f"{model.name}.started").write_text(f"{os.getpid()} {nice} {group} {sorted(options.items())[0]}")
 while not (word := here / f"{model.name}.go").exists():
     time.sleep(0.01)
+if word.read_text() == "export":
+    (output / ".model").mkdir()
+    (here / "exported").touch()
+    time.sleep(600)
+if word.read_text() == "garbage":
+    os.write(2, b"\\xff\\n")
+    sys.exit(3)
 if word.read_text() == "fail":
     sys.exit("warning: x\\ncodetitan: error: there is no more memory")
 if word.read_text() == "write":
@@ -126,6 +134,9 @@ def test_what_fails_is_said(beside: Beside) -> None:
     beside.until(lambda: not beside.running.under_way())
     beside.save(2)
     beside.go(2, "nothing")
+    beside.until(lambda: not beside.running.under_way())
+    beside.save(3)
+    beside.go(3, "garbage")
     beside.running.close()
     folder = beside.folder
     assert beside.warned == [
@@ -133,8 +144,44 @@ def test_what_fails_is_said(beside: Beside) -> None:
         "step-1 was not evaluated: there is no more memory",
         f"step-2 was not evaluated: {folder}/evaluation/step-2/results.json: [Errno 2] No such file or directory: "
         f"'{folder}/evaluation/step-2/results.json'",
+        "step-3 was not evaluated: \ufffd",
     ]
     assert beside.running.finished() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "why"), [(OSError(errno.EAGAIN, "no more"), "no more"), (ValueError("what is this"), "what is this")]
+)
+def test_one_that_can_not_be_started_is_said(
+    beside: Beside, monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", fails)
+        beside.save(1)
+        beside.until(lambda: not beside.running.under_way())
+    assert beside.warned == [f"step-1 was not evaluated: {why}"]
+    beside.save(2)
+    beside.go(2)
+    beside.running.close()
+    assert [found.step for found in beside.running.finished()] == [2]
+    assert not (beside.folder / "evaluation" / ".checkpoints").exists()
+
+
+def test_an_export_that_is_left_is_removed(beside: Beside) -> None:
+    """Of an evaluation that is ended, and of a run that was killed with it."""
+    beside.save(1)
+    beside.go(1, "export")
+    export = beside.folder / "evaluation" / "step-1" / ".model"
+    beside.until((beside.folder / "exported").exists)
+    assert export.exists()
+    beside.running.close(unless=lambda: True)
+    assert not export.exists() and export.parent.exists()
+    export.mkdir()
+    Beside(beside.folder).running.close()
+    assert not export.exists()
 
 
 def test_a_run_that_stops_ends_them(beside: Beside) -> None:
