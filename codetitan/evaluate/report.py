@@ -49,7 +49,7 @@ def markdown(results: Results) -> str:
         "",
         f"codetitan {results.codetitan}, {engine.get('back_end')}, {engine.get('device')}, {engine.get('dtype')}; "
         f"model {str(model.get('fingerprint'))[:12]}, tokenizer {model.get('tokenizer')}. ± is one standard error over "
-        "the problems.",
+        "the problems, those of one program or file drawn together.",
         "",
         "| task | score | value | problems | protocol |",
         "| --- | --- | --: | --: | --- |",

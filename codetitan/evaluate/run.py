@@ -229,8 +229,8 @@ def _protocol(task: Task, protocol: Protocol, options: Options, sampling: Sampli
     """Returns what two results of a task must share to be compared."""
     shared: dict[str, Any] = {
         "harness": f"codetitan {codetitan.__version__}",
+        "limit": options.limit,  # of documents it decides the data: the first that differs is said
         "data": dict(task.data),
-        "limit": options.limit,
         **task.asked,
     }
     if task.judged == "bits":

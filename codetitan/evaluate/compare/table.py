@@ -81,7 +81,9 @@ def markdown(runs: Sequence[Run], differences: Sequence[str]) -> str:
     ]
     if any((score := last(run, name)) and score.standard_error is not None for run in runs for name in rows(runs)):
         bold = "; the best of a row is bold, whether or not it is beyond it"
-        notes.append(f"± is one standard error over the problems{bold if len(runs) > 1 and not differences else ''}.")
+        notes.append(
+            f"± is one standard error over programs or files{bold if len(runs) > 1 and not differences else ''}."
+        )
     engines = {run.engine for run in runs if run.engine is not None}
     if len(engines) > 1:
         each = "; ".join(f"{run.name}: {run.engine}" for run in runs if run.engine is not None)

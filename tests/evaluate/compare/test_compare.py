@@ -170,7 +170,7 @@ def test_runs_and_evaluations(
     assert lines[-5:] == [
         "| humaneval pass@1 (164 problems) | 3.0 ± 2.6 % |  | **12.8 ± 2.6 %** |",
         "| humaneval syntax (164 problems) | 90.0 ± 1.0 % |  | 90.0 ± 1.0 % |",
-        "± is one standard error over the problems; the best of a row is bold, whether or not it is beyond it.",
+        "± is one standard error over programs or files; the best of a row is bold, whether or not it is beyond it.",
         "The engines differ, which moves scores a little (x/run: transformers, cpu, float32; eval: transformers, cpu, "
         "bfloat16).",
         f"{tmp_path}: comparison.md, curves.png, scores.png",
@@ -190,7 +190,7 @@ def test_runs_and_evaluations(
     assert "| humaneval pass@1 | 3.0 ± 2.0 % |  | **12.8 ± 2.6 %** |" in lines
     # One alone is shown, too.
     assert said(c)[2:4] == ["| step | 8 |", "| humaneval pass@1 (164 problems) | 12.8 ± 2.6 % |"]
-    assert said(c)[-1] == "± is one standard error over the problems."
+    assert said(c)[-1] == "± is one standard error over programs or files."
 
 
 def test_scores_of_one_checkpoint(
@@ -239,7 +239,9 @@ def test_other_protocols_are_refused(
     assert refused(a, b) == f"{why}; these numbers don't compare, and --anyway shows them"
     lines = said(a, b, "--anyway")
     assert "Compared anyway: humaneval was asked" in lines[-2]
-    assert "**" not in "".join(lines) and lines[-1] == "± is one standard error over the problems."  # none is the best
+    assert (
+        "**" not in "".join(lines) and lines[-1] == "± is one standard error over programs or files."
+    )  # none is the best
     # What only one of them has does not matter.
     c = evaluated("c", pass_at_1(0.1) | {"gold": {"bits_per_byte": Score(1.5, 0.1, 164)}})
     assert "| gold bits per byte (164 problems) |  | 1.500 ± 0.100 |" in said(a, c)
