@@ -1,0 +1,74 @@
+"""A file on its way from raw code to the corpus, and why it does not get there."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from codetitan.data.document import Document
+
+
+@dataclass
+class File:
+    """What rules look at.
+
+    Attributes:
+        source: name of the source that it comes from.
+        repo: the repository; None where it is not known.
+        path: inside the repository, with forward slashes.
+        text: the whole content.
+        language: one of `codetitan.data.language.LANGUAGES`.
+        licence: what the store says: an SPDX expression, or words; None where it says nothing.
+        stars: of the repository; None where they are not known.
+    """
+
+    source: str
+    repo: str | None
+    path: str
+    text: str
+    language: str = "other"
+    licence: str | None = None
+    stars: int | None = None
+
+    @staticmethod
+    def of(document: Document) -> "File":
+        """Returns the file that a source's document is."""
+        return File(
+            document.source,
+            document.repo,
+            document.path,
+            document.text,
+            document.language,
+            document.licence,
+            document.stars,
+        )
+
+    @cached_property
+    def data(self) -> bytes:
+        """The content in UTF-8."""
+        return self.text.encode()
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines without their ends; only a line feed ends one, with or without a carriage return before it."""
+        lines = self.text.replace("\r\n", "\n").split("\n")
+        return lines[:-1] if lines[-1] == "" else lines
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Why a file is not in the corpus.
+
+    Attributes:
+        rule: its table in the configuration, such as "long_lines".
+        reason: a few words for people, the same for all files that are dropped for it: what is counted.
+        value: what was found in the file.
+        threshold: what it was compared with.
+        twin: of a duplicate: the file that is kept, as repository/path.
+        similarity: of a near-duplicate: its Jaccard similarity with the twin.
+    """
+
+    rule: str
+    reason: str
+    value: float | str | None = None
+    threshold: float | str | None = None
+    twin: str | None = None
+    similarity: float | None = None
