@@ -1,0 +1,46 @@
+"""What raw code comes in: the sources that training reads, archives in a folder, rows that hold a whole repository.
+
+A reader has units, which can be read in any order and in any process: an archive, a range of documents. What it hands
+out are files, those that say what licence a repository has among them, and what it could not read, with the reason.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from codetitan.data.document import Dropped
+from codetitan.prepare.file import File
+
+
+class Reader(Protocol):
+    """An opened source of raw code.
+
+    Attributes:
+        name: for people, and of the files.
+        fingerprint: changes when the data does, not when it lies elsewhere.
+    """
+
+    name: str
+    fingerprint: str
+
+    def __len__(self) -> int:
+        """Returns how many units there are."""
+
+    def read(self, unit: int) -> Iterator[File | Dropped]:
+        """Yields what is in a unit, in an order that depends on nothing else.
+
+        Raises:
+            ConfigError: it can't be read any more.
+        """
+        ...
+
+
+def decoded(data: bytes) -> tuple[str, str]:
+    """Returns (text, "") of a file's bytes; ("", reason) where they are none."""
+    if not data:
+        return "", "empty"
+    if b"\0" in data:
+        return "", "binary"
+    try:
+        return data.decode("utf-8-sig"), ""
+    except UnicodeDecodeError:
+        return "", "not UTF-8"

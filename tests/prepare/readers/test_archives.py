@@ -1,0 +1,127 @@
+"""Archives from anybody: what they hold, and what they may not do."""
+
+import io
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from codetitan.data.document import Dropped
+from codetitan.errors import ConfigError
+from codetitan.prepare.file import File
+from codetitan.prepare.readers.archives import ArchiveReader, Archives, name_of
+
+
+def tar(path: Path, members: dict[str, bytes], *others: tarfile.TarInfo, mode: str = "w:gz") -> None:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        for info in others:
+            archive.addfile(info)
+
+
+def read(folder: Path, **options: int) -> tuple[list[File], list[tuple[str, str]]]:
+    reader = ArchiveReader(Archives(path=str(folder), **options), ["LICENSE*"])  # type: ignore[arg-type]
+    found = [each for unit in range(len(reader)) for each in reader.read(unit)]
+    files = [each for each in found if isinstance(each, File)]
+    return files, [(each.path, each.reason) for each in found if isinstance(each, Dropped)]
+
+
+@pytest.mark.parametrize("end", [".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".crate"])
+def test_tarballs(tmp_path: Path, end: str) -> None:
+    mode = {".tar": "w", ".tar.xz": "w:xz", ".tar.bz2": "w:bz2"}.get(end, "w:gz")
+    members = {"demo-1.2/src/a.py": b"x = 1\n", "demo-1.2/LICENSE": b"MIT\n", "demo-1.2/logo.png": b"\x89PNG"}
+    tar(tmp_path / f"demo-1.2{end}", members, mode=mode)
+    files, dropped = read(tmp_path)
+    assert [(file.repo, file.path, file.text, file.language) for file in files] == [
+        ("demo", "src/a.py", "x = 1\n", "python"), ("demo", "LICENSE", "MIT\n", "text"),
+    ]  # fmt: skip
+    assert dropped == []
+
+
+def test_zips_and_their_order(tmp_path: Path) -> None:
+    for name in ("b-1.0.whl", "a-1.0.zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("a/z.py", "z = 1\n")
+            archive.writestr("b/a.py", "a = 1\n")
+    files, _ = read(tmp_path)
+    assert [(file.repo, file.path) for file in files] == [
+        ("a", "z.py"), ("a", "b/a.py"), ("b", "a/z.py"), ("b", "b/a.py"),  # a wheel has no folder of its own
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("requests-2.32.3.tar.gz", "requests"), ("bash_5.2.15.orig.tar.xz", "bash"), ("lodash-4.17.21.tgz", "lodash"),
+        ("scikit-learn-1.5.0.tar.gz", "scikit-learn"), ("main.zip", "main"), ("serde-v1.0.crate", "serde"),
+        ("2to3-1.0.tar.gz", "2to3"),
+    ],
+)  # fmt: skip
+def test_names(file: str, name: str) -> None:
+    assert name_of(file) == name
+
+
+def test_what_points_out_of_it_is_left_out(tmp_path: Path) -> None:
+    link = tarfile.TarInfo("d/link.py")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    device = tarfile.TarInfo("d/null.py")
+    device.type = tarfile.CHRTYPE
+    tar(tmp_path / "d-1.tar.gz", {"../../evil.py": b"x", "/etc/evil.py": b"x", "d/ok.py": b"x = 1\n"}, link, device)
+    files, dropped = read(tmp_path)
+    assert [file.path for file in files] == ["ok.py"]
+    assert [reason for _, reason in dropped] == ["path out of the archive"] * 2 + ["link or device"] * 2
+
+
+def test_what_is_no_text(tmp_path: Path) -> None:
+    members = {
+        "d/a.py": b"\xff\xfe",
+        "d/b.py": b"a\0b",
+        "d/c.py": b"",
+        "d/d.py": b"x" * 101,
+        "d/e.py": b"\xef\xbb\xbfx\n",
+    }
+    tar(tmp_path / "d-1.tar.gz", members)
+    files, dropped = read(tmp_path, max_file_bytes=100)
+    assert [(file.path, file.text) for file in files] == [("e.py", "x\n")]
+    assert dropped == [("d/a.py", "not UTF-8"), ("d/b.py", "binary"), ("d/c.py", "empty"), ("d/d.py", "too large")]
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    tar(tmp_path / "bomb-1.tar.gz", {"bomb/a.py": b"x = 1\n", "bomb/zeros.bin": bytes(50_000_000), "bomb/z.py": b"z"})
+    files, dropped = read(tmp_path, max_unpacked_bytes=1_000_000)
+    assert [file.path for file in files] == ["a.py"]
+    assert dropped == [("bomb-1.tar.gz", "unpacks to too much")]
+
+
+@pytest.mark.parametrize("end", [".tar.gz", ".tar.xz", ".zip"])
+def test_damage_is_counted_and_the_rest_is_read(tmp_path: Path, end: str) -> None:
+    whole = tmp_path / f"a-1{end}"
+    noise = {f"a/{i}.py": os.urandom(3000).hex().encode() for i in range(50)}
+    if end == ".zip":
+        with zipfile.ZipFile(whole, "w") as archive:
+            for name, data in noise.items():
+                archive.writestr(name, data)
+    else:
+        tar(whole, noise, mode="w:xz" if end == ".tar.xz" else "w:gz")
+    whole.write_bytes(whole.read_bytes()[:-2000])
+    tar(tmp_path / "b-1.tar.gz", {"b/b.py": b"x = 1\n"})
+    files, dropped = read(tmp_path)
+    assert files[-1].repo == "b" and len(files) < 51
+    assert len(dropped) == 1 and dropped[0][0] == whole.name and dropped[0][1].startswith("damaged archive (")
+
+
+def test_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r'^prepare.sources: archives ".*none" is no folder$'):
+        ArchiveReader(Archives(path=str(tmp_path / "none")), [])
+    with pytest.raises(ConfigError, match=r'^prepare.sources: archives ".*" has no archive: .tar, '):
+        ArchiveReader(Archives(path=str(tmp_path)), [])
+    tar(tmp_path / "a-1.tar.gz", {"a/a.py": b"x"})
+    reader = ArchiveReader(Archives(path=str(tmp_path)), [])
+    (tmp_path / "a-1.tar.gz").unlink()
+    with pytest.raises(ConfigError, match=r"a-1.tar.gz has vanished since it was listed; run the same command again$"):
+        list(reader.read(0))
