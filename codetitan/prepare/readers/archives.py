@@ -12,7 +12,7 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,7 +90,7 @@ class _Member:
     read: Callable[[], bytes]
 
 
-def _of_tar(path: Path) -> Iterator[_Member]:
+def _of_tar(path: Path) -> Generator[_Member]:
     with tarfile.open(path, "r|*") as archive:
         for member in archive:
 
@@ -98,11 +98,12 @@ def _of_tar(path: Path) -> Iterator[_Member]:
                 opened = archive.extractfile(member)
                 return opened.read() if opened is not None else b""
 
-            archive.members = []  # of a stream they are of no use, and an archive may have millions
+            # Of a stream they are of no use, and an archive may have millions.
+            archive.members = []  # type: ignore[attr-defined]
             yield _Member(member.name, member.size, member.isreg(), member.isdir(), read)
 
 
-def _of_zip(path: Path) -> Iterator[_Member]:
+def _of_zip(path: Path) -> Generator[_Member]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             kind = member.external_attr >> 28  # of a Unix mode: 0o12 is a link

@@ -1,0 +1,59 @@
+"""The sources that training reads, as raw code: folders, git checkouts, JSON Lines, Parquet, datasets of the hub."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from codetitan.data.document import Document, Dropped
+from codetitan.data.sources.open import Directory, PythonStdlib, SourceConfig, open_source
+from codetitan.errors import ConfigError
+from codetitan.prepare.file import File
+
+UNIT = 1_000
+"""Documents that are read together."""
+
+
+class ServedReader:
+    """A source of training; a unit is UNIT of its documents.
+
+    Args:
+        config: of the source.
+        also: patterns of file names that are read of a folder beside what it includes: what says which licence a
+            repository has.
+
+    Raises:
+        ConfigError: it does not exist, is a stream, or has no document.
+    """
+
+    def __init__(self, config: SourceConfig, also: list[str]) -> None:
+        if isinstance(config, Directory):
+            config = replace(config, include=[*config.include, *also])
+        try:
+            self._source = open_source(config)
+        except ConfigError as error:
+            raise ConfigError(
+                str(error).replace("dataloader.sources", "prepare.sources").replace("train on ", "")
+            ) from None
+        if self._source.streamed:
+            raise ConfigError(
+                f"prepare.sources: {self._source.name} is a stream, which can't be read by several processes or again; "
+                "set streaming = false"
+            )
+        self._in_files = isinstance(config, Directory | PythonStdlib)
+        self.name, self.fingerprint = self._source.name, self._source.fingerprint
+        self.dropped = dict(self._source.dropped)
+        """What was left out when the source was opened: reason → files and folders."""
+
+    def __len__(self) -> int:
+        return -(-len(self._source) // UNIT)
+
+    def read(self, unit: int) -> Iterator[File | Dropped]:
+        """Yields the documents of a unit; see `Reader`."""
+        for index in range(unit * UNIT, min((unit + 1) * UNIT, len(self._source))):
+            document = self._source.read(index)
+            if isinstance(document, Document):
+                file = File.of(document)
+                if self._in_files:
+                    file.licence = None  # of its folder, which is looked for anew, with what says so
+                yield file
+            else:
+                yield document

@@ -1,0 +1,95 @@
+"""What training reads, and repositories in rows, as raw code."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from codetitan.data.document import Dropped
+from codetitan.data.sources.open import Directory, Jsonl
+from codetitan.errors import ConfigError
+from codetitan.prepare.file import File
+from codetitan.prepare.readers import Reader
+from codetitan.prepare.readers.repositories import Repositories, RepositoryReader
+from codetitan.prepare.readers.served import ServedReader
+
+
+def read(reader: Reader) -> tuple[list[File], list[str]]:
+    found = [each for unit in range(len(reader)) for each in reader.read(unit)]
+    files = [each for each in found if isinstance(each, File)]
+    return files, [each.reason for each in found if isinstance(each, Dropped)]
+
+
+def test_a_folder_with_what_says_its_licence(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.py").write_text("x = 1\n")
+    (tmp_path / "a" / "LICENSE").write_text("MIT License\n")
+    (tmp_path / "a" / "logo.png").write_bytes(b"\x89PNG")
+    files, _ = read(ServedReader(Directory(path=str(tmp_path), repo_depth=1), ["LICENSE*"]))
+    assert sorted((file.repo, file.path, file.licence) for file in files) == [
+        ("a", "LICENSE", None),
+        ("a", "x.py", None),
+    ]
+
+
+def test_records_in_units(tmp_path: Path) -> None:
+    lines = [{"content": f"x = {i}\n", "path": f"{i}.py", "license": "mit"} for i in range(2500)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*lines, {"content": ""}]))
+    reader = ServedReader(Jsonl(path=str(tmp_path / "a.jsonl")), [])
+    assert len(reader) == 3
+    files, dropped = read(reader)
+    assert [file.path for file in files] == [f"{i}.py" for i in range(2500)] and dropped == ["empty"]
+    assert files[0].licence == "mit"
+
+
+ROWS = [
+    {
+        "repo_name": "a/b", "star_count": 7, "detected_licenses": ["MIT"],
+        "files": [
+            {"path": "x.py", "content": "x = 1\n", "language": "Python"},
+            {"path": "y.c", "content": "int y;\n", "detected_licenses": ["GPL-2.0"]},
+            {"path": "z.c", "content": None},
+            "no record",
+        ],
+    },
+    {"repo_name": "c/d", "files": []},
+    {"repo_name": "e/f", "files": [{"path": "z.py", "content": "z = 1\n"}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ["jsonl", "parquet"])
+def test_repositories_in_rows(tmp_path: Path, end: str) -> None:
+    rows = ROWS
+    if end == "jsonl":
+        (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    else:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        rows = [{**row, "files": [f for f in row["files"] if isinstance(f, dict)]} for row in ROWS]  # type: ignore[attr-defined]
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    files, dropped = read(RepositoryReader(Repositories(path=str(tmp_path))))
+    assert [(f.repo, f.path, f.text, f.stars) for f in files] == [
+        ("a/b", "x.py", "x = 1\n", 7), ("a/b", "y.c", "int y;\n", 7), ("e/f", "z.py", "z = 1\n", None),
+    ]  # fmt: skip
+    assert [f.licence for f in files] == ["MIT", "GPL-2.0", None]
+    assert dropped == ["no text", *(["no record"] if end == "jsonl" else [])]
+
+
+def test_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r'^prepare.sources: directory ".*none" does not exist; '):
+        ServedReader(Directory(path=str(tmp_path / "none")), [])
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n')
+    with pytest.raises(
+        ConfigError, match=r'^prepare.sources: repositories ".*": no column "files" of files; there are a$'
+    ):
+        RepositoryReader(Repositories(path=str(tmp_path)))
+    (tmp_path / "a.jsonl").write_text('{"files": []}\n{oops\n')
+    reader = RepositoryReader(Repositories(path=str(tmp_path)))
+    with pytest.raises(ConfigError, match=r"a.jsonl can't be read: "):
+        read(reader)
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(ConfigError, match=r"b.parquet can't be read: "):
+        read(RepositoryReader(Repositories(path=str(tmp_path / "b.parquet"))))
+    with pytest.raises(ConfigError, match=r"no \*.parquet and no \*.jsonl there$"):
+        RepositoryReader(Repositories(path=str(tmp_path / "none")))
