@@ -1,0 +1,123 @@
+"""What stages hand on and what people read, as Parquet: files on their way, and files that were dropped.
+
+The bytes of a table depend on its rows alone (and on pyarrow's version): settings are fixed, and rows come in groups of
+so many bytes of text that no reader needs more than that in memory.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from codetitan.errors import ConfigError, one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_GROUP_BYTES = 16 << 20
+_GROUP_ROWS = 10_000
+
+TEXT, NUMBER, REAL = "string", "int64", "float64"
+
+FILES = {
+    "repo": TEXT, "path": TEXT, "content": TEXT, "language": TEXT, "licence": TEXT, "stars": NUMBER, "sha256": TEXT,
+    "n_bytes": NUMBER, "token_count": NUMBER, "source": TEXT, "licence_from": TEXT, "quality": REAL,
+}  # fmt: skip
+"""Columns of the corpus; `dataloader.sources` finds what it needs by their names."""
+
+DROPPED = {
+    "source": TEXT, "repo": TEXT, "path": TEXT, "language": TEXT, "licence": TEXT, "n_bytes": NUMBER, "rule": TEXT,
+    "reason": TEXT, "value": TEXT, "threshold": TEXT, "twin": TEXT, "similarity": REAL,
+}  # fmt: skip
+"""Columns of what was dropped: a row a file, with the first rule that dropped it."""
+
+Row = Mapping[str, Any]
+
+
+def _schema(columns: Mapping[str, str]) -> "pa.Schema":
+    import pyarrow as pa
+
+    kinds = {TEXT: pa.string(), NUMBER: pa.int64(), REAL: pa.float64()}
+    return pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
+
+
+def _reason(error: Exception) -> str:
+    """Returns what the system says; pyarrow has it in a sentence of its own."""
+    found = re.search(r"\[errno \d+\] (.*)", text := one_line(error), re.IGNORECASE)
+    return found[1] if found else text
+
+
+class Writer:
+    """Writes rows to a Parquet file, a group at a time.
+
+    Args:
+        path: of the new file.
+        columns: name → kind; what a row has beside them is left out.
+
+    Raises:
+        ConfigError: it can't be written.
+    """
+
+    def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
+        import pyarrow.parquet as pq
+
+        self._columns, self._path, self._schema = columns, path, _schema(columns)
+        self._rows: list[Row] = []
+        self._n_bytes = self.n_rows = 0
+        try:
+            self._file = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=3)
+        except OSError as error:
+            raise ConfigError(f"{path} can't be written: {_reason(error)}") from None
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self._flush()
+        try:
+            self._file.close()
+        except OSError as closing:
+            if kind is None:
+                raise ConfigError(f"{self._path} can't be written: {_reason(closing)}") from None
+
+    def add(self, row: Row) -> None:
+        """Adds a row; columns that it lacks are null."""
+        self._rows.append(row)
+        self.n_rows += 1
+        self._n_bytes += len(row.get("content") or "") + 100
+        if self._n_bytes >= _GROUP_BYTES or len(self._rows) >= _GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if not self._rows:
+            return
+        columns = {name: [row.get(name) for row in self._rows] for name in self._columns}
+        try:
+            self._file.write_table(pa.table(columns, self._schema))
+        except OSError as error:
+            raise ConfigError(f"{self._path} can't be written: {_reason(error)}") from None
+        self._rows, self._n_bytes = [], 0
+
+
+def rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yields the rows of a Parquet file, in order, a group in memory at a time.
+
+    Args:
+        path: of the file.
+        columns: those that are read; None: all.
+
+    Raises:
+        ConfigError: it can't be read, or is damaged.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                yield from file.read_row_group(group, columns=columns).to_pylist()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} can't be read: {_reason(error)}") from None
