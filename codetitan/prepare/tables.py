@@ -44,7 +44,7 @@ def _schema(columns: Mapping[str, str]) -> "pa.Schema":
 
 def _reason(error: Exception) -> str:
     """Returns what the system says; pyarrow has it in a sentence of its own."""
-    found = re.search(r"\[errno \d+\] (.*)", text := one_line(error), re.IGNORECASE)
+    found = re.search(r".*\[errno \d+\] (.*)", text := one_line(error), re.IGNORECASE)
     return found[1] if found else text
 
 
