@@ -25,8 +25,7 @@ class Balance:
     (language → its share of what is kept), as much is kept as the scarcest language allows; languages that are not
     named have what is left of 1 together, and are thinned alike. Shares are met in expectation: documents are whole.
 
-    Source: none of its own. StarCoder §3.5 and StarCoder2 §5.1 keep the natural shares, and thin single languages by
-    hand; proportions by a fixed table are DeepSeek-Coder's (table 1).
+    Source: none of its own: published corpora thin single languages by hand. The draws are `codetitan.data.order`'s.
     """
 
     NAME: ClassVar[str] = "balance"

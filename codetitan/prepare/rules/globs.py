@@ -46,7 +46,7 @@ def _expression(glob: str) -> str:
         expression, include = None, None
     if expression is None or not include:
         raise ValueError(f'"{glob}" is no glob, such as "vendor/" or "*.min.js"')
-    return expression.replace("(?P<ps_d>", "(?:")
+    return str(expression).replace("(?P<ps_d>", "(?:")
 
 
 @lru_cache(maxsize=64)

@@ -21,8 +21,7 @@ class Quality:
     `codetitan.prepare.file.File` and returns a finite number. As a "weight" it must not be negative. It is called once
     a file in each of several processes, and must give the same file the same score.
 
-    Source: none of its own; a model of quality is trained by those who have the labels (as for the annealing data of
-    OpenCoder §2.2 or the educational score of FineWeb-Edu).
+    Source: none of its own: a score is trained by those who have labels, as FineWeb-Edu's educational one.
     """
 
     NAME: ClassVar[str] = "quality"
@@ -77,9 +76,8 @@ class Quality:
             raise
         except Exception as error:
             said = f"{type(error).__name__}: {one_line(error)}"
-            raise ConfigError(
-                f'prepare.quality.function = "{self.function}" failed on {_name(file)}: {said}'
-            ) from error
+            key = f'prepare.quality.function = "{self.function}"'
+            raise ConfigError(f"{key} failed on {_name(file)}: {said}") from error
         try:
             score = float(value)
         except (TypeError, ValueError):
