@@ -2,8 +2,16 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from codetitan.data.document import Document
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_ASCII = bytes(range(128))
+_WHITE = b" \t\r\f\v\x1c\x1d\x1e\x1f"  # what `str.isspace` holds for below 128, but the line feed
 
 
 @dataclass
@@ -51,6 +59,32 @@ class File:
         """The lines without their ends; only a line feed ends one, with or without a carriage return before it."""
         lines = self.text.replace("\r\n", "\n").split("\n")
         return lines[:-1] if lines[-1] == "" else lines
+
+    @cached_property
+    def n_lines(self) -> int:
+        """How many `lines` there are; without splitting the text."""
+        return self.data.count(b"\n") + (self.data[-1:] not in (b"", b"\n"))
+
+    @cached_property
+    def histogram(self) -> "npt.NDArray[np.int64]":
+        """How often each byte is in `data`: (256,)."""
+        import numpy as np
+
+        return np.bincount(np.frombuffer(self.data, np.uint8), minlength=256)
+
+    @cached_property
+    def beyond_ascii(self) -> str:
+        """The characters that are not ASCII, in their order."""
+        return "" if self.text.isascii() else self.data.translate(None, _ASCII).decode()
+
+    @cached_property
+    def squeezed(self) -> list[bytes]:
+        """The lines without any white space, in UTF-8; blank ones are left out."""
+        if any(map(str.isspace, self.beyond_ascii)):
+            lines = ["".join(line.split()).encode() for line in self.text.split("\n")]
+        else:
+            lines = self.data.translate(None, _WHITE).split(b"\n")
+        return list(filter(None, lines))
 
 
 @dataclass(frozen=True, slots=True)
