@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from codetitan.data.sources.open import PythonStdlib, open_source
 from codetitan.data.shingles import similarity, word_grams
+from codetitan.data.sources.open import PythonStdlib, open_source
 from codetitan.data.validation import copies
 from codetitan.data.validation.copies import NEAR, Twin, near_copies, normalised_hash
 from codetitan.errors import ConfigError
