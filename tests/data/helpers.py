@@ -1,6 +1,7 @@
 """Sources in memory, and the way back from tokens to text."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -125,3 +126,9 @@ def put_together(text: bytes, pieces: list[bytes]) -> bool:
         placed.append((piece, fitting))
         at += len(piece)
     return True
+
+
+def plain_grams(text: str) -> set[tuple[str, ...]]:
+    """The word 5-grams of a text, as words."""
+    words = re.findall(r"[0-9A-Za-z_\x80-\U0010ffff]+", text.lower())
+    return {tuple(words[i : i + 5]) for i in range(max(1, len(words) - 4))} if words else set()

@@ -1,26 +1,22 @@
 """Copies and near copies among the files of the standard library, beside a plain comparison of all pairs."""
 
-import re
 import sys
 
 import numpy as np
 import pytest
 
+from codetitan.data.shingles import similarity, word_grams
 from codetitan.data.sources.open import PythonStdlib, open_source
 from codetitan.data.validation import copies
-from codetitan.data.validation.copies import NEAR, Twin, near_copies, normalised_hash, similarity, word_grams
+from codetitan.data.validation.copies import NEAR, Twin, near_copies, normalised_hash
 from codetitan.errors import ConfigError
+from tests.data.helpers import plain_grams
 
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
     source = open_source(PythonStdlib())
     return [source.read(i).text for i in range(160, 310)]  # encodings among them, which copy each other
-
-
-def plain_grams(text: str) -> set[tuple[str, ...]]:
-    words = re.findall(r"[0-9A-Za-z_\x80-\U0010ffff]+", text.lower())
-    return {tuple(words[i : i + 5]) for i in range(max(1, len(words) - 4))} if words else set()
 
 
 def plain_similarity(a: str, b: str) -> float:
@@ -40,25 +36,6 @@ def test_white_space_makes_no_difference_to_a_hash() -> None:
     assert {normalised_hash(other) for other in same} == {normalised_hash(text)}
     assert len({normalised_hash(other) for other in (text, text.upper(), text.replace("x", "y"), "", "x")}) == 5
     assert normalised_hash("") == 0x141CFC9842C4B0E3  # of SHA-256, the same everywhere
-
-
-@pytest.mark.parametrize(
-    ("text", "n"),
-    [("", 0), (" (.) \n", 0), ("a", 1), ("a b, c-d", 1), ("a b c d e", 1), ("a b c d e f", 2), ("a a a a a a a", 3)],
-)
-def test_grams_are_five_words(text: str, n: int) -> None:
-    assert len(word_grams(text)) == n
-    assert len(np.unique(word_grams(text))) == len(plain_grams(text))
-
-
-def test_grams_are_those_of_a_plain_count(texts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for text in [*texts[::10], "é 中文 a_1 É x" * 3, "x" * 5000 + " a b c d"]:
-        assert len(np.unique(word_grams(text))) == len(plain_grams(text))
-    whole = [word_grams(text) for text in texts[::10]]
-    monkeypatch.setattr(copies, "_BLOCK_BYTES", 700)
-    for text, grams in zip(texts[::10], whole, strict=True):
-        assert np.array_equal(word_grams(text), grams)
-    assert word_grams("Some words, the same in every process.").tolist()[0] == 7375357674104438030
 
 
 def test_each_near_copy_is_found_and_nothing_else(texts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

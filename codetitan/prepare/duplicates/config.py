@@ -1,0 +1,51 @@
+"""The tables [prepare.exact_duplicates] and [prepare.near_duplicates]."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from codetitan.data.minhash import check_rensa
+from codetitan.errors import ConfigError
+
+
+@dataclass(kw_only=True, slots=True)
+class ExactDuplicates:
+    """Of documents with the same text, the best one stays (SHA-256 of the text)."""
+
+    enable: bool = True
+    white_space: bool = True
+    """Whether white space counts; without it, texts that differ in indentation or line ends are the same too."""
+
+
+@dataclass(kw_only=True, slots=True)
+class NearDuplicates:
+    """Of documents that share most of their word 5-grams, the best one stays.
+
+    Defaults as BigCode has them (bigcode-dataset, near_deduplication/minhash_deduplication.py: 5-grams, 25 bands of 10
+    rows, 0.7), who do not verify.
+    """
+
+    enable: bool = True
+    level: Literal["file", "repository"] = "file"
+    """What is compared, and dropped as a whole. Files are better: OpenCoder (arXiv 2411.04905 §2.1, Appendix B)."""
+    similarity: float = 0.7
+    """Jaccard similarity of the 5-grams from which documents are near-duplicates; each candidate's is computed."""
+    bands: int = 25
+    rows: int = 10
+    """Permutations a band. A pair of similarity s is a candidate with probability 1 - (1 - s^rows)^bands."""
+    leaders: int = 8
+    """With how many of the best documents of a bucket its others are compared in the first round; twice as many in
+    each that follows."""
+    rounds: int = 4
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError where a value is out of its range."""
+        if not 0 < self.similarity <= 1:
+            raise ConfigError(f"prepare.near_duplicates.similarity = {self.similarity} must be above 0 and at most 1")
+        for key, low, high in (("bands", 1, 512), ("rows", 1, 512), ("leaders", 1, 1024), ("rounds", 1, 16)):
+            if not low <= (value := getattr(self, key)) <= high:
+                raise ConfigError(f"prepare.near_duplicates.{key} = {value} must be {low} to {high}")
+
+    def check(self) -> None:
+        """Raises ConfigError where rensa is missing."""
+        if self.enable:
+            check_rensa("prepare.near_duplicates.enable = true", "prepare")
