@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from codetitan.data.sources.repository import identified, is_licence, leaves_choice
-from codetitan.prepare.licences import debian, metadata
+from codetitan.prepare.licences.debian import PATH as DEBIAN
+from codetitan.prepare.licences.debian import stanzas
+from codetitan.prepare.licences.metadata import describes, said
 from codetitan.prepare.licences.spdx import both, normalised
 from codetitan.prepare.licences.words import licence_of_words
 
@@ -42,7 +44,7 @@ _RECORDS = {"RECORD": ".dist-info", "top_level.txt": ".egg-info"}
 def is_interesting(path: str) -> bool:
     """Whether a file of a repository may say something of a licence: what `collect` is to be given the text of."""
     folder, _, name = path.rpartition("/")
-    if _is_record(path) or _is_debian(path) or metadata.describes(name):
+    if _is_record(path) or _is_debian(path) or describes(name):
         return True
     return _is_text(folder, name) or (_NOTICE.fullmatch(name) is not None and not _NO_TEXT.fullmatch(name))
 
@@ -90,8 +92,8 @@ def merge(one: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapping[str,
 def _statement(path: str, text: str) -> dict[str, Any] | None:
     folder, _, name = path.rpartition("/")
     if _is_debian(path):
-        found = debian.stanzas(text)
-        return {"kind": "debian", "covers": path[: -len(debian.PATH)].rstrip("/"), "licence": None, "stanzas": found}
+        found = stanzas(text)
+        return {"kind": "debian", "covers": path[: -len(DEBIAN)].rstrip("/"), "licence": None, "stanzas": found}
     if _is_record(path):
         return {"kind": "record", "covers": folder, "licence": None, "tops": _tops(folder, text)}
     if _is_text(folder, name):
@@ -107,7 +109,7 @@ def _statement(path: str, text: str) -> dict[str, Any] | None:
         }
     if _NOTICE.fullmatch(name) and not _NO_TEXT.fullmatch(name):
         return {"kind": "notice", "covers": _covered(folder), "licence": None}
-    words = metadata.said(name, text)
+    words = said(name, text)
     if words is None:
         return None
     known = [licence_of_words(word) for word in words]
@@ -130,7 +132,7 @@ def _is_text(folder: str, name: str) -> bool:
 
 
 def _is_debian(path: str) -> bool:
-    return f"/{path}".endswith(f"/{debian.PATH}")
+    return f"/{path}".endswith(f"/{DEBIAN}")
 
 
 def _is_record(path: str) -> bool:

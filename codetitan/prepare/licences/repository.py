@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from codetitan.prepare.licences import debian
+from codetitan.prepare.licences.debian import licence_words
 from codetitan.prepare.licences.facts import WEIGHTY
 from codetitan.prepare.licences.spdx import both, names
 from codetitan.prepare.licences.words import licence_of_words
@@ -84,7 +84,7 @@ def _of_level(path: str, level: str, statements: list[tuple[str, Mapping[str, An
         by_kind[statement["kind"]].append((name, statement))
     for name, statement in by_kind["debian"]:
         below = path[len(level) + 1 :] if level else path
-        words = debian.licence_words(statement["stanzas"], below) if statement["stanzas"] else None
+        words = licence_words(statement["stanzas"], below) if statement["stanzas"] else None
         if words is not None:  # it speaks of single files: more than a licence text beside it does
             return Said(licence_of_words(words), (_origin(name, "debian/copyright", words),), (statement["hash"],))
     texts, described = by_kind["licence"], by_kind["metadata"]
