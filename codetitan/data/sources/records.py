@@ -191,9 +191,18 @@ def word(value: object) -> str | None:
 
 
 def _licence(value: object) -> str | None:
-    if isinstance(value, (list, tuple)):
-        return " OR ".join(name for name in map(word, value) if name) or None
-    return word(value)
+    """Returns a store's licence; a list is what was found in a file or its repository, and all of it holds.
+
+    A detector's list is no choice that somebody offered: StarCoder2 counts a file as permissive only where every
+    licence in `detected_licenses` is (arXiv 2402.19173). `max_stars_repo_licenses` and `licenses` of The Stack v1 list
+    what was found in a repository; which of its files each is for is not said, so all of them are for each.
+    """
+    if not isinstance(value, (list, tuple)):
+        return word(value)
+    names = list(dict.fromkeys(name for name in map(word, value) if name))
+    if len(names) > 1:  # AND binds tighter than a choice within one of them
+        names = [f"({name})" if " OR " in name else name for name in names]
+    return " AND ".join(names) or None
 
 
 def _stars(value: object) -> int | None:

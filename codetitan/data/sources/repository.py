@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -61,36 +62,44 @@ def is_licence(name: str) -> bool:
 
 
 def licence(folder: Path, names: list[str]) -> str | None:
-    """Returns the SPDX identifier of a folder's licence files; None where the text is unknown.
+    """Returns the SPDX identifier of a folder's licence files; None where the text is unknown."""
+    return licence_of_files({name: _read(folder / name) for name in names})
+
+
+def licence_of_files(texts: Mapping[str, str | None]) -> str | None:
+    """Returns the SPDX identifier of licence files that lie beside each other; None where the text is unknown.
 
     A file that is called LICENSE or COPYING alone decides; else LICENSE-MIT and LICENSE-APACHE leave the choice: both,
     joined with " OR ". So do they where that file is not a licence but names them.
+
+    Args:
+        texts: name → text; None where it can't be read.
     """
-    alone = sorted(name for name in names if _LICENCE_ALONE.fullmatch(name))
+    alone = sorted(name for name in texts if _LICENCE_ALONE.fullmatch(name))
     if not alone:
-        return _any_of(folder, names)
-    found = _identify(folder / alone[0])
-    others = [name for name in names if name not in alone]
-    if found is None and others and _names_all(folder / alone[0], others):
-        return _any_of(folder, others)
+        return _any_of(texts)
+    found = identified(texts[alone[0]])
+    others = {name: text for name, text in texts.items() if name not in alone}
+    if found is None and others and leaves_choice(texts[alone[0]], list(others)):
+        return _any_of(others)
     return found
 
 
-def _any_of(folder: Path, names: list[str]) -> str | None:
+def _any_of(texts: Mapping[str, str | None]) -> str | None:
     """Returns the licences of several files, of which one may choose; None where one of them is not known."""
-    found = [_identify(folder / name) for name in sorted(names)]
+    found = [identified(texts[name]) for name in sorted(texts)]
     # "A AND B" binds tighter than OR: no brackets are needed.
-    return " OR ".join(dict.fromkeys(one for one in found if one)) if names and all(found) else None
+    return " OR ".join(dict.fromkeys(one for one in found if one)) if texts and all(found) else None
 
 
-def _names_all(path: Path, names: list[str]) -> bool:
+def leaves_choice(text: str | None, names: list[str]) -> bool:
     """Whether a short text leaves the choice between files that it names, as `packaging`'s LICENSE does."""
-    text = _read(path) or ""
+    text = text or ""
     return len(text) < _CHOICE_CHARS and "either" in text.lower() and all(name in text for name in names)
 
 
-def _identify(path: Path) -> str | None:
-    text = _read(path)
+def identified(text: str | None) -> str | None:
+    """Returns what `licence_of_text` does; each text is looked at once in a process."""
     if text is None:
         return None
     digest = hashlib.sha256(text.encode()).digest()

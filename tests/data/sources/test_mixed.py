@@ -110,7 +110,7 @@ DICTIONARY = pa.array(["MIT", "ISC"]).dictionary_encode()
         ({"license": pa.array(["MIT", None], pa.large_string())}, {"license": DICTIONARY},
          ["MIT", None, "MIT", "ISC"], [None] * 4),
         ({"license": [["MIT", "ISC"], []]}, {"license": ["MIT", "ISC"]},
-         ["MIT OR ISC", None, "MIT", "ISC"], [None] * 4),
+         ["MIT AND ISC", None, "MIT", "ISC"], [None] * 4),
         ({"license": pa.array([None, None], pa.list_(pa.null()))}, {"license": [["MIT"], None]},
          [None, None, "MIT", None], [None] * 4),
         ({"stars": pa.array([1, 2], pa.int32())}, {"stars": pa.array([3, 4], pa.uint64())}, [None] * 4, [1, 2, 3, 4]),

@@ -62,7 +62,7 @@ SCHEMAS: dict[str, tuple[Record, Record]] = {
     "the-stack-smol": (
         {"content": "", "avg_line_length": 1.5, "licenses": ["MIT", "Apache-2.0"], "repository_name": "o/n",
          "path": "src/a.py", "size": 3, "lang": "Python"},
-        {"repo": "o/n", "path": "src/a.py", "licence": "MIT OR Apache-2.0", "language": "python", "stars": None},
+        {"repo": "o/n", "path": "src/a.py", "licence": "MIT AND Apache-2.0", "language": "python", "stars": None},
     ),
     "codeparrot-clean": (
         {"repo_name": "o/n", "path": "a.py", "copies": "3", "size": "12", "content": "", "license": "gpl-2.0"},

@@ -1,0 +1,25 @@
+"""Which licences are permissive: the Blue Oak Council's list, by its ratings from Model down to Bronze."""
+
+import json
+from functools import cache
+from importlib.resources import files
+
+from codetitan.prepare.licences.spdx import identifier
+
+RATINGS = ("model", "gold", "silver", "bronze", "lead")
+"""The best first; the council advises against the wording of licences that it rates lead."""
+
+_LIST = "blueoak-15.0.0.json"
+
+
+@cache
+def permissive_identifiers(down_to: str = "bronze") -> frozenset[str]:
+    """Returns the SPDX identifiers that have a rating, in the writing of `spdx`.
+
+    Args:
+        down_to: the lowest rating that counts, one of RATINGS.
+    """
+    ratings = json.loads((files(__package__) / _LIST).read_text("utf-8"))
+    wanted = RATINGS[: RATINGS.index(down_to) + 1]
+    found = (licence["id"] for rating in ratings if rating["name"].lower() in wanted for licence in rating["licenses"])
+    return frozenset(identifier(name) or name for name in found)
