@@ -32,16 +32,19 @@ def _here() -> str:
 
 
 class Lock:
-    """Held from `take` until the process ends, however it ends, or `release`s it just before.
+    """Held from `take` until the process ends, however it ends, or `release`s it before.
 
     Args:
         folder: the run's; it exists.
         say: called with a line before it waits.
+        key: what names the folder, in the configuration and as an option.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None] = print) -> None:
-        self._path, self._say = folder / NAME, say
-        self._fd, self._held = -1, False
+    def __init__(self, folder: Path, say: Callable[[str], None] = print, *, key: str = "dump_folder") -> None:
+        self._path, self._say, self._key = folder / NAME, say, key
+        self._fd = -1
+        self._released = threading.Event()
+        self._beats: threading.Thread | None = None
 
     def take(self) -> None:
         """Takes the lock.
@@ -52,14 +55,14 @@ class Lock:
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o664)
         except OSError as error:
-            raise ConfigError(f"{self._path} can't be opened: {error.strerror}; choose another --dump_folder") from None
+            raise ConfigError(f"{self._path} can't be opened: {error.strerror}; choose another --{self._key}") from None
         try:
             self._take()
         except ConfigError:
             os.close(self._fd)
             raise
-        self._held = True
-        threading.Thread(target=self._beat, name="lock", daemon=True).start()
+        self._beats = threading.Thread(target=self._beat, name="lock", daemon=True)
+        self._beats.start()
 
     def _take(self) -> None:
         try:
@@ -75,8 +78,13 @@ class Lock:
 
     def release(self) -> None:
         """Says that nobody has it any more, if this process had it, so that the next owner need not watch."""
-        if self._held:
-            self._write({})
+        if self._beats is None:
+            return
+        self._released.set()
+        self._beats.join()  # it touches the file by its number, which may be another file's from now on
+        self._write({})
+        os.close(self._fd)
+        self._beats = None
 
     def _write(self, owner: dict[str, object]) -> None:
         # In place: another file under this name would be another lock.
@@ -99,8 +107,8 @@ class Lock:
         owner = self._owner()
         host = str(owner.get("host", "another process")).split()[0]
         return ConfigError(
-            f'dump_folder = "{self._path.parent}" belongs to a run on {host}, process {owner.get("pid", "unknown")}, '
-            f"since {owner.get('since', 'a moment ago')}; wait for it, end it, or choose another with --dump_folder DIR"
+            f'{self._key} = "{self._path.parent}" belongs to a run on {host}, process {owner.get("pid", "unknown")}, '
+            f"since {owner.get('since', 'a moment ago')}; wait for it, end it, or choose another with --{self._key} DIR"
         )
 
     def _watch(self, host: str) -> None:
@@ -116,7 +124,6 @@ class Lock:
                 raise self._refusal()
 
     def _beat(self) -> None:
-        while True:
-            time.sleep(BEAT_S)
+        while not self._released.wait(BEAT_S):
             with contextlib.suppress(OSError):  # a full or absent disk says so elsewhere
                 os.utime(self._fd)

@@ -34,6 +34,9 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "codetitan.evaluate": ("torch", "transformers", "torchtitan", "codetitan.titan", "codetitan.training",
                            "codetitan.models", "codetitan.plan", "codetitan.config", "codetitan.launch",
                            "codetitan.run", "codetitan.data.rows"),
+    "codetitan.prepare.engine": ("torch", "transformers", "torchtitan", "codetitan.titan", "codetitan.training",
+                                 "codetitan.data", "codetitan.config", "codetitan.models", "codetitan.plan",
+                                 "codetitan.tokenizer"),
     # alone with what a model wrote: nothing to lose, nothing that is slow to start
     "codetitan.sandbox": ("torch", "torchtitan", "torchao", "transformers", *(
         f"codetitan.{path.stem}" for path in PACKAGE.iterdir() if path.stem not in ("sandbox", "errors"))),

@@ -1,0 +1,73 @@
+"""How far a stage is, from what lies in its folder: the same for tasks here and on other nodes."""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from codetitan.prepare.engine.state import STATISTICS, Place
+
+EVERY_S = 10.0
+_UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+
+
+class Progress:
+    """Counts the tasks of a stage that have been done since it was made.
+
+    Args:
+        place: of the stage, whose folder is made.
+        clock: seconds that only rise.
+    """
+
+    def __init__(self, place: Place, clock: Callable[[], float] = time.monotonic) -> None:
+        self._place, self._clock, self._start = place, clock, clock()
+        self._left = set(place.left())
+        self._total, self._at_start = place.stage.tasks, len(self._left)
+        self._n_bytes = 0
+
+    def line(self) -> str:
+        """Returns e.g. `filter: 120 of 400 tasks, 3.4 GB in 2m 15s, 25.1 MB/s, 5m 15s left`."""
+        left = set(self._place.left())
+        for task in self._left - left:
+            said = json.loads((self._place.task(task) / STATISTICS).read_bytes()).get("n_bytes", 0)
+            self._n_bytes += said if isinstance(said, int) else 0
+        self._left = left
+        elapsed, done = max(self._clock() - self._start, 1e-9), self._at_start - len(left)
+        line = f"{self._place.stage.name}: {self._total - len(left)} of {self._total} tasks"
+        if self._n_bytes:
+            line += f", {size(self._n_bytes)} in {duration(elapsed)}, {size(self._n_bytes / elapsed)}/s"
+        else:
+            line += f" in {duration(elapsed)}"
+        return line + (f", {duration(elapsed / done * len(left))} left" if done and left else "")
+
+
+@contextlib.contextmanager
+def watching(place: Place, say: Callable[[str], None]) -> Iterator[None]:
+    """Says how far a stage is every few seconds, and at its end."""
+    progress, end = Progress(place), threading.Event()
+
+    def watch() -> None:
+        while not end.wait(EVERY_S):
+            say(progress.line())
+
+    thread = threading.Thread(target=watch, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+    say(progress.line())
+
+
+def size(n_bytes: float) -> str:
+    """Returns a number of bytes for people, e.g. `3.4 GB`."""
+    return next((f"{n_bytes / unit:.1f} {name}" for name, unit in _UNITS if n_bytes >= unit), f"{n_bytes:.0f} B")
+
+
+def duration(seconds: float) -> str:
+    """Returns a time for people, e.g. `2h 5m`, `5m 15s` or `3s`."""
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}h {m}m" if hours else f"{m}m {s}s" if m else f"{s}s"

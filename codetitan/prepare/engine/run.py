@@ -1,0 +1,158 @@
+"""Runs stages below an output folder, what is left of each, and gives the statistics of the whole."""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from codetitan.errors import ConfigError
+from codetitan.lock import Lock
+from codetitan.prepare.engine.progress import watching
+from codetitan.prepare.engine.stage import Stage
+from codetitan.prepare.engine.state import Place, claim, old, places, statistics
+from codetitan.prepare.engine.tables import How, Local, Ray, Slurm
+from codetitan.prepare.engine.totals import total
+from codetitan.stop import EXIT_STOPPED
+
+# loguru writes the values of variables beside a traceback by default: documents, with their secrets, in a log.
+_LOGS = {"LOGURU_DIAGNOSE": "NO"}
+
+
+def execute(
+    stages: Sequence[Stage],
+    folder: Path,
+    how: How,
+    say: Callable[[str], None] = print,
+    *,
+    remove_old: bool = False,
+) -> list[Mapping[str, Any]]:
+    """Does what is left of the stages, in order; nothing where all is done.
+
+    A signal, a killed process or a failed task leaves what is done, and the same call goes on. Ctrl-C raises
+    KeyboardInterrupt, SIGTERM SystemExit with EXIT_STOPPED.
+
+    Args:
+        stages: in an order in which each comes after those that it reads.
+        folder: the output folder: new, empty, or of an earlier call.
+        how: where tasks run.
+        say: called with a line now and then.
+        remove_old: removes the folders of stages that are no longer these; without it they are named.
+
+    Returns:
+        Of each stage, the statistics of all its tasks, added up (`totals.total`), whichever call did them.
+
+    Raises:
+        ConfigError: the folder is another's or another process has it, datatrove is missing, or a task failed.
+    """
+    _check(folder)
+    lock = Lock(folder, say, key="output")
+    lock.take()
+    try:
+        claim(folder)
+        all_places = places(stages, folder)
+        _old(old(all_places, folder), say, remove_old)
+        for place in all_places:
+            place.make()
+        if left := [place for place in all_places if place.left()]:
+            with _sigterm(), _quiet_logs():
+                _run(all_places, left, how, say)
+        else:
+            say(f"nothing is left to do: {', '.join(place.stage.name for place in all_places)}")
+        return [total(statistics(place)) for place in all_places]
+    except BrokenPipeError:  # of `say`
+        raise
+    except OSError as error:
+        raise ConfigError(f'output = "{folder}": {error.strerror or error}: {error.filename}') from None
+    finally:
+        lock.release()
+
+
+def _run(all_places: Sequence[Place], left: Sequence[Place], how: How, say: Callable[[str], None]) -> None:
+    try:
+        if isinstance(how, Slurm):
+            from codetitan.prepare.engine import slurm
+
+            slurm.run(left, how, say)
+            return
+        for place in left:
+            if (done := place.stage.tasks - len(place.left())) > 0:
+                say(f"{place.stage.name}: goes on after {done} of {place.stage.tasks} tasks")
+            _run_one(place, how, say)
+    except (KeyboardInterrupt, SystemExit):
+        there = "; ".join(f"{p.stage.name} {p.stage.tasks - len(p.left())} of {p.stage.tasks}" for p in all_places)
+        say(f"stopped; tasks that are done stay ({there}); the same command goes on")
+        raise
+
+
+def _run_one(place: Place, how: Local | Ray, say: Callable[[str], None]) -> None:
+    if isinstance(how, Ray):
+        from codetitan.prepare.engine import ray
+
+        ray.run(place, how, say)
+    else:
+        from codetitan.prepare.engine.local import LocalExecutor
+
+        place.clear()
+        with watching(place, say):
+            LocalExecutor(place, how).run()
+
+
+def _check(folder: Path) -> None:
+    if importlib.util.find_spec("datatrove") is None:
+        raise ConfigError("codetitan prepare needs datatrove: pip install 'codetitan[prepare]'")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f'output = "{folder}" can\'t be made: {error.strerror}; choose another with --output DIR'
+        ) from None
+
+
+def _old(folders: Sequence[Path], say: Callable[[str], None], remove: bool) -> None:
+    if not folders:
+        return
+    names = ", ".join(path.name for path in folders[:5]) + (", …" if len(folders) > 5 else "")
+    if not remove:
+        say(f"of other thresholds or input, and not used: {names}; --remove-old removes them")
+        return
+    for path in folders:
+        shutil.rmtree(path)
+    say(f"removed what other thresholds or input had left: {names}")
+
+
+@contextlib.contextmanager
+def _sigterm() -> Iterator[None]:
+    """Ends by SystemExit at SIGTERM, as Python does by KeyboardInterrupt at Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may say what a signal does
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(EXIT_STOPPED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _quiet_logs() -> Iterator[None]:
+    """For datatrove, here and in the processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in _LOGS}
+    os.environ.update(_LOGS)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

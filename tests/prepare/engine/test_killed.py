@@ -1,0 +1,80 @@
+"""kill -9 of a worker, or of all, at random moments; then the same command: the same bytes."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.prepare.engine import toys
+from tests.prepare.engine.conftest import Start
+
+
+def workers_of(pid: int) -> list[int]:
+    """The processes that one has started."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def kill(process: "subprocess.Popen[str]", draw: random.Random) -> str:
+    """Kills a process, all of its group, or one of its workers; says which."""
+    what = draw.choice(["all", "parent", "worker", "worker"])
+    if what == "all":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif what == "parent":
+        process.kill()
+    elif children := workers_of(process.pid):
+        os.kill(draw.choice(children), signal.SIGKILL)  # it may be multiprocessing's tracker: nothing happens
+    return what
+
+
+def storm(start: Start, corpus: Path, tmp_path: Path, seed: int, seconds: float) -> int:
+    """Kills the command again and again, then lets it end; returns how often it was killed."""
+    toys.run(corpus, tmp_path / "calm")
+    draw, killed, deadline = random.Random(seed), 0, time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        process = start(sleep_s=0.05)
+        try:
+            process.wait(timeout=draw.uniform(0.3, 3.5))
+        except subprocess.TimeoutExpired:
+            kill(process, draw)
+            killed += 1
+        try:
+            said, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        assert process.returncode in (0, 2, -signal.SIGKILL), errors
+        if process.returncode == 2:
+            assert errors.count("\n") == 1 and "its worker was killed (SIGKILL)" in errors
+        for path in (tmp_path / "out").glob("stages/*/tasks/?????"):  # whole, whenever one looks
+            assert {"statistics.json"} < {file.name for file in path.iterdir()}
+        if process.returncode == 0:
+            compare(said, corpus, tmp_path)
+            (tmp_path / "out").rename(tmp_path / f"out-{killed}")
+    process = start(sleep_s=0.0)
+    said, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    compare(said, corpus, tmp_path)
+    return killed
+
+
+def compare(said: str, corpus: Path, tmp_path: Path) -> None:
+    assert toys.snapshot(tmp_path / "out") == toys.snapshot(tmp_path / "calm") != {}
+    statistics, _ = toys.run(corpus, tmp_path / "calm")
+    assert json.loads(said.splitlines()[-1]) == statistics
+
+
+def test_a_short_storm(start: Start, corpus: Path, tmp_path: Path) -> None:
+    assert storm(start, corpus, tmp_path, seed=1, seconds=12) >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_a_long_storm(start: Start, corpus: Path, tmp_path: Path, seed: int) -> None:
+    assert storm(start, corpus, tmp_path, seed, seconds=100) >= 20

@@ -1,0 +1,54 @@
+"""How far a stage is, in a line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from codetitan.prepare.engine import progress
+from codetitan.prepare.engine.progress import Progress, duration, size
+from codetitan.prepare.engine.state import Place, places
+from tests.prepare.engine.toys import Count
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    (place,) = places([Count(tmp_path, tasks=10)], tmp_path)
+    place.make()
+    return place
+
+
+def do(place: Place, task: int, **statistics: int) -> None:
+    place.task(task).mkdir()
+    (place.task(task) / "statistics.json").write_text(json.dumps(statistics))
+
+
+def test_line(place: Place) -> None:
+    now = 0.0
+    do(place, 0, n_bytes=10**12)  # by an earlier command: it counts for how far, not for how fast
+    watch = Progress(place, lambda: now)
+    now = 10.0
+    assert watch.line() == "count: 1 of 10 tasks in 10s"
+    do(place, 1, n_bytes=2_000_000)
+    do(place, 7, n_bytes=1_000_000)
+    (place.tasks / "00008.partial-1-1").mkdir()
+    now = 30.0
+    assert watch.line() == "count: 3 of 10 tasks, 3.0 MB in 30s, 100.0 kB/s, 1m 45s left"
+    for task in (2, 3, 4, 5, 6, 8, 9):
+        do(place, task)
+    now = 60.0
+    assert watch.line() == "count: 10 of 10 tasks, 3.0 MB in 1m 0s, 50.0 kB/s"
+
+
+def test_it_is_said_every_few_seconds(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "EVERY_S", 0.01)
+    said: list[str] = []
+    with progress.watching(place, said.append):
+        while len(said) < 3:
+            pass
+    assert said[-1].startswith("count: 0 of 10 tasks in ")
+
+
+def test_words() -> None:
+    assert [size(n) for n in (999, 1e3, 2.5e6, 1e9, 3e12)] == ["999 B", "1.0 kB", "2.5 MB", "1.0 GB", "3.0 TB"]
+    assert [duration(s) for s in (0.2, 59.7, 315, 7500)] == ["0s", "1m 0s", "5m 15s", "2h 5m"]
