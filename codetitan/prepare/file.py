@@ -26,6 +26,7 @@ class File:
         language: one of `codetitan.data.language.LANGUAGES`.
         licence: what the store says: an SPDX expression, or words; None where it says nothing.
         stars: of the repository; None where they are not known.
+        in_corpus: False of what is read for what it says of a licence alone.
     """
 
     source: str
@@ -35,6 +36,7 @@ class File:
     language: str = "other"
     licence: str | None = None
     stars: int | None = None
+    in_corpus: bool = True
 
     @staticmethod
     def of(document: Document) -> "File":

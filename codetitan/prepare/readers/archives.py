@@ -130,7 +130,8 @@ class ArchiveReader:
         key = "prepare.sources: archives"
         self.name = f"archives:{config.path}"
         self._config, self._root = config, expand(config.path, key)
-        self._wanted = matcher([pattern for pattern in (*config.include, *also) if pattern != SCRIPTS])
+        self._code = matcher([pattern for pattern in config.include if pattern != SCRIPTS])
+        self._also = matcher(also)
         if not self._root.is_dir():
             raise ConfigError(f'{key} "{config.path}" is no folder')
         found = sorted(
@@ -181,7 +182,9 @@ class ArchiveReader:
                 yield Dropped(self.name, f"{archive}:{place}", "link or device")
                 continue
             inside = _without_top(archive, repo, place)
-            if not self._wanted.match(inside.rsplit("/", 1)[-1]):
+            name = inside.rsplit("/", 1)[-1]
+            is_code = self._code.match(name) is not None
+            if not is_code and not self._also.match(name):
                 continue
             if member.n_bytes > self._config.max_file_bytes:
                 yield Dropped(self.name, f"{repo}/{inside}", "too large")
@@ -190,4 +193,4 @@ class ArchiveReader:
             if reason:
                 yield Dropped(self.name, f"{repo}/{inside}", reason)
                 continue
-            yield File(self.name, repo, inside, text, language_of(inside, text))
+            yield File(self.name, repo, inside, text, language_of(inside, text), in_corpus=is_code)

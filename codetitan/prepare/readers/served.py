@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from codetitan.data.document import Document, Dropped
+from codetitan.data.sources.listing import matcher
 from codetitan.data.sources.open import Directory, PythonStdlib, SourceConfig, open_source
 from codetitan.errors import ConfigError
 from codetitan.prepare.file import File
@@ -25,6 +26,7 @@ class ServedReader:
     """
 
     def __init__(self, config: SourceConfig, also: list[str]) -> None:
+        self._code = matcher(config.include) if isinstance(config, Directory) else None
         if isinstance(config, Directory):
             config = replace(config, include=[*config.include, *also])
         try:
@@ -54,6 +56,9 @@ class ServedReader:
                 file = File.of(document)
                 if self._in_files:
                     file.licence = None  # of its folder, which is looked for anew, with what says so
+                if self._code is not None and not self._code.match(file.path.rpartition("/")[2]):
+                    # A script without an extension is code, too.
+                    file.in_corpus = file.language not in ("other", "text")
                 yield file
             else:
                 yield document

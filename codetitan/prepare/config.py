@@ -1,0 +1,124 @@
+"""The table [prepare] of a configuration: sources, one table a rule, how and where it runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from codetitan.config import schema
+from codetitan.config.choice import Choice
+from codetitan.config.load import find, load
+from codetitan.data.sources.open import SOURCE_TYPES, SourceConfig, source_from_text
+from codetitan.errors import ConfigError
+from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
+from codetitan.prepare.engine.tables import Local, Ray, Slurm
+from codetitan.prepare.licences import Licences
+from codetitan.prepare.readers.archives import Archives
+from codetitan.prepare.readers.repositories import Repositories
+from codetitan.prepare.rules.alphabetic import Alphabetic
+from codetitan.prepare.rules.asserts import Asserts
+from codetitan.prepare.rules.balance import Balance
+from codetitan.prepare.rules.comments import Comments
+from codetitan.prepare.rules.copyright import Copyright
+from codetitan.prepare.rules.data_files import DataFiles
+from codetitan.prepare.rules.digits import Digits
+from codetitan.prepare.rules.duplicate_lines import DuplicateLines
+from codetitan.prepare.rules.encoded_data import EncodedData
+from codetitan.prepare.rules.generated import Generated
+from codetitan.prepare.rules.html import Html
+from codetitan.prepare.rules.line_count import LineCount
+from codetitan.prepare.rules.long_lines import LongLines
+from codetitan.prepare.rules.paths import Paths
+from codetitan.prepare.rules.quality import Quality
+from codetitan.prepare.rules.replacement import Replacement
+from codetitan.prepare.rules.short_files import ShortFiles
+from codetitan.prepare.rules.short_lines import ShortLines
+from codetitan.prepare.rules.syntax import Syntax
+from codetitan.prepare.rules.white_space import WhiteSpace
+from codetitan.prepare.rules.xml import Xml
+from codetitan.prepare.secrets import Secrets
+
+RAW_TYPES: dict[str, type] = {**SOURCE_TYPES, "archives": Archives, "repositories": Repositories}
+"""Type of a source → its options."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Prepare:
+    """`[prepare]`."""
+
+    sources: Annotated[
+        list[SourceConfig | Archives | Repositories], Choice("type", RAW_TYPES, word=source_from_text)
+    ] = field(default_factory=list)
+    """The raw code: tables with a `type`, or words such as "directory:PATH" and "archives:PATH"."""
+
+    executor: Annotated[Local | Slurm | Ray, Choice("name", {"local": Local, "slurm": Slurm, "ray": Ray})] = field(
+        default_factory=Local
+    )
+    """Where tasks run: this machine, SLURM or Ray."""
+
+    tokenizer: str | None = None
+    """Whose tokens are counted in `token_count`: a folder or a name, as `hf_assets_path`; None: none are."""
+
+    shards: int = 16
+    """Files of the corpus. Each holds whole repositories, and fits into memory while it is written."""
+
+    memory_mb: int = 1024
+    """Of a worker, beside 150 MB for the process itself, while duplicates are looked for."""
+
+    paths: Paths = field(default_factory=Paths)
+    licences: Licences = field(default_factory=Licences)
+    replacement: Replacement = field(default_factory=Replacement)
+    short_files: ShortFiles = field(default_factory=ShortFiles)
+    line_count: LineCount = field(default_factory=LineCount)
+    long_lines: LongLines = field(default_factory=LongLines)
+    short_lines: ShortLines = field(default_factory=ShortLines)
+    generated: Generated = field(default_factory=Generated)
+    xml: Xml = field(default_factory=Xml)
+    data_files: DataFiles = field(default_factory=DataFiles)
+    html: Html = field(default_factory=Html)
+    alphabetic: Alphabetic = field(default_factory=Alphabetic)
+    digits: Digits = field(default_factory=Digits)
+    white_space: WhiteSpace = field(default_factory=WhiteSpace)
+    encoded_data: EncodedData = field(default_factory=EncodedData)
+    duplicate_lines: DuplicateLines = field(default_factory=DuplicateLines)
+    comments: Comments = field(default_factory=Comments)
+    asserts: Asserts = field(default_factory=Asserts)
+    syntax: Syntax = field(default_factory=Syntax)
+    copyright: Copyright = field(default_factory=Copyright)
+    secrets: Secrets = field(default_factory=Secrets)
+    quality: Quality = field(default_factory=Quality)
+    exact_duplicates: ExactDuplicates = field(default_factory=ExactDuplicates)
+    near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
+    balance: Balance = field(default_factory=Balance)
+
+    def __post_init__(self) -> None:
+        for name in ("shards", "memory_mb"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} = {getattr(self, name)} must be at least 1")
+
+
+@dataclass(kw_only=True, slots=True)
+class _Root:
+    prepare: Prepare = field(default_factory=Prepare)
+
+
+def read_config(file: Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> Prepare:
+    """Reads a configuration, and asks what the rules need.
+
+    Args:
+        file: TOML, with `extends` as training's have it; or the name of one that is shipped.
+        overrides: words such as `--prepare.shards 4`.
+
+    Raises:
+        ConfigError: a key does not exist, a value is wrong, there is no source, or a package is missing.
+    """
+    root: _Root = schema.build(_Root, load(find(file), overrides), "", _Root)
+    config = root.prepare
+    if not config.sources:
+        raise ConfigError(
+            "prepare.sources: there is none; write [[prepare.sources]], or name one: --prepare.sources directory:PATH"
+        )
+    config.licences.check()
+    config.secrets.check()
+    config.near_duplicates.check()
+    return config

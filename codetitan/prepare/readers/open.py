@@ -1,0 +1,28 @@
+"""Opens a source of raw code by its type."""
+
+from codetitan.data.sources.open import SourceConfig
+from codetitan.prepare.readers import Reader
+from codetitan.prepare.readers.archives import ArchiveReader, Archives
+from codetitan.prepare.readers.repositories import Repositories, RepositoryReader
+from codetitan.prepare.readers.served import ServedReader
+
+# Names of files that may say which licence a repository has (licences/facts.py decides), beside those of code.
+ALSO = [
+    "[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]*", "[Uu][Nn][Ll][Ii][Cc][Ee][Nn][CcSs][Ee]*", "[Cc][Oo][Pp][Yy][Ii][Nn][Gg]*",
+    "[Nn][Oo][Tt][Ii][Cc][Ee]*", "copyright", "COPYRIGHT*", "AUTHORS*", "PATENTS*", "PKG-INFO", "METADATA", "RECORD",
+    "top_level.txt", "setup.cfg", "pyproject.toml", "package.json", "Cargo.toml", "pom.xml", "*.gemspec",
+    "composer.json",
+]  # fmt: skip
+
+
+def open_reader(config: SourceConfig | Archives | Repositories) -> Reader:
+    """Opens a source.
+
+    Raises:
+        ConfigError: it does not exist, or has nothing.
+    """
+    if isinstance(config, Archives):
+        return ArchiveReader(config, ALSO)
+    if isinstance(config, Repositories):
+        return RepositoryReader(config)
+    return ServedReader(config, ALSO)

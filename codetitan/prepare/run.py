@@ -1,0 +1,125 @@
+"""All of a preparation: from sources and rules to a corpus, what was dropped, and the report."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from codetitan.errors import ConfigError
+from codetitan.prepare import counts
+from codetitan.prepare.config import Prepare
+from codetitan.prepare.duplicates.hashes import Text
+from codetitan.prepare.duplicates.order import order_key
+from codetitan.prepare.duplicates.stages import Work
+from codetitan.prepare.engine.run import execute
+from codetitan.prepare.engine.stage import Stage, earlier
+from codetitan.prepare.readers.open import open_reader
+from codetitan.prepare.report.markdown import markdown, megabytes
+from codetitan.prepare.report.tally import Tally
+from codetitan.prepare.stages.facts import GatherFacts
+from codetitan.prepare.stages.judge import JudgeFiles
+from codetitan.prepare.stages.read import LEFT_OUT, TABLE, Read
+from codetitan.prepare.stages.shards import CORPUS, LICENCES, CountLanguages, Scatter, WriteShards
+from codetitan.prepare.tables import rows
+
+REPORT = "report.md"
+
+
+def _texts(folder: Path, task: int) -> Iterable[Text]:
+    """Reads what is compared with all the rest: the files that a task of `JudgeFiles` has left."""
+    columns = ["repo", "path", "content", "stars", "source", "licence"]
+    for row in rows(earlier(folder, JudgeFiles.name)[task] / TABLE, columns):
+        key = order_key(
+            permissive=row["licence"] is not None,
+            stars=row["stars"],
+            date=None,
+            repo=row["repo"],
+            path=row["path"],
+            source=row["source"],
+        )
+        yield Text(key, (row["content"],))
+
+
+def stages(config: Prepare) -> list[Stage]:
+    """Opens the sources, and returns the stages of a preparation.
+
+    Raises:
+        ConfigError: a source can't be opened.
+    """
+    read = Read.of(config, [open_reader(source) for source in config.sources])
+    work = Work(
+        read=_texts,
+        shards=read.tasks,
+        exact=config.exact_duplicates,
+        near=config.near_duplicates,
+        tasks=min(read.tasks, 16),
+        memory_mb=config.memory_mb,
+        after=(JudgeFiles.name,),
+        earlier=earlier,
+    )
+    return [
+        read,
+        GatherFacts(),
+        JudgeFiles(config, read.tasks),
+        *work.stages(),
+        CountLanguages(config),
+        Scatter(config, read.tasks),
+        WriteShards(config),
+    ]
+
+
+def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *, remove_old: bool = False) -> Tally:
+    """Makes a corpus; what an earlier call has done stays done.
+
+    Args:
+        config: of `read_config`.
+        output: gets corpus/, dropped/, licences/, report.md; new, empty, or of an earlier call.
+        say: called with a line now and then.
+        remove_old: removes what stages with other thresholds have left.
+
+    Raises:
+        ConfigError: a source, the folder, or a task; what is done stays.
+    """
+    all_stages = stages(config)
+    statistics = execute(all_stages, output, config.executor, say, remove_old=remove_old)
+    tally = Tally(counts.total(of_stage.get("counts", {}) for of_stage in statistics))
+    _publish(output, all_stages)
+    _write(output / REPORT, markdown(tally, "Corpus"))
+    kept, read = tally.kept, tally.read
+    say(f"{output}: {kept[0]:,} of {read[0]:,} files, {megabytes(kept[1])} of {megabytes(read[1])}; {REPORT} says why")
+    return tally
+
+
+def _publish(output: Path, all_stages: Sequence[Stage]) -> None:
+    """Gives the last stage's tables the names that people look for; links, where the file system has them."""
+    from codetitan.prepare.engine.state import places
+
+    *_, last = places(all_stages, output)
+    texts: dict[str, str] = {}
+    try:
+        for name in ("corpus", "dropped", "licences"):
+            shutil.rmtree(output / name, ignore_errors=True)
+            (output / name).mkdir()
+        for task in range(last.stage.tasks):
+            for table, name in ((CORPUS, "corpus"), (LEFT_OUT, "dropped")):
+                _link(last.task(task) / table, output / name / f"part-{task:05}.parquet")
+            texts |= json.loads((last.task(task) / LICENCES).read_text(encoding="utf-8"))
+        for digest, text in sorted(texts.items()):
+            (output / "licences" / f"{digest}.txt").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--output {output} can't be written: {error.strerror}") from None
+
+
+def _link(source: Path, place: Path) -> None:
+    try:
+        os.link(source, place)
+    except OSError:
+        shutil.copy2(source, place)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file} can't be written: {error.strerror}") from None

@@ -1,0 +1,76 @@
+"""What repositories say of their licences, from all tasks that have read a part of them, in a few files by name."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from codetitan.prepare.engine.stage import earlier
+from codetitan.prepare.licences import Facts, Repository, merge
+from codetitan.prepare.stages.read import FACTS, Read, bucket
+
+FILES = 64
+"""Into how many the repositories are dealt: one is in memory while a file of its repositories is judged."""
+
+TABLE = "facts.json"
+_NOTHING: Facts = {"statements": {}, "texts": {}}
+
+
+@dataclass(frozen=True)
+class GatherFacts:
+    """A task a file of them."""
+
+    name = "facts"
+    tasks = FILES
+    after: tuple[str, ...] = (Read.name,)
+
+    def inputs(self) -> Mapping[str, Any]:
+        """Nothing beside what was read."""
+        return {"format": 1}
+
+    def run(self, task: int, folder: Path) -> Mapping[str, Any]:
+        """Writes facts.json: repository → facts."""
+        found: dict[str, Facts] = {}
+        for part in earlier(folder, Read.name):
+            with (part / FACTS).open(encoding="utf-8") as lines:
+                for line in lines:
+                    repo, facts = json.loads(line)
+                    if bucket(repo, FILES) == task:
+                        found[repo] = merge(found[repo], facts) if repo in found else facts
+        text = json.dumps({repo: found[repo] for repo in sorted(found)}, sort_keys=True)
+        (folder / TABLE).write_text(text, encoding="utf-8")
+        return {"repositories": len(found)}
+
+
+class Known:
+    """The facts of all repositories, read where they are asked for.
+
+    Args:
+        folder: of a task of a stage that comes after `GatherFacts`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._parts = earlier(folder, GatherFacts.name)
+        self._read = lru_cache(maxsize=4)(self._of_file)
+        self._repository = lru_cache(maxsize=256)(self._of_repository)
+
+    def _of_file(self, number: int) -> dict[str, Facts]:
+        found: dict[str, Facts] = json.loads((self._parts[number] / TABLE).read_text(encoding="utf-8"))
+        return found
+
+    def _facts(self, repo: str) -> Facts:
+        return self._read(bucket(repo, FILES)).get(repo, _NOTHING)
+
+    def _of_repository(self, repo: str) -> Repository:
+        return Repository(self._facts(repo))
+
+    def repository(self, repo: str | None) -> Repository:
+        """Returns what is known of a repository."""
+        return self._repository(repo or "")
+
+    def texts(self, repo: str | None) -> Mapping[str, str]:
+        """Returns SHA-256 → text of the licences and notices of a repository."""
+        texts: Mapping[str, str] = self._facts(repo or "")["texts"]
+        return texts

@@ -1,0 +1,106 @@
+"""Each file by itself: its licence, its text, its secrets. What a rule would drop alone is counted for every rule."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import codetitan
+from codetitan.prepare import counts
+from codetitan.prepare.config import Prepare
+from codetitan.prepare.engine.stage import earlier
+from codetitan.prepare.file import Drop, File
+from codetitan.prepare.licences.judge import describe
+from codetitan.prepare.rules import TEXT_RULES, Judge
+from codetitan.prepare.stages import read
+from codetitan.prepare.stages.facts import GatherFacts, Known
+from codetitan.prepare.stages.read import LEFT_OUT, TABLE, Read, dropped_row
+from codetitan.prepare.tables import DROPPED, FILES, Row, Writer, rows
+
+JUDGED = {**FILES, "licence_texts": "string"}
+"""Columns of files that have been judged: with the SHA-256 of the texts that go with one, as JSON."""
+
+
+def file_of(row: Row) -> File:
+    """Returns the file of a row of a table of files."""
+    return File(row["source"], row["repo"], row["path"], row["content"], row["language"], row["licence"], row["stars"])
+
+
+@dataclass(frozen=True)
+class JudgeFiles:
+    """A task for each of `Read`.
+
+    Attributes:
+        config: the rules.
+        tasks: of `Read`.
+    """
+
+    config: Prepare
+    tasks: int
+
+    name = "judge"
+    after: tuple[str, ...] = (Read.name, GatherFacts.name)
+
+    def inputs(self) -> Mapping[str, Any]:
+        """The rules."""
+        config = self.config
+        tables = {rule.NAME: asdict(getattr(config, rule.NAME)) for rule in TEXT_RULES.values()}
+        for name in ("licences", "syntax", "copyright", "secrets", "quality"):
+            tables[name] = asdict(getattr(config, name))
+        return {"codetitan": codetitan.__version__, "rules": tables, "of licences": describe(config.licences)}
+
+    @cached_property
+    def _judges(self) -> list[Judge]:
+        names = [*TEXT_RULES, "syntax", "secrets", "quality"]
+        return [rule for rule in (getattr(self.config, name) for name in names) if rule.enable]
+
+    def run(self, task: int, folder: Path) -> Mapping[str, Any]:
+        """Writes files.parquet and dropped.parquet."""
+        tree: counts.Tree = {}
+        known = Known(folder)
+        n_bytes = 0
+        with Writer(folder / TABLE, JUDGED) as kept, Writer(folder / LEFT_OUT, DROPPED) as left_out:
+            for row in rows(earlier(folder, Read.name)[task] / read.TABLE):
+                file = file_of(row)
+                n_bytes += row["n_bytes"]
+                verdict = self.config.licences.judge(file, known.repository(file.repo))
+                file.licence = verdict.licence
+                counts.add(tree, row["n_bytes"], "licences", verdict.licence or "", "read")
+                drops = [verdict.drop] if verdict.drop is not None else []
+                drops += self._drops(file)
+                for drop in drops:
+                    counts.add(tree, row["n_bytes"], "alone", drop.rule)
+                if drops:
+                    counts.add(tree, row["n_bytes"], "dropped", drops[0].rule, drops[0].reason)
+                    left_out.add(dropped_row(file, drops[0]))
+                    continue
+                file = self._changed(file, tree)
+                said = [f"{origin['file'] or 'the store'}: {origin['says']}" for origin in verdict.provenance]
+                kept.add({
+                    **row, "content": file.text, "licence": file.licence, "licence_from": "; ".join(said) or None,
+                    "sha256": hashlib.sha256(file.data).hexdigest(), "n_bytes": len(file.data),
+                    "quality": self.config.quality.weight(file) if self.config.quality.enable else None,
+                    "licence_texts": json.dumps(sorted(verdict.texts)),
+                })  # fmt: skip
+        return {"n_bytes": n_bytes, "counts": tree}
+
+    def _drops(self, file: File) -> Iterator[Drop]:
+        for rule in self._judges:
+            drop = rule.judge(file)
+            if drop is not None:
+                yield drop
+
+    def _changed(self, file: File, tree: counts.Tree) -> File:
+        for name in ("secrets", "copyright"):
+            rule = getattr(self.config, name)
+            if not rule.enable:
+                continue
+            text, found = rule.change(file)
+            for what, n in found.items():
+                counts.add(tree, 1, "changed", name, what, files=n)
+            if found:
+                file = replace(file, text=text)
+        return file

@@ -1,0 +1,129 @@
+"""Raw code as tables: what each task reads of the sources, without what paths rule out, and what says its licence."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import codetitan
+from codetitan.data.document import Dropped
+from codetitan.prepare import counts
+from codetitan.prepare.config import Prepare
+from codetitan.prepare.file import Drop, File
+from codetitan.prepare.licences import Facts, collect, is_interesting, merge
+from codetitan.prepare.readers import Reader
+from codetitan.prepare.readers.open import open_reader
+from codetitan.prepare.tables import DROPPED, FILES, Row, Writer
+
+TABLE, LEFT_OUT, FACTS = "files.parquet", "dropped.parquet", "facts.jsonl"
+_MOST_TASKS = 1_000
+
+
+def dropped_row(file: File, drop: Drop) -> Row:
+    """Returns the row of a file that is dropped."""
+    return {
+        "source": file.source, "repo": file.repo, "path": file.path, "language": file.language, "licence": file.licence,
+        "n_bytes": len(file.data), "rule": drop.rule, "reason": drop.reason, "value": _shown(drop.value),
+        "threshold": _shown(drop.threshold), "twin": drop.twin, "similarity": drop.similarity,
+    }  # fmt: skip
+
+
+def _shown(value: float | str | None) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Read:
+    """Reads a part of the sources in each task.
+
+    Attributes:
+        config: what is read, and which paths are not.
+        fingerprints: of the sources, in order.
+        units: (source, unit), in order.
+    """
+
+    config: Prepare
+    fingerprints: tuple[str, ...]
+    units: tuple[tuple[int, int], ...]
+
+    name = "read"
+    after: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(config: Prepare, readers: Sequence[Reader]) -> "Read":
+        """Returns the stage that reads what has been opened."""
+        units = tuple((s, unit) for s, reader in enumerate(readers) for unit in range(len(reader)))
+        return Read(config, tuple(reader.fingerprint for reader in readers), units)
+
+    @property
+    def tasks(self) -> int:
+        """A task a unit, up to a thousand."""
+        return max(1, min(len(self.units), _MOST_TASKS))
+
+    def inputs(self) -> Mapping[str, Any]:
+        """The sources as they are, and the rule."""
+        sources = [{"type": type(source).__name__, **asdict(source)} for source in self.config.sources]
+        return {
+            "codetitan": codetitan.__version__, "sources": sources, "fingerprints": self.fingerprints,
+            "paths": asdict(self.config.paths),
+        }  # fmt: skip
+
+    @cached_property
+    def _readers(self) -> list[Reader]:
+        return [open_reader(source) for source in self.config.sources]
+
+    def _files(self, task: int) -> Iterator[File | Dropped]:
+        for source, unit in self.units[
+            task * len(self.units) // self.tasks : (task + 1) * len(self.units) // self.tasks
+        ]:
+            yield from self._readers[source].read(unit)
+
+    def run(self, task: int, folder: Path) -> Mapping[str, Any]:
+        """Writes files.parquet, dropped.parquet and facts.jsonl: [repository, facts] a line."""
+        tree: counts.Tree = {}
+        facts: dict[str, Facts] = {}
+        n_bytes = 0
+        with Writer(folder / TABLE, FILES) as kept, Writer(folder / LEFT_OUT, DROPPED) as left_out:
+            for each in self._files(task):
+                if isinstance(each, Dropped):
+                    counts.add(tree, 0, "unread", each.reason)
+                    left_out.add({"source": each.source, "path": each.path, "rule": "read", "reason": each.reason})
+                    continue
+                size = len(each.data)
+                n_bytes += size
+                drop = self.config.paths.judge(each) if self.config.paths.enable else None
+                if is_interesting(each.path) and (drop is None or _is_root(each.path)):
+                    repo, found = each.repo or "", collect([(each.path, each.text)])
+                    facts[repo] = merge(facts[repo], found) if repo in facts else found
+                if not each.in_corpus:
+                    continue
+                counts.add(tree, size, "read")
+                counts.add(tree, size, "languages", each.language, "read")
+                counts.add(tree, size, "sizes", "read", counts.size_class(size))
+                if drop is not None:
+                    counts.add(tree, size, "dropped", drop.rule, drop.reason)
+                    counts.add(tree, size, "alone", drop.rule)
+                    left_out.add(dropped_row(each, drop))
+                    continue
+                kept.add({
+                    "repo": each.repo, "path": each.path, "content": each.text, "language": each.language,
+                    "licence": each.licence, "stars": each.stars, "n_bytes": size, "source": each.source,
+                })  # fmt: skip
+        lines = (json.dumps([repo, facts[repo]], sort_keys=True) + "\n" for repo in sorted(facts))
+        (folder / FACTS).write_text("".join(lines), encoding="utf-8")
+        return {"n_bytes": n_bytes, "counts": tree}
+
+
+def _is_root(path: str) -> bool:
+    """Whether it speaks for the repository itself: debian/copyright does, in a folder that is left out."""
+    return path == "debian/copyright"
+
+
+def bucket(repo: str, n: int) -> int:
+    """Returns in which of n files a repository is."""
+    return int.from_bytes(hashlib.sha256(repo.encode()).digest()[:8]) % n
