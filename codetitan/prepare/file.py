@@ -2,13 +2,8 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from codetitan.data.document import Document
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 _ASCII = bytes(range(128))
 _WHITE = b" \t\r\f\v\x1c\x1d\x1e\x1f"  # what `str.isspace` holds for below 128, but the line feed
@@ -65,19 +60,25 @@ class File:
     @cached_property
     def n_lines(self) -> int:
         """How many `lines` there are; without splitting the text."""
-        return self.data.count(b"\n") + (self.data[-1:] not in (b"", b"\n"))
+        return self.histogram[10] + (self.data[-1:] not in (b"", b"\n"))
 
     @cached_property
-    def histogram(self) -> "npt.NDArray[np.int64]":
-        """How often each byte is in `data`: (256,)."""
+    def tight(self) -> bytes:
+        """The content without the white space that is ASCII, but with its line feeds, in UTF-8."""
+        return self.data.translate(None, _WHITE)
+
+    @cached_property
+    def histogram(self) -> list[int]:
+        """How often each of the 256 bytes is in `tight`."""
         import numpy as np
 
-        return np.bincount(np.frombuffer(self.data, np.uint8), minlength=256)
+        counts: list[int] = np.bincount(np.frombuffer(self.tight, np.uint8), minlength=256).tolist()
+        return counts
 
     @cached_property
     def beyond_ascii(self) -> str:
         """The characters that are not ASCII, in their order."""
-        return "" if self.text.isascii() else self.data.translate(None, _ASCII).decode()
+        return "" if self.text.isascii() else self.tight.translate(None, _ASCII).decode()
 
     @cached_property
     def squeezed(self) -> list[bytes]:
@@ -85,7 +86,7 @@ class File:
         if any(map(str.isspace, self.beyond_ascii)):
             lines = ["".join(line.split()).encode() for line in self.text.split("\n")]
         else:
-            lines = self.data.translate(None, _WHITE).split(b"\n")
+            lines = self.tight.split(b"\n")
         return list(filter(None, lines))
 
 

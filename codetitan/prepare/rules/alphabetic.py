@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
 from codetitan.prepare.rules import checks
-from codetitan.prepare.rules.characters import n_alphabetic, n_numeric, n_white
+from codetitan.prepare.rules.characters import n_alphabetic, n_alphanumeric, n_white
 
 _WEB_ASSEMBLY = (".wat", ".wast")
 
@@ -35,14 +35,12 @@ class Alphabetic:
         checks.languages("alphanumeric_languages", self.alphanumeric_languages)
 
     def judge(self, file: File) -> Drop | None:
-        alphabetic, n = n_alphabetic(file), len(file.text)
-        counted = alphabetic
-        if file.language in self.alphanumeric_languages or file.path.endswith(_WEB_ASSEMBLY):
-            counted += n_numeric(file)
-        if (share := counted / max(n, 1)) < self.min_share:
+        with_digits = file.language in self.alphanumeric_languages or file.path.endswith(_WEB_ASSEMBLY)
+        counted = n_alphanumeric(file) if with_digits else n_alphabetic(file)
+        if (share := counted / max(len(file.text), 1)) < self.min_share:
             return Drop(self.NAME, "few letters", share, self.min_share)
         if self.min_visible_share is not None:
-            share = alphabetic / max(n - n_white(file), 1)
+            share = n_alphabetic(file) / max(len(file.text) - n_white(file), 1)
             if share < self.min_visible_share:
                 return Drop(self.NAME, "few letters among what is visible", share, self.min_visible_share)
         return None

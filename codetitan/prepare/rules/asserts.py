@@ -31,7 +31,7 @@ class Asserts:
         if file.language in self.except_languages:
             return None
         lines = file.squeezed
-        if file.data.lower().count(_WORD) <= self.max_share * len(lines):
+        if file.tight.lower().count(_WORD) <= self.max_share * len(lines):
             return None  # no more words than that, so no more lines
         share = sum(_WORD in line.lower() for line in lines) / max(len(lines), 1)
         return Drop(self.NAME, "mostly asserts", share, self.max_share) if share > self.max_share else None

@@ -6,6 +6,7 @@ first look counts what would be comments if there were no strings; only a file t
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
@@ -53,43 +54,37 @@ class Comments:
         if mark is None or not file.text:
             return None
         most = self.max_share * len(file.text)
-        if _at_most(file.text, file.language, mark) <= most:
+        if _at_most(file, mark) <= most:
             return None
         n = n_comment(file.text, file.language)
         return Drop(self.NAME, "mostly comments", n / len(file.text), self.max_share) if n > most else None
 
 
 def n_comment(text: str, language: str) -> int:
-    """Returns how many characters of a text are in comments, for a language of `LINE_MARKS`; its marks are counted."""
-    return sum(match.end("comment") - match.start("comment") for match in _scanner(language).finditer(text)
-               if match.start("comment") >= 0)  # fmt: skip
+    """Returns how many characters of a text are in comments, their marks too, for a language of `LINE_MARKS`."""
+    matches = _scanner(language).finditer(text)
+    return sum(match.end(1) - match.start(1) + match.end(2) - match.start(2) for match in matches)
 
 
-_SCANNERS: dict[tuple[str, bool, bool], "re.Pattern[str]"] = {}
-
-
+@cache
 def _scanner(language: str) -> "re.Pattern[str]":
-    """An expression whose matches are comments (its group) and strings, in which no comment begins."""
-    mark, blocks, python = LINE_MARKS[language], language in WITH_BLOCKS, language == "python"
-    if (mark, blocks, python) not in _SCANNERS:
-        comments = [re.escape(mark) + r"[^\n]*", *([_BLOCK] if blocks else [])]
-        if python:
-            comments.append(rf"(?<![^\n])(?:[ \t]*[rRuU]?)(?:{_LONG_STRING})")
-        strings = [*([_LONG_STRING] if python else []), _STRING]
-        _SCANNERS[mark, blocks, python] = re.compile(
-            rf"(?P<comment>{'|'.join(comments)})|{'|'.join(strings)}", re.DOTALL
-        )
-    return _SCANNERS[mark, blocks, python]
+    """An expression that matches comments (its first group), docstrings (its second) and strings."""
+    mark = re.escape(LINE_MARKS[language]) + r"[^\n]*"
+    comment = f"{mark}|{_BLOCK}" if language in WITH_BLOCKS else mark
+    docstring = rf"(?<![^\n])[ \t]*[rRuU]?({_LONG_STRING})" if language == "python" else "(?!)()"
+    string = f"{_LONG_STRING}|{_STRING}" if language == "python" else _STRING
+    return re.compile(f"({comment})|{docstring}|{string}", re.DOTALL)
 
 
-def _at_most(text: str, language: str, mark: str) -> int:
+def _at_most(file: File, mark: str) -> int:
     """Returns no fewer characters than are in comments (in Python: nearly always), with no look at strings."""
-    n = _spans(text, mark, "\n")
-    if language in WITH_BLOCKS:
-        n += _spans(text, "/*", "*/")
-    if language == "python":
-        n += sum(len(part) + 6 for quotes in ('"""', "'''") for part in text.split(quotes)[1::2])
-        n += text.count("\n") if n else 0
+    n = _spans(file.text, mark, "\n")
+    if file.language in WITH_BLOCKS:
+        n += _spans(file.text, "/*", "*/")
+    if file.language == "python":
+        for quote in ('"', "'"):
+            if file.histogram[ord(quote)] >= 6:
+                n += sum(len(part) + 6 for part in file.text.split(3 * quote)[1::2])
     return n
 
 

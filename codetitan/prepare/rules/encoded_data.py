@@ -1,25 +1,27 @@
 r"""Data written into code: base64, bytes in hexadecimal, escapes of UTF-16.
 
-The three expressions are the published ones. They are slow over a whole corpus (hexadecimal: 21 MB/s), so each runs
-only over a file that a necessary condition leaves: `_may_have_…` below, at 900, 500 and 1200 MB/s.
+The three expressions are the published ones. They are slow over a whole corpus (hexadecimal: 21 MB/s). So runs of
+base64 are found by steps of 64 bytes, and the others run only over files that a necessary condition leaves.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
 from codetitan.prepare.rules import checks
 
-BASE64 = re.compile(r"[a-zA-Z0-9+/\n=]{64,}")
 HEXADECIMAL = re.compile(r"(?:\b(?:0x|\\x)?[0-9a-fA-F]{2}(?:,|\b\s*)){8,}")
 UNICODE = re.compile(r"(?:\\u[0-9a-fA-F]{4}){8,}")
 
+_64 = b"x" * 64
 _UNITS = 8  # of HEXADECIMAL and UNICODE, at least
 _HEX = b"0123456789abcdefABCDEF"
+_BACKSLASH = 92
 _WORD = _HEX + b"ghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ_"
 _IN_BASE64 = bytes(120 if byte in b"+/\n=" or (chr(byte).isalnum() and byte < 128) else 32 for byte in range(256))
-_IN_HEX = bytes(120 if byte in _HEX + b"x\\," or byte >= 128 else 32 for byte in range(256))
+_IN_HEX = bytes(120 if byte in _HEX + b"x\\,\n" or byte >= 128 else 32 for byte in range(256))
 _IS_HEX = bytes(byte in _HEX for byte in range(256))
 _IS_WORD = bytes(byte in _WORD for byte in range(256))
 # What may stand between two pairs of digits; what is not ASCII may be white space, or the end of a word.
@@ -29,6 +31,8 @@ _BETWEEN = re.compile(rb"(?:,|[\s\x1c-\x1f\x80-\xff]*)(?:0x|\\x)?")
 @dataclass(kw_only=True, slots=True)
 class EncodedData:
     """Drops a file with a run of encoded data of more than `max_run` characters, or more than `max_share` in all.
+
+    Base64 is `[a-zA-Z0-9+/\\n=]{64,}`, the others `HEXADECIMAL` and `UNICODE`.
 
     Source: StarCoder2 §2.1 ("Encoded data filter"): the expressions, 1024 characters and 50 %; OpenCoder's
     `qsc_code_cate_encoded_data` is the same. What two of the expressions match is counted twice, as there.
@@ -45,14 +49,11 @@ class EncodedData:
         checks.share("max_share", self.max_share)
 
     def judge(self, file: File) -> Drop | None:
-        found = []
-        if _may_have_base64(file.data):
-            found.append(BASE64)
-        if _may_have_hexadecimal(file.data):
-            found.append(HEXADECIMAL)
-        if file.data.count(b"\\u") >= _UNITS:
-            found.append(UNICODE)
-        lengths = [len(match[0]) for pattern in found for match in pattern.finditer(file.text)]
+        lengths = list(runs_of_base64(file.data))
+        if _may_have_hexadecimal(file):
+            lengths += [len(match[0]) for match in HEXADECIMAL.finditer(file.text)]
+        if file.histogram[_BACKSLASH] >= _UNITS and file.data.count(b"\\u") >= _UNITS:
+            lengths += [len(match[0]) for match in UNICODE.finditer(file.text)]
         if not lengths:
             return None
         if (longest := max(lengths)) > self.max_run:
@@ -61,16 +62,21 @@ class EncodedData:
         return Drop(self.NAME, "much encoded data", share, self.max_share) if share > self.max_share else None
 
 
-def _may_have_base64(data: bytes) -> bool:
-    return b"x" * 64 in data.translate(_IN_BASE64)
+def runs_of_base64(data: bytes) -> Iterator[int]:
+    """Yields the lengths of the matches of `[a-zA-Z0-9+/\\n=]{64,}`, in their order."""
+    marked = data.translate(_IN_BASE64)
+    at = marked.find(_64)
+    while at >= 0:
+        end = marked.find(b" ", at)
+        end = len(marked) if end < 0 else end
+        yield end - at
+        at = marked.find(_64, end)
 
 
-def _may_have_hexadecimal(data: bytes) -> bool:
+def _may_have_hexadecimal(file: File) -> bool:
     """Whether eight pairs of digits follow each other: first roughly, then by their places."""
     # Without the white space, a match is a run of what it may have in it, of two digits a unit at least.
-    if b"x" * (2 * _UNITS) not in data.translate(_IN_HEX, b" \t\r\n\f\v\x1c\x1d\x1e\x1f"):
-        return False
-    return _has_pairs(data)
+    return b"x" * (2 * _UNITS) in file.tight.translate(_IN_HEX) and _has_pairs(file.data)
 
 
 def _has_pairs(data: bytes) -> bool:

@@ -6,8 +6,6 @@ from typing import ClassVar
 from codetitan.prepare.file import Drop, File
 from codetitan.prepare.rules import checks, groups
 
-_ANY_BUT_END = bytes(10 if byte == 10 else 120 for byte in range(256))
-
 
 @dataclass(kw_only=True, slots=True)
 class LongLines:
@@ -47,10 +45,16 @@ class LongLines:
 
 def mean_length(file: File) -> float:
     """Returns the mean of the lengths of a file's lines, of which there is one at least, in characters."""
-    ends = file.data.count(b"\n") + file.data.count(b"\r\n")
+    ends = file.histogram[10] + (file.data.count(b"\r\n") if b"\r" in file.data else 0)
     return (len(file.text) - ends) / file.n_lines
 
 
 def _may_be_longer(data: bytes, length: int) -> bool:
-    """Whether a line has more than `length` bytes; searched for in long steps, four times as fast as splitting."""
-    return len(data) > length and b"x" * (length + 1) in data.translate(_ANY_BUT_END)
+    """Whether a line has more than `length` bytes: each step goes to the last line that ends within `length` + 1."""
+    at = 0
+    while at + length < len(data):
+        end = data.rfind(b"\n", at, at + length + 1)
+        if end < 0:
+            return True
+        at = end + 1
+    return False

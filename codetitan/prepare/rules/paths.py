@@ -18,11 +18,11 @@ VENDORED = (
     "External/", "Externals/", "/deps/", "/[Dd]ependencies/", "node_modules/", "bower_components/", "jspm_packages/",
     ".yarn/", "Godeps/_workspace/", "Pods/", "Carthage/", "xvba_modules/", "site-packages/", "dist-packages/", "venv/",
     ".venv/", "env/", ".env/", "virtualenv/", ".tox/", ".nox/", ".eggs/", "__pypackages__/", "/debian/",
-    ".mvn/wrapper/", "gradle/wrapper/", "gradlew", "gradlew.bat", "mvnw", "mvnw.cmd", "dotnet-install.sh", "dotnet-install.ps1",
-    "waf", "erlang.mk", "cpplint.py", "jquery*.js", "bootstrap*.js", "bootstrap*.css", "bootstrap*.less", "bootstrap*.scss",
-    "font-awesome*.css", "fontawesome*.css", "normalize.css", "animate.css", "angular*.js", "d3.js", "d3.v[0-9].js",
-    "react.js", "react-dom.js", "modernizr*.js", "mootools*.js", "prototype.js", "ckeditor.js", "tiny_mce*.js", 
-    "dojo.js", "MathJax/", "ace-builds/", "html5shiv.js", "pdf.worker.js",
+    ".mvn/wrapper/", "gradle/wrapper/", "gradlew", "gradlew.bat", "mvnw", "mvnw.cmd", "dotnet-install.sh",
+    "dotnet-install.ps1", "waf", "erlang.mk", "cpplint.py", "jquery*.js", "bootstrap*.js", "bootstrap*.css",
+    "bootstrap*.less", "bootstrap*.scss", "font-awesome*.css", "fontawesome*.css", "normalize.css", "animate.css",
+    "angular*.js", "d3.js", "d3.v[0-9].js", "react.js", "react-dom.js", "modernizr*.js", "mootools*.js", "prototype.js",
+    "ckeditor.js", "tiny_mce*.js", "dojo.js", "MathJax/", "ace-builds/", "html5shiv.js", "pdf.worker.js",
 )  # fmt: skip
 """Others' work: Linguist's lib/linguist/vendor.yml, without what that leaves out for its statistics only (.github/,
 .gitignore, Jenkinsfile, *.d.ts, docs/), with more of the names that Python packages use."""
@@ -35,7 +35,8 @@ GENERATED = (
     "ltoptions.m4", "ltsugar.m4", "ltversion.m4", "lt~obsolete.m4", "ltmain.sh", "package-lock.json",
     "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "deno.lock", ".pnp.*", "Cargo.lock",
     "poetry.lock", "pdm.lock", "uv.lock", "pixi.lock", "Pipfile.lock", "composer.lock", "Gemfile.lock", "go.sum",
-    "Gopkg.lock", "glide.lock", "flake.lock", "mix.lock", "Package.resolved", ".terraform.lock.hcl", "MODULE.bazel.lock",
+    "Gopkg.lock", "glide.lock", "flake.lock", "mix.lock", "Package.resolved", ".terraform.lock.hcl",
+    "MODULE.bazel.lock",
 )  # fmt: skip
 """What a program wrote, by name: Linguist's lib/linguist/generated.rb; generated.py has what is told by content."""
 
