@@ -44,7 +44,9 @@ def rank(hashed: Sequence[Path], task: int, tasks: int, out: Path, *, memory: in
     pieces = tasks * each
     done = 0
     for piece in range(task * each, (task + 1) * each):
-        low, high = (sample[i * len(sample) // pieces] if sample and 0 < i < pieces else None for i in (piece, piece + 1))
+        low, high = (
+            sample[i * len(sample) // pieces] if sample and 0 < i < pieces else None for i in (piece, piece + 1)
+        )
         starts = [bisect_left(run, low) if low else 0 for _, run in sources]
         stops = [bisect_left(run, high) if high else len(run) for _, run in sources]
         rows = [
