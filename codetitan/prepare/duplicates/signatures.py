@@ -1,12 +1,13 @@
 """The second pass over the documents: the 5-grams of those that are no exact copies, and the buckets they fall into."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from codetitan.data.minhash import band_hashes
-from codetitan.data.shingles import Grams, word_grams
+from codetitan.data.shingles import Grams, sorted_set, word_grams_of
 from codetitan.errors import ConfigError
 from codetitan.prepare.duplicates import runs
 from codetitan.prepare.duplicates.exact import COPY
@@ -20,6 +21,7 @@ ENTRY = np.dtype([("bucket", "u8"), ("rank", "u8")])
 GRAMS = "grams"
 """A run of uint64: the sorted set of each document's 5-grams. A document's index is its cell."""
 
+_CHARACTERS = 500_000  # that are cut into words at a time; the more there are, the less small files take
 _BATCH = 500_000  # grams that are hashed at a time
 
 
@@ -42,11 +44,10 @@ def sign(
         ranked: what `rank` wrote, of each task.
         copies: what `exact` wrote, of each task; their grams are left empty.
         bands, rows: of the signature.
-        memory: in bytes; beside it, 24 bytes a document of the shard, and 20 times the text of the largest file.
+        memory: in bytes; beside it, 24 bytes a document of the shard, and 30 times the text of the largest document.
 
     Returns:
         signed: documents that have at least a word; the others have no near-duplicates.
-        n_bytes: of their text, in UTF-8.
         gram_bytes: on disk.
 
     Raises:
@@ -60,30 +61,59 @@ def sign(
 
     lengths = np.zeros(len(ranks) + 1, np.uint64)
     buckets = _Buckets(out, bands, rows, memory)
-    n = n_bytes = 0
+    counted = _Counted(texts)
     with (out / f"{GRAMS}.records").open("wb") as file:
-        for n, text in enumerate(texts, 1):
-            if n > len(ranks):
-                break
-            if not left[n - 1]:
-                continue
-            grams = [word_grams(each) for each in text.texts]
-            found: Grams = np.unique(np.concatenate(grams)) if grams else np.zeros(0, np.uint64)
-            if not len(found):
-                continue
-            found.tofile(file)
-            lengths[n] = len(found)
-            n_bytes += sum(len(each.encode()) for each in text.texts)
-            buckets.add(ranks[n - 1], found)
-    if n != len(ranks):
+        for batch in _batches(counted, left):
+            found = [(index, grams) for index, grams in _grams(batch) if len(grams)]
+            for index, grams in found:
+                lengths[index + 1] = len(grams)
+                buckets.add(int(ranks[index]), grams)
+            if found:
+                np.concatenate([grams for _, grams in found]).tofile(file)
+    if counted.n != len(ranks):
         raise ConfigError(
             f"shard {shard} had {len(ranks):,} documents when they were hashed, and has "
-            f"{'more' if n > len(ranks) else f'{n:,}'} now; remove the output and start again"
+            f"{'more' if counted.n > len(ranks) else f'{counted.n:,}'} now; remove the output and start again"
         )
     buckets.write()
     offsets = np.cumsum(lengths, dtype=np.uint64)
     offsets.tofile(out / f"{GRAMS}.cells")
-    return {"signed": int((lengths > 0).sum()), "n_bytes": n_bytes, "gram_bytes": int(offsets[-1]) * 8}
+    return {"signed": int((lengths > 0).sum()), "gram_bytes": int(offsets[-1]) * 8}
+
+
+class _Counted:
+    """Counts what goes by."""
+
+    def __init__(self, texts: Iterable[Text]) -> None:
+        self._texts = texts
+        self.n = 0
+
+    def __iter__(self) -> Iterator[Text]:
+        for text in self._texts:
+            self.n += 1
+            yield text
+
+
+def _batches(texts: Iterable[Text], left: npt.NDArray[np.bool_]) -> Iterator[list[tuple[int, Text]]]:
+    """Yields documents that are left, with their indices; those after the last index are passed over."""
+    batch: list[tuple[int, Text]] = []
+    held = 0
+    for index, text in enumerate(texts):
+        if index < len(left) and left[index]:
+            batch.append((index, text))
+            held += sum(map(len, text.texts))
+            if held > _CHARACTERS:
+                yield batch
+                batch, held = [], 0
+    yield batch
+
+
+def _grams(batch: Sequence[tuple[int, Text]]) -> Iterator[tuple[int, Grams]]:
+    """Yields the sorted set of each document's 5-grams."""
+    every = iter(word_grams_of([file for _, text in batch for file in text.texts]))
+    for index, text in batch:
+        files = [next(every) for _ in text.texts]
+        yield index, sorted_set(np.concatenate(files) if len(files) != 1 else files[0])
 
 
 class _Buckets:

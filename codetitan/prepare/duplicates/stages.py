@@ -61,7 +61,7 @@ class Work:
     exact: ExactDuplicates
     near: NearDuplicates
     tasks: int = 1
-    memory_mb: int = 1024
+    memory_mb: float = 1024
     name: str = "duplicates"
     after: tuple[str, ...] = ()
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Work:
     @property
     def memory(self) -> int:
         """In bytes."""
-        return self.memory_mb << 20
+        return int(self.memory_mb * 2**20)
 
     def stages(self) -> "list[Part]":
         """Returns the stages, in order.

@@ -49,7 +49,7 @@ def outcome(
     near: NearDuplicates | None = None,
     shards: int = 2,
     tasks: int = 2,
-    memory_mb: int = 64,
+    memory_mb: float = 64,
 ) -> dict[bytes, Drop]:
     """Returns why documents are dropped, by key."""
     cut = [list(texts[i::shards]) for i in range(shards)]
