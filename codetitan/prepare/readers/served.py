@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from codetitan.data.document import Document, Dropped
 from codetitan.data.sources.listing import matcher
-from codetitan.data.sources.open import Directory, PythonStdlib, SourceConfig, open_source
+from codetitan.data.sources.open import Directory, SourceConfig, open_source
 from codetitan.errors import ConfigError
 from codetitan.prepare.file import File
 
@@ -40,7 +40,7 @@ class ServedReader:
                 f"prepare.sources: {self._source.name} is a stream, which can't be read by several processes or again; "
                 "set streaming = false"
             )
-        self._in_files = isinstance(config, Directory | PythonStdlib)
+        self._in_files = isinstance(config, Directory)
         self.name, self.fingerprint = self._source.name, self._source.fingerprint
         self.dropped = dict(self._source.dropped)
         """What was left out when the source was opened: reason → files and folders."""
