@@ -21,6 +21,7 @@ from codetitan.cli.data import DataDigestCommand, DataHeldOutCommand, DataInspec
 from codetitan.cli.evaluate import EvaluateCommand
 from codetitan.cli.model import CompleteCommand, ExportCommand, ImportCommand, InfillCommand, LmEvalCommand
 from codetitan.cli.plan import PlanCommand
+from codetitan.cli.prepare import PrepareCommand, PrepareWhyCommand
 from codetitan.cli.tokenizer import TokenizerTrainCommand
 from codetitan.cli.train import TrainCommand
 from codetitan.errors import ConfigError, did_you_mean, fail
@@ -42,6 +43,8 @@ COMMANDS: dict[str, type] = {
     "data digest": DataDigestCommand,
     "data held-out": DataHeldOutCommand,
     "tokenizer train": TokenizerTrainCommand,
+    "prepare": PrepareCommand,
+    "prepare why": PrepareWhyCommand,
 }
 _Command: Any = Union[  # noqa: UP007  (made of a dictionary)
     tuple(Annotated[command, tyro.conf.subcommand(name)] for name, command in COMMANDS.items())
@@ -53,8 +56,9 @@ _TAKE_OVERRIDES = (
     DataStatsCommand,
     DataDigestCommand,
     DataHeldOutCommand,
+    PrepareCommand,
 )
-_GROUPS = {name.split()[0] for name in COMMANDS if " " in name}
+_GROUPS = {name.split()[0] for name in COMMANDS if " " in name} - COMMANDS.keys()
 
 
 def _no_command(word: str) -> ConfigError:

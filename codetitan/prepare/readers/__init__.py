@@ -4,7 +4,7 @@ A reader has units, which can be read in any order and in any process: an archiv
 out are files, those that say what licence a repository has among them, and what it could not read, with the reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from codetitan.data.document import Dropped
@@ -17,10 +17,12 @@ class Reader(Protocol):
     Attributes:
         name: for people, and of the files.
         fingerprint: changes when the data does, not when it lies elsewhere.
+        dropped: what was left out when it was opened: reason → files and folders.
     """
 
     name: str
     fingerprint: str
+    dropped: Mapping[str, int]
 
     def __len__(self) -> int:
         """Returns how many units there are."""

@@ -12,7 +12,7 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,6 +143,7 @@ class ArchiveReader:
             raise ConfigError(f'{key} "{config.path}" has no archive: {", ".join((*_TARS, *_ZIPS))}')
         self._files = found
         sizes = "".join(f"{file} {(self._root / file).stat().st_size}\n" for file in found)
+        self.dropped: Mapping[str, int] = {}
         self.fingerprint = hashlib.sha256(sizes.encode()).hexdigest()
 
     def __len__(self) -> int:

@@ -55,6 +55,7 @@ class RepositoryReader:
             there = ", ".join(first or ()) or "none"
             raise ConfigError(f'{key} "{config.path}": no column "{config.files}" of files; there are {there}')
         sizes = "".join(f"{path.name} {path.stat().st_size}\n" for path in found)
+        self.dropped: Mapping[str, int] = {}
         self.fingerprint = hashlib.sha256(sizes.encode()).hexdigest()
 
     def __len__(self) -> int:

@@ -1,10 +1,10 @@
 """The sources that training reads, as raw code: folders, git checkouts, JSON Lines, Parquet, datasets of the hub."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from codetitan.data.document import Document, Dropped
-from codetitan.data.sources.listing import matcher
+from codetitan.data.sources.listing import EXCLUDE, matcher
 from codetitan.data.sources.open import Directory, SourceConfig, open_source
 from codetitan.errors import ConfigError
 from codetitan.prepare.file import File
@@ -28,7 +28,9 @@ class ServedReader:
     def __init__(self, config: SourceConfig, also: list[str]) -> None:
         self._code = matcher(config.include) if isinstance(config, Directory) else None
         if isinstance(config, Directory):
-            config = replace(config, include=[*config.include, *also])
+            # What training leaves out by default is ruled out here, where each file is said.
+            exclude = [] if config.exclude == EXCLUDE else config.exclude
+            config = replace(config, include=[*config.include, *also], exclude=exclude)
         try:
             self._source = open_source(config)
         except ConfigError as error:
@@ -42,8 +44,7 @@ class ServedReader:
             )
         self._in_files = isinstance(config, Directory)
         self.name, self.fingerprint = self._source.name, self._source.fingerprint
-        self.dropped = dict(self._source.dropped)
-        """What was left out when the source was opened: reason → files and folders."""
+        self.dropped: Mapping[str, int] = self._source.dropped
 
     def __len__(self) -> int:
         return -(-len(self._source) // UNIT)

@@ -88,6 +88,9 @@ class Read:
         tree: counts.Tree = {}
         facts: dict[str, Facts] = {}
         n_bytes = 0
+        for reader in self._readers if task == 0 else ():
+            for reason, n in reader.dropped.items():
+                counts.add(tree, 0, "unread", reason, files=n)
         with Writer(folder / TABLE, FILES) as kept, Writer(folder / LEFT_OUT, DROPPED) as left_out:
             for each in self._files(task):
                 if isinstance(each, Dropped):

@@ -1,0 +1,48 @@
+"""`codetitan prepare`: from raw code to a corpus, and why a file is not in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codetitan.errors import ConfigError
+
+
+@dataclass
+class PrepareCommand:
+    """Make a corpus of raw code: rules, licences, secrets, duplicates; each drop with its reason."""
+
+    config: Path
+    """The TOML file, with a table [prepare]."""
+
+    output: Path
+    """The folder for corpus, dropped, licences and report.md: new, or of an earlier command, which then goes on."""
+
+    remove_old: bool = False
+    """Remove what commands with other thresholds or sources have left in the folder."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        from codetitan.prepare.config import read_config
+        from codetitan.prepare.run import prepare
+
+        prepare(read_config(self.config, overrides), self.output, remove_old=self.remove_old)
+
+
+@dataclass
+class PrepareWhyCommand:
+    """Say why a file is not in a corpus; codetitan prepare why --output DIR PATH for short."""
+
+    WORDS = "--path"
+
+    output: Path
+    """Of codetitan prepare."""
+
+    path: tuple[str, ...] = ()
+    """REPOSITORY/PATH, a path, or the end of one."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        from codetitan.prepare.report.why import why
+
+        if len(self.path) != 1:
+            raise ConfigError("prepare why: name one file; codetitan prepare why --output DIR PATH")
+        for line in why(self.output, self.path[0]):
+            print(line)

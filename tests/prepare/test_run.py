@@ -1,0 +1,126 @@
+"""From raw code to a corpus, as a user starts it: what stays, why the rest does not, the same bytes again."""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codetitan.cli import main
+from codetitan.data.document import Document
+from codetitan.data.sources.open import Parquet, open_source
+from codetitan.prepare.report.why import why
+from codetitan.prepare.tables import rows
+
+_MIT = """MIT License
+
+Copyright (c) 2020 Somebody
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+persons to whom the Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
+
+
+def code(seed: int, lines: int = 60) -> str:
+    """A file like no other."""
+    draw = random.Random(seed)
+
+    def word() -> str:
+        return "".join(draw.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(7))
+
+    return "".join(f"def {word()}(value):\n    return {word()}(value) + {word()}\n" for _ in range(lines // 2))
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two repositories under the MIT licence, one under the GPL, one without; a vendored folder, copies, a key."""
+    root = tmp_path_factory.mktemp("raw")
+    files = {
+        "good/LICENSE": _MIT, "good/a.py": code(1), "good/b.py": code(2), "good/vendor/x.py": code(3),
+        "good/mail.py": code(4) + 'AUTHOR = "jane.doe@company-mail.net"\n',
+        "other/LICENSE": _MIT, "other/copy.py": code(1), "other/near.py": code(2) + "last = first\n",
+        "other/own.py": code(5),
+        "gpl/setup.cfg": "[metadata]\nlicense = GPL-3.0-only\n", "gpl/g.py": code(6),
+        "bare/n.py": code(7),
+    }  # fmt: skip
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def prepared(raw: Path, output: Path, *words: str) -> int:
+    config = output.parent / "prepare.toml"
+    config.write_text(f'[[prepare.sources]]\ntype = "directory"\npath = "{raw}"\nrepo_depth = 1\n')
+    return main(["prepare", "--config", str(config), "--output", str(output), "--prepare.shards", "3", *words])
+
+
+def digests(output: Path) -> dict[str, str]:
+    files = [path for name in ("corpus", "dropped", "licences") for path in sorted((output / name).iterdir())]
+    return {str(path.relative_to(output)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def output(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    output = tmp_path_factory.mktemp("prepared") / "out"
+    assert prepared(raw, output) == 0
+    yield output
+
+
+def corpus(output: Path) -> dict[str, dict[str, object]]:
+    found = [row for path in sorted((output / "corpus").iterdir()) for row in rows(path)]
+    return {f"{row['repo']}/{row['path']}": row for row in found}
+
+
+def test_what_stays(output: Path) -> None:
+    found = corpus(output)
+    assert sorted(found) == ["good/a.py", "good/b.py", "good/mail.py", "other/own.py"]
+    row = found["good/a.py"]
+    assert (row["licence"], row["licence_from"], row["language"]) == ("MIT", "LICENSE: MIT", "python")
+    assert row["sha256"] == hashlib.sha256(code(1).encode()).hexdigest() and row["n_bytes"] == len(code(1))
+    assert "<EMAIL>" in str(found["good/mail.py"]["content"]) and "jane" not in str(found["good/mail.py"]["content"])
+    assert [path.read_text() for path in (output / "licences").iterdir()] == [_MIT]
+
+
+def test_why_the_rest_does_not(output: Path) -> None:
+    names = ("x.py", "copy.py", "near.py", "g.py", "n.py")
+    assert {name: next(iter(why(output, name))).partition(": ")[2] for name in names} == {
+        "x.py": "dropped by paths: vendored path (vendor/x.py; the threshold is vendor/)",
+        "copy.py": "dropped by exact_duplicates: the same text: good/a.py is kept, Jaccard similarity 1.00",
+        "near.py": "dropped by near_duplicates: nearly the same text: good/b.py is kept, Jaccard similarity 0.99",
+        "g.py": "dropped by licences: copyleft licence (GPL-3.0-only; the threshold is permissive = bronze)",
+        "n.py": "dropped by licences: no licence",
+    }
+    assert "9 files read" in (output / "report.md").read_text()
+
+
+def test_training_takes_it_as_it_is(output: Path) -> None:
+    source = open_source(Parquet(path=str(output / "corpus")))
+    documents = [source.read(i) for i in range(len(source))]
+    assert sorted(d.path for d in documents if isinstance(d, Document)) == ["a.py", "b.py", "mail.py", "own.py"]
+    assert {(d.repo, d.licence) for d in documents if isinstance(d, Document)} == {("good", "MIT"), ("other", "MIT")}
+
+
+def test_again(raw: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = digests(output)
+    assert prepared(raw, output) == 0
+    assert "nothing is left to do" in capsys.readouterr().out and digests(output) == before
+
+
+@pytest.mark.slow
+def test_the_same_bytes_from_other_workers_and_another_start(raw: Path, output: Path, tmp_path: Path) -> None:
+    assert prepared(raw, tmp_path / "out", "--prepare.executor", "local", "--prepare.executor.workers", "3") == 0
+    assert digests(tmp_path / "out") == digests(output)
+    assert prepared(raw, tmp_path / "out", "--prepare.near_duplicates.similarity", "0.99") == 0
+    assert "other/near.py" in corpus(tmp_path / "out")
