@@ -28,10 +28,10 @@ REPORT = "report.md"
 
 def _texts(folder: Path, task: int) -> Iterable[Text]:
     """Reads what is compared with all the rest: the files that a task of `JudgeFiles` has left."""
-    columns = ["repo", "path", "content", "stars", "source", "licence"]
+    columns = ["repo", "path", "content", "stars", "source", "permissive"]
     for row in rows(earlier(folder, JudgeFiles.name)[task] / TABLE, columns):
         key = order_key(
-            permissive=row["licence"] is not None,
+            permissive=bool(row["permissive"]),
             stars=row["stars"],
             date=None,
             repo=row["repo"],

@@ -13,15 +13,17 @@ from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.engine.stage import earlier
 from codetitan.prepare.file import Drop, File
+from codetitan.prepare.licences import Licences
 from codetitan.prepare.licences.judge import describe
 from codetitan.prepare.rules import TEXT_RULES, Judge
 from codetitan.prepare.stages import read
 from codetitan.prepare.stages.facts import GatherFacts, Known
 from codetitan.prepare.stages.read import LEFT_OUT, TABLE, Read, dropped_row
-from codetitan.prepare.tables import DROPPED, FILES, Row, Writer, rows
+from codetitan.prepare.tables import DROPPED, FILES, NUMBER, TEXT, Row, Writer, rows
 
-JUDGED = {**FILES, "licence_texts": "string"}
-"""Columns of files that have been judged: with the SHA-256 of the texts that go with one, as JSON."""
+JUDGED = {**FILES, "licence_texts": TEXT, "permissive": NUMBER}
+"""Columns of files that have been judged: with the SHA-256 of the texts that go with one, as JSON, and whether its
+licence is permissive: of copies such a one stays."""
 
 
 def file_of(row: Row) -> File:
@@ -57,6 +59,12 @@ class JudgeFiles:
         names = [*TEXT_RULES, "syntax", "secrets", "quality"]
         return [rule for rule in (getattr(self.config, name) for name in names) if rule.enable]
 
+    @cached_property
+    def _strict(self) -> Licences:
+        return replace(
+            self.config.licences, keep_copyleft=False, keep_unknown=False, keep_unlicensed=False, enable=True
+        )
+
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
         """Writes files.parquet and dropped.parquet."""
         tree: counts.Tree = {}
@@ -66,7 +74,9 @@ class JudgeFiles:
             for row in rows(earlier(folder, Read.name)[task] / read.TABLE):
                 file = file_of(row)
                 n_bytes += row["n_bytes"]
-                verdict = self.config.licences.judge(file, known.repository(file.repo))
+                repository = known.repository(file.repo)
+                verdict = self.config.licences.judge(file, repository)
+                permissive = self._strict.judge(file, repository).drop is None
                 file.licence = verdict.licence
                 counts.add(tree, row["n_bytes"], "licences", verdict.licence or "", "read")
                 drops = [verdict.drop] if verdict.drop is not None else []
@@ -84,6 +94,7 @@ class JudgeFiles:
                     "sha256": hashlib.sha256(file.data).hexdigest(), "n_bytes": len(file.data),
                     "quality": self.config.quality.weight(file) if self.config.quality.enable else None,
                     "licence_texts": json.dumps(sorted(verdict.texts)),
+                    "permissive": int(permissive),
                 })  # fmt: skip
         return {"n_bytes": n_bytes, "counts": tree}
 
