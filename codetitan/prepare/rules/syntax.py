@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from codetitan.data.pieces.grammars import GRAMMARS, parse
 from codetitan.errors import did_you_mean
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
+from codetitan.prepare.rules.checks import check_share
 
 if TYPE_CHECKING:
     import tree_sitter
@@ -32,11 +32,11 @@ class Syntax:
     languages: list[str] = field(default_factory=lambda: [name for name in GRAMMARS if name != "tsx"])
 
     def __post_init__(self) -> None:
-        checks.share("max_error_share", self.max_error_share)
+        check_share("max_error_share", self.max_error_share)
         for name in self.languages:
             if name not in GRAMMARS:
                 hint = did_you_mean(name, GRAMMARS) or f"; there are {', '.join(GRAMMARS)}"
-                raise ValueError(f'languages: "{name}" has no grammar{hint}')
+                raise ValueError(f'languages has "{name}", of which there is no grammar{hint}')
 
     def judge(self, file: File) -> Drop | None:
         if file.language not in self.languages or not file.data or file.path.endswith(_CYTHON):
