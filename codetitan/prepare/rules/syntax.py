@@ -22,13 +22,14 @@ class Syntax:
     At some 5 MB/s a core, so off.
 
     Source: OpenCoder asks that a Python, JavaScript or HTML file parses at all (`qsc_codepython_cate_ast`, …); 0 is
-    that. A share leaves what a newer or older version of the language, or a preprocessor, makes of one line.
+    that. A share leaves what another version of the language, or a preprocessor, makes of a line: of 1,234 C and C++
+    headers of a Linux machine, 4 % are above 0.1 and 7 % above 0.05.
     """
 
     NAME: ClassVar[str] = "syntax"
 
     enable: bool = False
-    max_error_share: float = 0.05
+    max_error_share: float = 0.1
     languages: list[str] = field(default_factory=lambda: [name for name in GRAMMARS if name != "tsx"])
 
     def __post_init__(self) -> None:
