@@ -45,9 +45,15 @@ def read(folders: Sequence[str], megabytes: float) -> list[File]:
     return files
 
 
-def fresh(file: File) -> File:
-    """Returns a file that nobody has looked at."""
-    return File(file.source, file.repo, file.path, file.text, file.language)
+def seconds(row: Row, files: Sequence[File]) -> float:
+    """Returns the CPU time for files that nobody has looked at, each with its text just read."""
+    taken = 0.0
+    for file in files:
+        fresh = File(file.source, file.repo, file.path, file.data.decode(), file.language)
+        start = time.process_time()
+        row(fresh)
+        taken += time.process_time() - start
+    return taken
 
 
 def all_of(rules: Sequence[Judge]) -> Row:
@@ -141,11 +147,7 @@ def main() -> None:
     best: dict[str, float] = {}
     for _ in range(arguments.rounds):
         for name, row in rows.items():
-            left = [fresh(file) for file in files]
-            start = time.process_time()
-            for file in left:
-                row(file)
-            best[name] = min(best.get(name, 1e9), time.process_time() - start)
+            best[name] = min(best.get(name, 1e9), seconds(row, files))
     print("| rule | MB/s a core | dropped |\n| --- | --: | --: |")
     for name in rows:
         dropped = f"{sum(rules[name].judge(file) is not None for file in files):,}" if name in rules else ""

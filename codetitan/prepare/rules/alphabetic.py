@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
 from codetitan.prepare.rules.characters import n_alphabetic, n_alphanumeric, n_white
+from codetitan.prepare.rules.checks import check_languages, check_share
 
 _WEB_ASSEMBLY = (".wat", ".wast")
 
@@ -30,9 +30,9 @@ class Alphabetic:
     alphanumeric_languages: list[str] = field(default_factory=lambda: ["assembly"])
 
     def __post_init__(self) -> None:
-        checks.share("min_share", self.min_share)
-        checks.share("min_visible_share", self.min_visible_share)
-        checks.languages("alphanumeric_languages", self.alphanumeric_languages)
+        check_share("min_share", self.min_share)
+        check_share("min_visible_share", self.min_visible_share)
+        check_languages("alphanumeric_languages", self.alphanumeric_languages)
 
     def judge(self, file: File) -> Drop | None:
         with_digits = file.language in self.alphanumeric_languages or file.path.endswith(_WEB_ASSEMBLY)

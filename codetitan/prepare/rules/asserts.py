@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks, groups
+from codetitan.prepare.rules.checks import check_languages, check_share
+from codetitan.prepare.rules.groups import DATA, TEXT
 
 _WORD = b"assert"
 
@@ -21,11 +22,11 @@ class Asserts:
 
     enable: bool = True
     max_share: float = 0.4
-    except_languages: list[str] = field(default_factory=lambda: [*groups.TEXT, *groups.DATA, "html", "shell", "go"])
+    except_languages: list[str] = field(default_factory=lambda: [*TEXT, *DATA, "html", "shell", "go"])
 
     def __post_init__(self) -> None:
-        checks.share("max_share", self.max_share)
-        checks.languages("except_languages", self.except_languages)
+        check_share("max_share", self.max_share)
+        check_languages("except_languages", self.except_languages)
 
     def judge(self, file: File) -> Drop | None:
         if file.language in self.except_languages:

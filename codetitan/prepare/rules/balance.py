@@ -14,7 +14,7 @@ from typing import ClassVar
 from codetitan.data.order import key, uniform
 from codetitan.errors import ConfigError
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
+from codetitan.prepare.rules.checks import check_languages, check_shares
 
 
 @dataclass(kw_only=True, slots=True)
@@ -36,13 +36,10 @@ class Balance:
     shares: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        checks.languages("languages", self.languages)
-        checks.languages("shares", self.shares)
+        check_languages("languages", self.languages)
+        check_shares("shares", self.shares, above=True)
         if not 0 < self.max_share <= 1:
             raise ValueError(f"max_share = {self.max_share} must lie above 0, and not above 1")
-        for language, share in self.shares.items():
-            if not 0 < share <= 1:
-                raise ValueError(f"shares.{language} = {share} must lie above 0, and not above 1")
         if (total := math.fsum(self.shares.values())) > 1 + 1e-9:
             raise ValueError(f"shares add up to {total:g}; they must not be above 1 together")
         if self.enable and bool(self.languages) == bool(self.shares):

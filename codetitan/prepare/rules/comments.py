@@ -10,7 +10,7 @@ from functools import cache
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
+from codetitan.prepare.rules.checks import check_share
 
 _LINE = {
     "//": "c c++ c# java javascript typescript go rust swift kotlin scala php dart css cuda groovy objective-c "
@@ -47,7 +47,7 @@ class Comments:
     max_share: float = 0.8
 
     def __post_init__(self) -> None:
-        checks.share("max_share", self.max_share)
+        check_share("max_share", self.max_share)
 
     def judge(self, file: File) -> Drop | None:
         mark = LINE_MARKS.get(file.language)

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
 from codetitan.prepare.rules.characters import n_digits, n_white
+from codetitan.prepare.rules.checks import check_share, check_shares
 
 
 @dataclass(kw_only=True, slots=True)
@@ -23,10 +23,8 @@ class Digits:
     """Language → its own share."""
 
     def __post_init__(self) -> None:
-        checks.share("max_share", self.max_share)
-        checks.languages("max_share_of", self.max_share_of)
-        for language, value in self.max_share_of.items():
-            checks.share(f"max_share_of.{language}", value)
+        check_share("max_share", self.max_share)
+        check_shares("max_share_of", self.max_share_of)
 
     def judge(self, file: File) -> Drop | None:
         most = self.max_share_of.get(file.language, self.max_share)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
+from codetitan.prepare.rules.checks import check_share
 
 _UNCOUNTED = b"},"
 
@@ -27,7 +27,7 @@ class DuplicateLines:
     max_share: float = 0.7
 
     def __post_init__(self) -> None:
-        checks.share("max_share", self.max_share)
+        check_share("max_share", self.max_share)
 
     def judge(self, file: File) -> Drop | None:
         lines = file.squeezed

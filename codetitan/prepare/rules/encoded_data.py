@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
+from codetitan.prepare.rules.checks import check_at_least, check_share
 
 HEXADECIMAL = re.compile(r"(?:\b(?:0x|\\x)?[0-9a-fA-F]{2}(?:,|\b\s*)){8,}")
 UNICODE = re.compile(r"(?:\\u[0-9a-fA-F]{4}){8,}")
@@ -45,8 +45,8 @@ class EncodedData:
     max_share: float = 0.5
 
     def __post_init__(self) -> None:
-        checks.at_least("max_run", self.max_run, 1)
-        checks.share("max_share", self.max_share)
+        check_at_least("max_run", self.max_run, 1)
+        check_share("max_share", self.max_share)
 
     def judge(self, file: File) -> Drop | None:
         lengths = list(runs_of_base64(file.data))
@@ -86,7 +86,8 @@ def _has_pairs(data: bytes) -> bool:
     padded = b" " + data + b" "
     digit = np.frombuffer(padded.translate(_IS_HEX), np.bool_)
     word = np.frombuffer(padded.translate(_IS_WORD), np.bool_)
-    pairs = np.flatnonzero(digit[1:-2] & digit[2:-1] & ~word[3:] & ~word[:-3])
+    x = np.frombuffer(padded, np.uint8) == ord("x")
+    pairs = np.flatnonzero(digit[1:-2] & digit[2:-1] & ~word[3:] & (~word | x)[:-3])
     if len(pairs) * 16 > len(data):
         return True  # so many that the expression itself is as fast
     run = 1

@@ -45,7 +45,7 @@ def _expression(glob: str) -> str:
     except GitIgnorePatternError:
         expression, include = None, None
     if expression is None or not include:
-        raise ValueError(f'"{glob}" is no glob, such as "vendor/" or "*.min.js"')
+        raise ValueError(f'"{glob}", which is no glob, such as "vendor/" or "*.min.js"')
     return str(expression).replace("(?P<ps_d>", "(?:")
 
 

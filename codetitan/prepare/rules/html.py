@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
+from codetitan.prepare.rules.checks import check_at_least, check_share
 
 _TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 _NOT_SHOWN = re.compile(r"(?i:script|style)(?=[\s/>])")
 _END = {name: re.compile(rf"(?i)</{name}(?=[\s/>])") for name in ("script", "style")}
-_MOST_IN_TAG = 4096  # characters that a quoted ">" is looked for in: else an open quote makes it quadratic
+_WITH_QUOTES = re.compile(r"""[^"'>]*(?:(?:"[^"]*"|'[^']*')[^"'>]*)*>""")
+_MOST_IN_TAG = 2048  # characters that quotes are followed for: else one that is open makes all that follows quadratic
 
 
 @dataclass(kw_only=True, slots=True)
@@ -31,8 +32,8 @@ class Html:
     min_share: float = 0.2
 
     def __post_init__(self) -> None:
-        checks.at_least("min_characters", self.min_characters, 0)
-        checks.share("min_share", self.min_share)
+        check_at_least("min_characters", self.min_characters, 0)
+        check_share("min_share", self.min_share)
 
     def judge(self, file: File) -> Drop | None:
         if file.language != "html":
@@ -61,14 +62,9 @@ def _end_of(text: str, begin: int) -> int:
     end = text.find(">", begin)
     if end < 0:
         return len(text)
-    inside = text[begin:end]
-    for quote in ('"', "'"):
-        if inside.count(quote) % 2:  # a ">" in an attribute
-            closing = text.find(quote, end, begin + _MOST_IN_TAG)
-            if closing >= 0:
-                following = text.find(">", closing, begin + _MOST_IN_TAG)
-                end = following if following >= 0 else end
-                break
+    if text.count('"', begin, end) % 2 or text.count("'", begin, end) % 2:  # a ">" in an attribute
+        whole = _WITH_QUOTES.match(text, begin, begin + _MOST_IN_TAG)
+        end = whole.end() - 1 if whole is not None else end
     if (name := _NOT_SHOWN.match(text, begin + 1)) is not None:
         closing_tag = _END[name[0].lower()].search(text, end)
         if closing_tag is None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
+from codetitan.prepare.rules.checks import check_at_least
 
 
 @dataclass(kw_only=True, slots=True)
@@ -22,8 +22,8 @@ class LineCount:
     min_lines: int | None = None
 
     def __post_init__(self) -> None:
-        checks.at_least("max_lines", self.max_lines, 1)
-        checks.at_least("min_lines", self.min_lines, 1)
+        check_at_least("max_lines", self.max_lines, 1)
+        check_at_least("min_lines", self.min_lines, 1)
 
     def judge(self, file: File) -> Drop | None:
         if file.n_lines > self.max_lines:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks, groups
+from codetitan.prepare.rules.checks import check_at_least, check_languages
+from codetitan.prepare.rules.groups import LONG_LINES
 
 
 @dataclass(kw_only=True, slots=True)
@@ -24,13 +25,13 @@ class LongLines:
     max_mean: float = 100.0
     max_longest: int = 1000
     max_longest_loose: int = 100_000
-    loose_languages: list[str] = field(default_factory=lambda: list(groups.LONG_LINES))
+    loose_languages: list[str] = field(default_factory=lambda: list(LONG_LINES))
 
     def __post_init__(self) -> None:
-        checks.at_least("max_mean", self.max_mean, 1)
-        checks.at_least("max_longest", self.max_longest, 1)
-        checks.at_least("max_longest_loose", self.max_longest_loose, 1)
-        checks.languages("loose_languages", self.loose_languages)
+        check_at_least("max_mean", self.max_mean, 1)
+        check_at_least("max_longest", self.max_longest, 1)
+        check_at_least("max_longest_loose", self.max_longest_loose, 1)
+        check_languages("loose_languages", self.loose_languages)
 
     def judge(self, file: File) -> Drop | None:
         loose = file.language in self.loose_languages

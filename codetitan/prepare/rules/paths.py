@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
+from codetitan.prepare.rules.checks import check_at_least
 from codetitan.prepare.rules.globs import globs
 
 VENDORED = (
@@ -71,7 +71,7 @@ class Paths:
     keep: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        checks.at_least("max_bytes", self.max_bytes, 1)
+        check_at_least("max_bytes", self.max_bytes, 1)
         for name in (*_LISTS, "keep"):
             _check_globs(name, getattr(self, name))
 
@@ -108,11 +108,11 @@ class Paths:
 def _check_globs(key: str, patterns: list[str]) -> None:
     for pattern in patterns:
         if pattern.startswith("!"):
-            raise ValueError(f'{key}: "{pattern}": write what is kept into keep, without the "!"')
+            raise ValueError(f'{key} has "{pattern}": write what is kept into keep, without the "!"')
     try:
         globs(tuple(patterns))
     except ValueError as error:
-        raise ValueError(f"{key}: {error}") from None
+        raise ValueError(f"{key} has {error}") from None
 
 
 # What `identify` does not know as binary.

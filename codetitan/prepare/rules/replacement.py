@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
+from codetitan.prepare.rules.checks import check_share
 
 
 @dataclass(kw_only=True, slots=True)
@@ -20,7 +20,7 @@ class Replacement:
     max_share: float = 0.01
 
     def __post_init__(self) -> None:
-        checks.share("max_share", self.max_share)
+        check_share("max_share", self.max_share)
 
     def judge(self, file: File) -> Drop | None:
         if file.text.isascii():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
+from codetitan.prepare.rules.checks import check_at_least
 
 
 @dataclass(kw_only=True, slots=True)
@@ -20,7 +20,7 @@ class ShortFiles:
     min_characters: int = 50
 
     def __post_init__(self) -> None:
-        checks.at_least("min_characters", self.min_characters, 0)
+        check_at_least("min_characters", self.min_characters, 0)
 
     def judge(self, file: File) -> Drop | None:
         n = len(file.text)

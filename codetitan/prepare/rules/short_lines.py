@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
+from codetitan.prepare.rules.checks import check_at_least
 from codetitan.prepare.rules.long_lines import mean_length
 
 
@@ -21,7 +21,7 @@ class ShortLines:
     min_mean: float = 4.0
 
     def __post_init__(self) -> None:
-        checks.at_least("min_mean", self.min_mean, 0)
+        check_at_least("min_mean", self.min_mean, 0)
 
     def judge(self, file: File) -> Drop | None:
         mean = mean_length(file) if file.n_lines else 0.0

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
 from codetitan.prepare.rules.characters import n_white
+from codetitan.prepare.rules.checks import check_share
 
 
 @dataclass(kw_only=True, slots=True)
@@ -21,7 +21,7 @@ class WhiteSpace:
     max_share: float = 0.5
 
     def __post_init__(self) -> None:
-        checks.share("max_share", self.max_share)
+        check_share("max_share", self.max_share)
 
     def judge(self, file: File) -> Drop | None:
         share = n_white(file) / max(len(file.text), 1)

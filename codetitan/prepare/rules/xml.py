@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules import checks
+from codetitan.prepare.rules.checks import check_languages
 
 _DECLARATION = "<?xml version="
 _HEAD = 100  # characters
@@ -25,7 +25,7 @@ class Xml:
     except_languages: list[str] = field(default_factory=lambda: ["xml", "html"])
 
     def __post_init__(self) -> None:
-        checks.languages("except_languages", self.except_languages)
+        check_languages("except_languages", self.except_languages)
 
     def judge(self, file: File) -> Drop | None:
         if file.language in self.except_languages or _DECLARATION not in file.text[:_HEAD]:
