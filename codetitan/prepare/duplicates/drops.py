@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from codetitan.prepare.duplicates import runs
-from codetitan.prepare.duplicates.choose import DROPPED
 from codetitan.prepare.duplicates.exact import COPY
+from codetitan.prepare.duplicates.near.choose import DROPPED
 from codetitan.prepare.duplicates.order import name_of
 from codetitan.prepare.duplicates.ranks import RANK_OF, Ranked
 from codetitan.prepare.file import Drop

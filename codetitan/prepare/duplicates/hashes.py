@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from codetitan.data.shingles import without_white_space
 DIGEST_BYTES = 16
 """Of the SHA-256: among 10¹⁰ documents, two different ones have the same with a probability of 1.5e-19."""
 
+_SAMPLE = 1024
 _BYTES = 700  # of memory that a document takes here: its key three times, its digests, Python's objects
 
 
@@ -44,7 +46,7 @@ class Row(NamedTuple):
 
 
 def hash_texts(texts: Iterable[Text], out: Path, *, white_space: bool, memory: int) -> Mapping[str, int]:
-    """Writes the runs `order-000`, … of a shard into `out`.
+    """Writes the runs `order-000`, …, and a sample of each, of a shard into `out`.
 
     Args:
         texts: of the shard, whose number in it is their index.
@@ -64,10 +66,10 @@ def hash_texts(texts: Iterable[Text], out: Path, *, white_space: bool, memory: i
         group = whole if white_space else _digest(map(without_white_space, text.texts))
         rows.append(Row(text.key, whole, group, n - 1))
         if len(rows) * _BYTES > memory:
-            _write(rows, out / f"order-{runs:03}")
+            _write(rows, out, runs)
             rows, runs = [], runs + 1
     if rows:
-        _write(rows, out / f"order-{runs:03}")
+        _write(rows, out, runs)
     return {"documents": n, "n_bytes": n_bytes}
 
 
@@ -77,33 +79,61 @@ def _digest(files: Iterable[bytes]) -> bytes:
     return digest[:DIGEST_BYTES]
 
 
-def _write(rows: list[Row], path: Path) -> None:
+def _write(rows: list[Row], out: Path, number: int) -> None:
     rows.sort()
+    _write_rows(rows, out / f"order-{number:03}")
+    # From the middle of what each stands for: the first of many small runs would all be among the best.
+    _write_rows(rows[min(_SAMPLE, len(rows)) // 2 :: _SAMPLE], out / f"sample-{number:03}")
+
+
+def _write_rows(rows: list[Row], path: Path) -> None:
     path.with_suffix(".keys").write_bytes(b"".join(row.key for row in rows))
     np.cumsum([0, *(len(row.key) for row in rows)], dtype=np.uint64).tofile(path.with_suffix(".offsets"))
     path.with_suffix(".digests").write_bytes(b"".join(row.whole + row.group for row in rows))
-    np.array([row.number for row in rows], np.uint32).tofile(path.with_suffix(".index"))
+    np.array([row.number for row in rows], np.uint32).tofile(path.with_suffix(".numbers"))
 
 
 class OrderRun:
     """A run of rows, of which only what is asked for is read; it can be bisected."""
 
     def __init__(self, path: Path) -> None:
-        self._keys = np.memmap(path.with_suffix(".keys"), np.uint8, "r")
-        self._offsets = np.memmap(path.with_suffix(".offsets"), np.uint64, "r")
-        self._digests = np.memmap(path.with_suffix(".digests"), np.uint8, "r").reshape(-1, 2, DIGEST_BYTES)
-        self._index = np.memmap(path.with_suffix(".index"), np.uint32, "r")
+        self._keys, self._offsets, self._digests, self._numbers = (
+            path.with_suffix(f".{name}") for name in ("keys", "offsets", "digests", "numbers")
+        )
+        self._n = self._numbers.stat().st_size // 4
 
     def __len__(self) -> int:
-        return len(self._index)
+        return self._n
 
     def __getitem__(self, number: int) -> Row:
-        start, stop = self._offsets[number : number + 2].tolist()
-        whole, group = (digest.tobytes() for digest in self._digests[number])
-        return Row(self._keys[start:stop].tobytes(), whole, group, int(self._index[number]))
+        return self.rows(number, number + 1)[0]
+
+    def rows(self, start: int, stop: int) -> list[Row]:
+        """Returns the rows from `start` to before `stop`."""
+        if stop <= start:
+            return []
+        offsets = np.fromfile(self._offsets, np.uint64, count=stop - start + 1, offset=8 * start)
+        keys = _bytes(self._keys, int(offsets[0]), int(offsets[-1]))
+        digests = _bytes(self._digests, 2 * DIGEST_BYTES * start, 2 * DIGEST_BYTES * stop)
+        wholes, groups = (
+            [digests[i : i + DIGEST_BYTES] for i in range(first, len(digests), 2 * DIGEST_BYTES)]
+            for first in (0, DIGEST_BYTES)
+        )
+        ends = (offsets - offsets[0]).tolist()
+        numbers = np.fromfile(self._numbers, np.uint32, count=stop - start, offset=4 * start).tolist()
+        return [
+            Row(keys[begin:end], *rest)
+            for (begin, end), *rest in zip(pairwise(ends), wholes, groups, numbers, strict=True)
+        ]
 
 
-def order_runs(folder: Path) -> Iterator[OrderRun]:
-    """Yields the runs that `hash_texts` wrote."""
-    for path in sorted(folder.glob("order-*.keys")):
+def order_runs(folder: Path, kind: str = "order") -> Iterator[OrderRun]:
+    """Yields the runs that `hash_texts` wrote; of kind "sample", 1 in 1,024 rows of each."""
+    for path in sorted(folder.glob(f"{kind}-*.keys")):
         yield OrderRun(path.with_suffix(""))
+
+
+def _bytes(path: Path, start: int, stop: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(stop - start)

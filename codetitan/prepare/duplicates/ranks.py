@@ -22,7 +22,6 @@ MEMBER = np.dtype([("hash", "u8"), ("low", "u8"), ("rank", "u8"), ("shard", "u4"
 
 _PLACE = np.dtype([("shard", "u4"), ("index", "u4")])
 _BYTES = 700  # of memory that a document of a piece takes: its row, its place in a list, and its key once more
-_SAMPLE = 1024
 
 
 def rank(hashed: Sequence[Path], task: int, tasks: int, out: Path, *, memory: int) -> Mapping[str, int]:
@@ -38,8 +37,7 @@ def rank(hashed: Sequence[Path], task: int, tasks: int, out: Path, *, memory: in
     """
     sources = [(shard, run) for shard, folder in enumerate(hashed) for run in order_runs(folder)]
     n = sum(len(run) for _, run in sources)
-    # From the middle of what each stands for: the first of many small runs would all be among the best.
-    sample = sorted(run[i] for _, run in sources for i in range(min(_SAMPLE, len(run)) // 2, len(run), _SAMPLE))
+    sample = sorted(row for folder in hashed for run in order_runs(folder, "sample") for row in run.rows(0, len(run)))
     each = max(1, -(-n * _BYTES // (memory * tasks)))  # pieces of this task
     pieces = tasks * each
     done = 0
@@ -52,7 +50,7 @@ def rank(hashed: Sequence[Path], task: int, tasks: int, out: Path, *, memory: in
         rows = [
             (row, shard)
             for (shard, run), start, stop in zip(sources, starts, stops, strict=True)
-            for row in (run[i] for i in range(start, stop))
+            for row in run.rows(start, stop)
         ]
         if rows:
             _write(sorted(rows), sum(starts), len(hashed), out, piece)

@@ -7,8 +7,9 @@ import pytest
 
 from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
 from codetitan.prepare.duplicates.order import name_of, order_key
+from codetitan.prepare.duplicates.parts import Work
 from codetitan.prepare.duplicates.repositories import by_repository, files_of
-from codetitan.prepare.duplicates.stages import Work, find
+from codetitan.prepare.duplicates.stages import find
 from tests.prepare.duplicates.corpora import words
 
 STARS = {"fork": 1, "origin": 100, "other": 5, "copy": 3}

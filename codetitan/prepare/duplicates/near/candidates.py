@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from codetitan.prepare.duplicates import runs
-from codetitan.prepare.duplicates.choose import DROPPED
+from codetitan.prepare.duplicates.near.choose import DROPPED
+from codetitan.prepare.duplicates.near.signatures import ENTRY
 from codetitan.prepare.duplicates.runs import Ranks, Records
-from codetitan.prepare.duplicates.signatures import ENTRY
 
 PAIR = np.dtype([("worse", "u8"), ("better", "u8")])
 

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from codetitan.data.shingles import Grams
 from codetitan.prepare.duplicates import runs
-from codetitan.prepare.duplicates.candidates import PAIR, sorted_pairs
-from codetitan.prepare.duplicates.choose import EDGE
+from codetitan.prepare.duplicates.near.candidates import PAIR, sorted_pairs
+from codetitan.prepare.duplicates.near.choose import EDGE
+from codetitan.prepare.duplicates.near.signatures import GRAMS
 from codetitan.prepare.duplicates.ranks import Ranked
 from codetitan.prepare.duplicates.runs import Ranks, Records
-from codetitan.prepare.duplicates.signatures import GRAMS
 
 
 def verify(
@@ -55,7 +55,8 @@ def verify(
         n_pairs += len(pairs)
         edges = _edges(pairs, store, threshold, memory // (6 * 8))
         n_edges += len(edges)
-        runs.write(out / f"edges-{part:06}", edges, runs.cells_of_ranks(edges["worse"], store.n))
+        if len(edges):
+            runs.write(out / f"edges-{part:06}", edges, runs.cells_of_ranks(edges["worse"], store.n))
     return {"compared": n_pairs, "edges": n_edges}
 
 
