@@ -32,8 +32,9 @@ def read_gold(name: str, key: str = "validation.gold") -> list[Gold]:
         ConfigError: the package is missing, or there is no such file, or it has no problem or other columns.
     """
     path = humaneval_file(f'{key} = "{name}"') if name == HUMANEVAL else Path(name).expanduser()
+    lines = lines_of(path, f'{key} = "{path}"', f'"{HUMANEVAL}" or a JSONL file')
     problems = []
-    for number, line in enumerate(_lines(path, key), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
             prompt, solution = (record[column] for column in _COLUMNS)
@@ -65,10 +66,20 @@ def humaneval_file(what: str) -> Path:
     return file
 
 
-def _lines(path: Path, key: str) -> Iterator[str]:
+def lines_of(path: Path, what: str, it_is: str) -> Iterator[str]:
+    """Yields the lines of a JSONL file, plain or with gzip, that are not blank.
+
+    Args:
+        path: of the file.
+        what: asks for it, for the error.
+        it_is: what it should be, for the error.
+
+    Raises:
+        ConfigError: it can't be read.
+    """
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
             yield from (line for line in file if line.strip())
     except (OSError, EOFError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ConfigError(f'{key} = "{path}" can\'t be read: {why}; it is "{HUMANEVAL}" or a JSONL file') from None
+        raise ConfigError(f"{what} can't be read: {why}; it is {it_is}") from None
