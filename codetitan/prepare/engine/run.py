@@ -68,7 +68,8 @@ def execute(
     except BrokenPipeError:  # of `say`
         raise
     except OSError as error:
-        raise ConfigError(f'output = "{folder}": {error.strerror or error}: {error.filename}') from None
+        where = error.filename if isinstance(error.filename, str | Path) else folder
+        raise ConfigError(f"{where}: {error.strerror or error}; mend that, and the same command goes on") from None
     finally:
         lock.release()
 
