@@ -21,7 +21,7 @@ from codetitan.prepare.engine.totals import total
 from codetitan.stop import EXIT_STOPPED
 
 # loguru writes the values of variables beside a traceback by default: documents, with their secrets, in a log.
-_LOGS = {"LOGURU_DIAGNOSE": "NO"}
+_VALUES_IN_LOGS = "LOGURU_DIAGNOSE"
 
 
 def execute(
@@ -68,7 +68,8 @@ def execute(
     except BrokenPipeError:  # of `say`
         raise
     except OSError as error:
-        raise ConfigError(f'output = "{folder}": {error.strerror or error}: {error.filename}') from None
+        where = error.filename if isinstance(error.filename, str | Path) else folder
+        raise ConfigError(f"{where}: {error.strerror or error}; mend that, and the same command goes on") from None
     finally:
         lock.release()
 
@@ -145,14 +146,16 @@ def _sigterm() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet_logs() -> Iterator[None]:
-    """For datatrove, here and in the processes that are started meanwhile."""
-    before = {name: os.environ.get(name) for name in _LOGS}
-    os.environ.update(_LOGS)
+    """Keeps datatrove's lines out of the progress, and values out of its logs in processes that are started."""
+    before = os.environ.get(_VALUES_IN_LOGS)
+    os.environ[_VALUES_IN_LOGS] = "NO"
+    from loguru import logger
+
+    logger.disable("datatrove")
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        logger.enable("datatrove")
+        del os.environ[_VALUES_IN_LOGS]
+        if before is not None:
+            os.environ[_VALUES_IN_LOGS] = before

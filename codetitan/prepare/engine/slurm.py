@@ -96,7 +96,7 @@ def run(places: Sequence[Place], how: Slurm, say: Callable[[str], None]) -> None
             place.clear()
             before = [job for name in place.record["after"] for job in jobs.get(name, [])]
             jobs[place.stage.name] = _submit(place, how, before)
-            say(f"{place.stage.name}: submitted {len(left)} tasks as {_jobs(jobs[place.stage.name])}")
+            say(f"{place.stage.name}: {len(left)} of {place.stage.tasks} tasks as {_jobs(jobs[place.stage.name])}")
     try:
         for place in places:
             if place.stage.name in jobs:

@@ -33,7 +33,7 @@ def test_tables() -> None:
 @pytest.mark.parametrize(
     ("keys", "text"),
     [
-        ({"name": "spark"}, "executor.name = spark (prepare.toml) must be one of local, ray, slurm"),
+        ({"name": "spark"}, 'executor.name = "spark" (prepare.toml) must be one of local, ray, slurm'),
         (
             {"name": "local", "partition": "cpu"},
             'executor.partition: not used where executor.name = "local"; remove it',

@@ -42,5 +42,5 @@ def test_the_last_bit_does_not_depend_on_the_order() -> None:
 
 @pytest.mark.parametrize("values", [("a", "b"), (1, "1"), (True, 1), ({"a": 1}, 1)])
 def test_what_can_not_be_added(values: tuple[object, object]) -> None:
-    with pytest.raises(TypeError, match='^statistics "x" of tasks can\'t be added: '):
+    with pytest.raises(TypeError, match=r"""^statistics "x" of tasks can't be added: """):
         total([{"x": value} for value in values])
