@@ -10,6 +10,7 @@ from codetitan.config.choice import Choice
 from codetitan.config.load import find, load
 from codetitan.data.sources.open import SOURCE_TYPES, SourceConfig, source_from_text
 from codetitan.errors import ConfigError
+from codetitan.prepare.contamination import Contamination
 from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
 from codetitan.prepare.engine.tables import Local, Ray, Slurm
 from codetitan.prepare.licences import Licences
@@ -86,6 +87,7 @@ class Prepare:
     syntax: Syntax = field(default_factory=Syntax)
     copyright: Copyright = field(default_factory=Copyright)
     secrets: Secrets = field(default_factory=Secrets)
+    contamination: Contamination = field(default_factory=Contamination)
     quality: Quality = field(default_factory=Quality)
     exact_duplicates: ExactDuplicates = field(default_factory=ExactDuplicates)
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
@@ -120,5 +122,6 @@ def read_config(file: Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -
         )
     config.licences.check()
     config.secrets.check()
+    config.contamination.check()
     config.near_duplicates.check()
     return config

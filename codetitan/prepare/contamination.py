@@ -179,6 +179,12 @@ def _without_licences(text: str) -> Iterator[str]:
     yield text[at:]
 
 
+def benchmark_files(rule: Contamination) -> list[Path]:
+    """Returns the files that are read, for a digest; none where the rule is off."""
+    own = [humaneval_file("prepare.contamination.humaneval = true")] if rule.humaneval else []
+    return [*own, *(Path(path).expanduser() for path in rule.strings)] if rule.enable else []
+
+
 def _texts(rule: Contamination) -> Iterator[tuple[str, str]]:
     """Yields (name, text) of what is looked for, each problem's texts one by one."""
     if rule.humaneval:

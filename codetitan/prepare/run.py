@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from codetitan.errors import ConfigError
-from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.duplicates.hashes import Text
 from codetitan.prepare.duplicates.order import order_key
-from codetitan.prepare.duplicates.stages import Work
+from codetitan.prepare.duplicates.parts import Work
+from codetitan.prepare.duplicates.stages import stages as duplicates_stages
 from codetitan.prepare.engine.run import execute
 from codetitan.prepare.engine.stage import Stage, earlier
+from codetitan.prepare.engine.totals import total
 from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.report.markdown import markdown, megabytes
 from codetitan.prepare.report.tally import Tally
@@ -62,7 +63,7 @@ def stages(config: Prepare) -> list[Stage]:
         read,
         GatherFacts(),
         JudgeFiles(config, read.tasks),
-        *work.stages(),
+        *duplicates_stages(work),
         CountLanguages(config),
         Scatter(config, read.tasks),
         WriteShards(config),
@@ -83,7 +84,7 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
     """
     all_stages = stages(config)
     statistics = execute(all_stages, output, config.executor, say, remove_old=remove_old)
-    tally = Tally(counts.total(of_stage.get("counts", {}) for of_stage in statistics))
+    tally = Tally(total(of_stage.get("counts", {}) for of_stage in statistics))
     _publish(output, all_stages)
     _write(output / REPORT, markdown(tally, "Corpus"))
     kept, read = tally.kept, tally.read

@@ -3,9 +3,8 @@
 import itertools
 import json
 
-import pytest
-
-from codetitan.prepare.counts import Tree, add, size_class, total
+from codetitan.prepare.counts import Tree, add, size_class
+from codetitan.prepare.engine.totals import total
 
 
 def test_sums() -> None:
@@ -15,17 +14,11 @@ def test_sums() -> None:
         add(trees[i % 3], i, "languages", "python")
     sums = {json.dumps(total(order)) for order in itertools.permutations(trees)}
     assert len(sums) == 1
+    even, odd = sum(range(0, 30, 2)), sum(range(1, 30, 2))
     assert json.loads(sums.pop()) == {
-        "dropped": {"paths": {"generated": [15, sum(range(0, 30, 2))], "vendored": [15, sum(range(1, 30, 2))]}},
-        "languages": {"python": [30, sum(range(30))]},
+        "dropped": {"paths": {"generated": {"bytes": even, "files": 15}, "vendored": {"bytes": odd, "files": 15}}},
+        "languages": {"python": {"bytes": even + odd, "files": 30}},
     }
-    assert total([{"a": 1}, {"a": 2, "b": 3}]) == {"a": 3, "b": 3}
-
-
-def test_what_is_no_sum() -> None:
-    for one, other in ({"a": 1}, {"a": {"b": 1}}), ({"a": [1, 2]}, {"a": {"b": 1}}), ({"a": {"b": 1}}, {"a": 1}):
-        with pytest.raises(TypeError, match="a is a count and a tree"):
-            total([one, other])
 
 
 def test_size_classes() -> None:

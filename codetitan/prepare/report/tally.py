@@ -11,7 +11,7 @@ _NONE: Count = (0, 0)
 
 
 def _of(value: Any) -> Count:
-    return (int(value[0]), int(value[1])) if value else _NONE
+    return (int(value["files"]), int(value["bytes"])) if value else _NONE
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Tally:
     """What stages counted.
 
     Args:
-        tree: `counts.total` of all tasks: `read`, `kept`: a count; `unread`: reason → count; `dropped`: rule → reason →
+        tree: the sum of all tasks: `read`, `kept`: a count; `unread`: reason → count; `dropped`: rule → reason →
             count; `alone`: rule → count; `changed`: rule → what → count; `languages`, `licences`: name → "read" and
             "kept" → count; `sizes`: "read" and "kept" → class → count.
     """

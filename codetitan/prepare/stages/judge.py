@@ -11,6 +11,7 @@ from typing import Any
 import codetitan
 from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
+from codetitan.prepare.contamination import Benchmarks, benchmark_files
 from codetitan.prepare.engine.stage import earlier
 from codetitan.prepare.file import Drop, File
 from codetitan.prepare.licences import Licences
@@ -50,14 +51,25 @@ class JudgeFiles:
         """The rules."""
         config = self.config
         tables = {rule.NAME: asdict(getattr(config, rule.NAME)) for rule in TEXT_RULES.values()}
-        for name in ("licences", "syntax", "copyright", "secrets", "quality"):
+        for name in ("licences", "syntax", "contamination", "secrets", "copyright", "quality"):
             tables[name] = asdict(getattr(config, name))
-        return {"codetitan": codetitan.__version__, "rules": tables, "of licences": describe(config.licences)}
+        return {
+            "codetitan": codetitan.__version__,
+            "rules": tables,
+            "of licences": describe(config.licences),
+            "benchmarks": [
+                hashlib.sha256(path.read_bytes()).hexdigest() for path in benchmark_files(config.contamination)
+            ],
+        }
 
     @cached_property
-    def _judges(self) -> list[Judge]:
-        names = [*TEXT_RULES, "syntax", "secrets", "quality"]
-        return [rule for rule in (getattr(self.config, name) for name in names) if rule.enable]
+    def _judges(self) -> "list[Judge | Benchmarks]":
+        def enabled(*names: str) -> Iterator[Judge]:
+            return (rule for rule in (getattr(self.config, name) for name in names) if rule.enable)
+
+        contamination = self.config.contamination
+        benchmarks = [Benchmarks(contamination)] if contamination.enable else []
+        return [*enabled(*TEXT_RULES, "syntax"), *benchmarks, *enabled("secrets", "quality")]
 
     @cached_property
     def _strict(self) -> Licences:
