@@ -1,5 +1,7 @@
 """A file on its way from raw code to the corpus, and why it does not get there."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -76,9 +78,9 @@ class File:
         return counts
 
     @cached_property
-    def beyond_ascii(self) -> str:
-        """The characters that are not ASCII, in their order."""
-        return "" if self.text.isascii() else self.tight.translate(None, _ASCII).decode()
+    def beyond_ascii(self) -> Mapping[str, int]:
+        """How often each character that is not ASCII is in the text."""
+        return {} if self.text.isascii() else Counter(self.tight.translate(None, _ASCII).decode())
 
     @cached_property
     def squeezed(self) -> list[bytes]:

@@ -53,14 +53,16 @@ TEXT_RULES: dict[str, type[Any]] = {
 
 RULES: dict[str, type[Any]] = {
     Paths.NAME: Paths,
-    **TEXT_RULES,
-    Syntax.NAME: Syntax,
+    Generated.NAME: Generated,
     Copyright.NAME: Copyright,
+    **TEXT_RULES,  # `generated` stays where it is
+    Syntax.NAME: Syntax,
     Quality.NAME: Quality,
     Balance.NAME: Balance,
 }
 """Table → rule, in the order in which a file meets them; other rooms' rules come in between.
 
-`copyright` comes after those that judge, for the notice of a generated file is often its header's; it has
-`change(file)`. `balance` comes last, and has `kept(n_bytes)` and `judge(file, kept)`.
+`copyright` has `change(file)`, and what comes after it looks at that text, as OpenCoder's filters do: else a short
+header with a long licence would be dropped by `comments`. `generated` comes before it, for its marks stand there.
+`balance` comes last, and has `kept(n_bytes)` and `judge(file, kept)`.
 """

@@ -51,7 +51,8 @@ class Copyright:
         blocks = file.language in _MARKUP or file.language in WITH_BLOCKS
         if mark is None and not blocks:
             return file.text, {}
-        lines = file.text.splitlines(keepends=True) if "\r" not in file.text else _split(file.text)
+        *ended, last = file.text.split("\n")
+        lines = [f"{line}\n" for line in ended] + ([last] if last else [])
         kept: list[str] = []
         at = n_notices = 0
         while at < len(lines):
@@ -77,10 +78,6 @@ class Copyright:
             return file.text, {}
         kept += lines[at:]
         return "".join(kept), {"copyright notices": n_notices, "lines of them": len(lines) - len(kept)}
-
-
-def _split(text: str) -> list[str]:
-    return [line for line in re.split(r"(?<=\n)", text) if line]
 
 
 def _end_of_block(lines: list[str], at: int, opening: str, closing: str) -> int:
@@ -126,7 +123,11 @@ def _without_notices(lines: list[str], closing: str | None) -> list[str]:
         if i not in gone and (said[i] or i - 1 not in gone or i == len(lines) - 1):
             left.append(line)
         elif closing is not None and i == 0 and (opened := _OPENING.match(line)):
-            left.append(opened[0] + "\n")
+            left.append(opened[0] + _end_of(line))
         elif closing is not None and i == len(lines) - 1:
-            left.append(f"{line[: len(line) - len(line.lstrip())]}{closing}\n")
+            left.append(f"{line[: len(line) - len(line.lstrip())]}{closing}{_end_of(line)}")
     return left
+
+
+def _end_of(line: str) -> str:
+    return line[len(line.rstrip("\r\n")) :]

@@ -35,6 +35,20 @@ def test_each_table_is_one_class_with_a_source() -> None:
     assert {name for name, rule in RULES.items() if not rule().enable} == {"syntax", "copyright", "quality", "balance"}
 
 
+def test_notices_go_after_generated_files_and_before_the_other_rules() -> None:
+    """Else a short header with a long licence is mostly comments."""
+    names = list(RULES)
+    assert names[:3] == ["paths", "generated", "copyright"] and names[-1] == "balance"
+    assert set(TEXT_RULES) < set(names)
+    header = made(
+        "/*\n" + " * Permission is hereby granted, free of charge.\n" * 20 + " */\nint f(int x);\n", "c", "a.h"
+    )
+    comments, notices = RULES["comments"](), RULES["copyright"](enable=True)
+    assert comments.judge(header) is not None
+    text, _ = notices.change(header)
+    assert text == "int f(int x);\n" and comments.judge(made(text, "c", "a.h")) is None
+
+
 def test_tables_are_read() -> None:
     config = build({"long_lines": {"max_longest": 500, "loose_languages": []}, "digits": {"enable": False}})
     assert config.long_lines.max_longest == 500 and config.long_lines.max_mean == 100
