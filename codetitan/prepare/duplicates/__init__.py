@@ -6,7 +6,7 @@ that is so similar to the other. The outcome depends on the documents and the se
 
 What is likely: a pair of similarity s is compared with probability 1 - (1 - s^rows)^bands, 51 % at 0.7, 94 % at 0.8 and
 99.998 % at 0.9. What is left out, so that work stays linear: in a bucket of which many unlike documents stay, others
-are compared with the best `leaders`·(2^rounds - 1) = 120 that were not dropped before their turn.
+are compared with the best 8 + 64 (`leaders`) that were not dropped before their turn.
 
 `stages` has the order in which the other files are run. The room imports `data`'s shingles and MinHash, and NumPy.
 """

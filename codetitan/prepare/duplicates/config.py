@@ -1,6 +1,6 @@
 """The tables [prepare.exact_duplicates] and [prepare.near_duplicates]."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from codetitan.data.minhash import check_rensa
@@ -32,18 +32,20 @@ class NearDuplicates:
     bands: int = 25
     rows: int = 10
     """Permutations a band. A pair of similarity s is a candidate with probability 1 - (1 - s^rows)^bands."""
-    leaders: int = 8
-    """With how many of the best documents of a bucket its others are compared in the first round; twice as many in
-    each that follows."""
-    rounds: int = 4
+    leaders: list[int] = field(default_factory=lambda: [8, 64])
+    """With how many of the best documents of a bucket its others are compared, in each round."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError where a value is out of its range."""
         if not 0 < self.similarity <= 1:
             raise ConfigError(f"prepare.near_duplicates.similarity = {self.similarity} must be above 0 and at most 1")
-        for key, low, high in (("bands", 1, 512), ("rows", 1, 512), ("leaders", 1, 1024), ("rounds", 1, 16)):
+        for key, low, high in (("bands", 1, 512), ("rows", 1, 512)):
             if not low <= (value := getattr(self, key)) <= high:
                 raise ConfigError(f"prepare.near_duplicates.{key} = {value} must be {low} to {high}")
+        if not self.leaders or not all(1 <= number <= 1024 for number in self.leaders):
+            raise ConfigError(
+                f"prepare.near_duplicates.leaders = {self.leaders} must have numbers of 1 to 1024, one a round"
+            )
 
     def check(self) -> None:
         """Raises ConfigError where rensa is missing."""

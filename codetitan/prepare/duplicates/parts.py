@@ -208,7 +208,7 @@ class Compare(_Round):
         return (*self._after("rank"), self._of("compare", self.round - 1), self._of("choose", self.round - 1))
 
     def inputs(self) -> Mapping[str, Any]:
-        return {"format": FORMAT, "leaders": self.work.near.leaders << self.round}
+        return {"format": FORMAT, "leaders": self.work.near.leaders[self.round]}
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
         previous = self.round - 1
@@ -219,7 +219,7 @@ class Compare(_Round):
             self.tasks,
             Ranked(self._paths(folder, "rank")).n,
             folder,
-            leaders=self.work.near.leaders << self.round,
+            leaders=self.work.near.leaders[self.round],
             memory=self.work.memory,
         )
 
@@ -267,7 +267,7 @@ class Choose(_Round):
 
     @property
     def _last(self) -> bool:
-        return self.round == self.work.near.rounds - 1
+        return self.round == len(self.work.near.leaders) - 1
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
         verified = [path for r in range(self.round + 1) for path in self._paths(folder, "verify", r)]
@@ -293,10 +293,10 @@ class Drops(Part):
     @property
     def after(self) -> tuple[str, ...]:
         near = self.work.near
-        chosen = (self._of("choose", near.rounds - 1),) if near.enable else ()
+        chosen = (self._of("choose", len(near.leaders) - 1),) if near.enable else ()
         return (*self._after("rank", "exact"), *chosen)
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
         near = self.work.near
-        chosen = self._paths(folder, "choose", near.rounds - 1)[0] if near.enable else None
+        chosen = self._paths(folder, "choose", len(near.leaders) - 1)[0] if near.enable else None
         return write_drops(task, self._paths(folder, "rank"), self._copies(folder), chosen, folder)

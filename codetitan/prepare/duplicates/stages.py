@@ -46,7 +46,7 @@ def stages(work: Work) -> list[Part]:
         parts.append(Exact(work))
     if work.near.enable:
         parts.append(Sign(work))
-        for number in range(work.near.rounds):
+        for number in range(len(work.near.leaders)):
             parts += [Compare(work, number), Verify(work, number), Choose(work, number)]
     return [*parts, Drops(work)]
 

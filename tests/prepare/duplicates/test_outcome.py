@@ -22,7 +22,7 @@ def shortened(found: dict[bytes, tuple[bytes, float]]) -> dict[bytes, tuple[str,
 @pytest.mark.parametrize("seed", range(12))
 def test_the_outcome_is_that_of_comparing_all_pairs(seed: int, tmp_path: Path) -> None:
     texts = families(seed, 60)
-    near = NearDuplicates(leaders=64)
+    near = NearDuplicates(leaders=[64])
     found = outcome(texts, tmp_path, near=near)
     assert {key: (drop.twin, drop.similarity) for key, drop in found.items()} == shortened(plain(texts, near))
     assert len(found) > 10
@@ -32,7 +32,7 @@ def test_the_outcome_is_that_of_comparing_all_pairs(seed: int, tmp_path: Path) -
 def test_few_leaders_and_many_rounds_drop_the_same(seed: int, tmp_path: Path) -> None:
     """Of large buckets a drop may name another document that stays, as the best one need not have been compared."""
     texts = families(seed, 80)
-    near = NearDuplicates(leaders=1, rounds=7)
+    near = NearDuplicates(leaders=[1, 1, 2, 1, 5, 64])
     found = outcome(texts, tmp_path, near=near)
     assert set(found) == set(plain(texts, near))
     check_twins(texts, found)
@@ -41,7 +41,7 @@ def test_few_leaders_and_many_rounds_drop_the_same(seed: int, tmp_path: Path) ->
 @pytest.mark.parametrize("rounds", [1, 2, 3])
 def test_too_few_rounds_drop_nothing_wrongly(rounds: int, tmp_path: Path) -> None:
     texts = families(5, 150)
-    near = NearDuplicates(leaders=1, rounds=rounds)
+    near = NearDuplicates(leaders=[1] * rounds)
     check_twins(texts, outcome(texts, tmp_path, near=near))
 
 

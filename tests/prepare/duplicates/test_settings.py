@@ -15,8 +15,8 @@ from codetitan.prepare.duplicates.config import NearDuplicates
         ({"similarity": 1.5}, "prepare.near_duplicates.similarity = 1.5 must be above 0 and at most 1"),
         ({"bands": 0}, "prepare.near_duplicates.bands = 0 must be 1 to 512"),
         ({"rows": 513}, "prepare.near_duplicates.rows = 513 must be 1 to 512"),
-        ({"leaders": 0}, "prepare.near_duplicates.leaders = 0 must be 1 to 1024"),
-        ({"rounds": 17}, "prepare.near_duplicates.rounds = 17 must be 1 to 16"),
+        ({"leaders": []}, "prepare.near_duplicates.leaders = [] must have numbers of 1 to 1024, one a round"),
+        ({"leaders": [8, 0]}, "prepare.near_duplicates.leaders = [8, 0] must have numbers of 1 to 1024, one a round"),
     ],
 )
 def test_a_value_out_of_range(settings: dict, error: str) -> None:
