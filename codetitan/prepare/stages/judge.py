@@ -17,6 +17,8 @@ from codetitan.prepare.file import Drop, File
 from codetitan.prepare.licences import Licences
 from codetitan.prepare.licences.judge import describe
 from codetitan.prepare.rules import TEXT_RULES, Judge
+from codetitan.prepare.rules.copyright import Copyright
+from codetitan.prepare.secrets import Secrets
 from codetitan.prepare.stages import read
 from codetitan.prepare.stages.facts import GatherFacts, Known
 from codetitan.prepare.stages.read import LEFT_OUT, TABLE, Read, dropped_row
@@ -91,6 +93,7 @@ class JudgeFiles:
                 permissive = self._strict.judge(file, repository).drop is None
                 file.licence = verdict.licence
                 counts.add(tree, row["n_bytes"], "licences", verdict.licence or "", "read")
+                file, notices = _changed(file, self.config.copyright)  # rules look at what is the file's own
                 drops = [verdict.drop] if verdict.drop is not None else []
                 drops += self._drops(file)
                 for drop in drops:
@@ -99,7 +102,10 @@ class JudgeFiles:
                     counts.add(tree, row["n_bytes"], "dropped", drops[0].rule, drops[0].reason)
                     left_out.add(dropped_row(file, drops[0]))
                     continue
-                file = self._changed(file, tree)
+                file, secrets = _changed(file, self.config.secrets)
+                for name, found in (("copyright", notices), ("secrets", secrets)):
+                    for what, n in found.items():
+                        counts.add(tree, 1, "changed", name, what, files=n)
                 said = [f"{origin['file'] or 'the store'}: {origin['says']}" for origin in verdict.provenance]
                 kept.add({
                     **row, "content": file.text, "licence": file.licence, "licence_from": "; ".join(said) or None,
@@ -116,14 +122,8 @@ class JudgeFiles:
             if drop is not None:
                 yield drop
 
-    def _changed(self, file: File, tree: counts.Tree) -> File:
-        for name in ("secrets", "copyright"):
-            rule = getattr(self.config, name)
-            if not rule.enable:
-                continue
-            text, found = rule.change(file)
-            for what, n in found.items():
-                counts.add(tree, 1, "changed", name, what, files=n)
-            if found:
-                file = replace(file, text=text)
-        return file
+
+def _changed(file: File, rule: Copyright | Secrets) -> tuple[File, Mapping[str, int]]:
+    """Returns a file as a rule changes it, and what was changed how often."""
+    text, found = rule.change(file) if rule.enable else (file.text, {})
+    return (replace(file, text=text) if found else file), found
