@@ -22,7 +22,7 @@ from tests.hf.conftest import TRANSFORMERS_4, Exported, Install, read
 from tests.hf.kinds import KINDS, NEW_TOKENS, built, checkpoint, described
 from tests.tokenizer.small import BYTE_LEVEL, written
 
-MAJORS = ("4.57", "5")
+MAJORS = (pytest.param("4.57", marks=pytest.mark.slow), "5")  # half a minute, of which the import is the most
 TOKENIZERS = {"code-32k": "starcoder", "rank file": "starcoder2", "llama2": "codellama"} | dict.fromkeys(
     BYTE_LEVEL, "qwen2.5-coder"
 )
