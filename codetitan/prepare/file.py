@@ -15,6 +15,9 @@ _WHITE = b" \t\r\f\v\x1c\x1d\x1e\x1f"  # what `str.isspace` holds for below 128,
 class File:
     """What rules look at.
 
+    What is worked out of the text is kept, for the rules share it: another text is another file
+    (`dataclasses.replace(file, text=…)`), never this one's attribute set.
+
     Attributes:
         source: name of the source that it comes from.
         repo: the repository; None where it is not known.

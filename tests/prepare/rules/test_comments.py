@@ -1,6 +1,8 @@
 """Comments: both sides of the threshold, and beside the lexer that OpenCoder tells them with."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from codetitan.prepare.file import Drop, File
 from codetitan.prepare.rules import comments
@@ -53,6 +55,15 @@ def test_an_address_in_a_string_is_no_comment() -> None:
 def test_the_first_look_leaves_out_no_file_of_the_library() -> None:
     for file in library():
         assert comments._at_most(file, "#") >= n_comment(file.text, "python"), file.path
+
+
+PIECES = st.lists(st.sampled_from(["//", "/*", "*/", '"', "'", "\n", "x", "\\", "/", "*", "--", " "]), max_size=40)
+
+
+@given(PIECES.map("".join), st.sampled_from(["c", "sql", "lua", "css"]))
+def test_the_first_look_leaves_out_no_file(text: str, language: str) -> None:
+    mark = comments.LINE_MARKS[language]
+    assert comments._at_most(made(text, language), mark) >= n_comment(text, language)
 
 
 def _by_pygments(file: File) -> int:
