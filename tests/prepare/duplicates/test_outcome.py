@@ -1,6 +1,7 @@
 """What is dropped, beside a plain comparison of all pairs, on made corpora and the standard library."""
 
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from codetitan.data.shingles import similarity, word_grams
 from codetitan.data.sources.open import PythonStdlib, open_source
 from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
 from codetitan.prepare.duplicates.hashes import Text
+from codetitan.prepare.duplicates.near.choose import UNDECIDED
 from codetitan.prepare.duplicates.order import name_of
 from tests.data.helpers import plain_grams
 from tests.prepare.duplicates.corpora import families, outcome, plain, text, words
@@ -36,6 +38,11 @@ def test_few_leaders_and_many_rounds_drop_the_same(seed: int, tmp_path: Path) ->
     found = outcome(texts, tmp_path, near=near)
     assert set(found) == set(plain(texts, near))
     check_twins(texts, found)
+    states = [np.fromfile(tmp_path / f"duplicates-choose-{r}" / "00000" / "state", np.uint8) for r in range(6)]
+    for before, after in pairwise(states):  # what is said once holds
+        assert np.array_equal(before[before != UNDECIDED], after[before != UNDECIDED])
+    undecided = [int((state == UNDECIDED).sum()) for state in states]
+    assert undecided[0] > undecided[-1] == 0
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 3])
