@@ -33,7 +33,7 @@ def test_the_outcome_is_that_of_comparing_all_pairs(seed: int, tmp_path: Path) -
 @pytest.mark.parametrize("seed", range(12))
 def test_few_leaders_and_many_rounds_drop_the_same(seed: int, tmp_path: Path) -> None:
     """Of large buckets a drop may name another document that stays, as the best one need not have been compared."""
-    texts = families(seed, 80)
+    texts = families(seed, 200)
     near = NearDuplicates(leaders=[1, 1, 2, 1, 5, 64])
     found = outcome(texts, tmp_path, near=near)
     assert set(found) == set(plain(texts, near))
