@@ -1,6 +1,7 @@
 """What is dropped, beside a plain comparison of all pairs, on made corpora and the standard library."""
 
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from codetitan.data.shingles import similarity, word_grams
 from codetitan.data.sources.open import PythonStdlib, open_source
 from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
 from codetitan.prepare.duplicates.hashes import Text
+from codetitan.prepare.duplicates.near.choose import UNDECIDED
 from codetitan.prepare.duplicates.order import name_of
 from tests.data.helpers import plain_grams
 from tests.prepare.duplicates.corpora import families, outcome, plain, text, words
@@ -31,11 +33,16 @@ def test_the_outcome_is_that_of_comparing_all_pairs(seed: int, tmp_path: Path) -
 @pytest.mark.parametrize("seed", range(12))
 def test_few_leaders_and_many_rounds_drop_the_same(seed: int, tmp_path: Path) -> None:
     """Of large buckets a drop may name another document that stays, as the best one need not have been compared."""
-    texts = families(seed, 80)
+    texts = families(seed, 200)
     near = NearDuplicates(leaders=[1, 1, 2, 1, 5, 64])
     found = outcome(texts, tmp_path, near=near)
     assert set(found) == set(plain(texts, near))
     check_twins(texts, found)
+    states = [np.fromfile(tmp_path / f"duplicates-choose-{r}" / "00000" / "state", np.uint8) for r in range(6)]
+    for before, after in pairwise(states):  # what is said once holds
+        assert np.array_equal(before[before != UNDECIDED], after[before != UNDECIDED])
+    undecided = [int((state == UNDECIDED).sum()) for state in states]
+    assert undecided[0] > undecided[-1] == 0
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 3])
