@@ -92,7 +92,7 @@ def test_a_drop_names_the_problem_and_the_words(problems: list[Gold], humaneval:
         "",
         "from typing import List, Tuple, Optional, Any, Dict\nimport math\nimport os, sys, re, json, time, random\n",
         APACHE,
-        "for i in range(len(lst)):\n    for j in range(i + 1, len(lst)):\n        if lst[i] > lst[j]:\n            return 1\n",
+        "for i in range(len(lst)):\n    for j in range(i + 1, len(lst)):\n        if lst[i] > lst[j]:\n   i = j\n",
         "def add(x, y):\n    return x + y\n",
         "{'one': 1, 'two': 2, 'three': 3, 'four': 4, 'five': 5, 'six': 6, 'seven': 7}\n",
     ],
@@ -145,7 +145,7 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
     for rule, text in [
         (Contamination(strings=[str(broken)]),
          f'prepare.contamination.strings.0 = "{broken}": line 2 is no JSON; it is a JSON Lines file of a benchmark'),
-        (Contamination(strings=[str(tmp_path / "gone.jsonl")]), "gone.jsonl\" can't be read: No such file or directory"),
+        (Contamination(strings=[str(tmp_path / "gone.jsonl")]), "gone.jsonl\" can't be read: No such file or"),
         (Contamination(words=2),
          "prepare.contamination.min_words = 3 must lie between 1 and prepare.contamination.words = 2"),
     ]:  # fmt: skip

@@ -10,7 +10,7 @@ from identify.vendor.licenses import LICENSES
 
 from codetitan.errors import ConfigError
 from codetitan.prepare.file import File
-from codetitan.prepare.licences import Licences, Repository, Verdict, collect, is_interesting, merge
+from codetitan.prepare.licences import Licences, Repository, Verdict, collect, is_interesting, merge, versions
 from codetitan.prepare.licences.header import said_by_file
 from codetitan.prepare.licences.permissive import permissive_identifiers
 from codetitan.prepare.licences.spdx import both, normalised
@@ -160,6 +160,8 @@ def test_a_tag_that_is_no_licence_is_not_known() -> None:
          "MIT OR Apache-2.0", None),
         ({"LICENSE": "Under either of LICENSE-MIT or LICENSE-GPL.", "LICENSE-MIT": MIT, "LICENSE-GPL": GPL},
          "GPL-3.0-only OR MIT", None),
+        ({"LICENSE": f"You may use this under either the MIT licence or the GPL. {'Both follow. ' * 50}",
+          "package.json": '{"license": "(MIT OR GPL-3.0)"}'}, "MIT OR GPL-3.0-only", None),
         ({"LICENSE": "See the GPL.", "package.json": '{"license": "MIT"}'}, "MIT", "licence not known"),
         ({"LICENSE": "See COPYING.", "package.json": '{"license": "MIT"}'}, "MIT", None),
         ({"LICENSE": "Do as you like, dear reader. " * 30, "package.json": '{"license": "MIT"}'}, "MIT", None),
@@ -235,6 +237,10 @@ def test_provenance_and_texts_travel_with_the_file() -> None:
     assert {facts["texts"][digest] for digest in verdict.texts} == {BSD, tree["NOTICE"]}
     own = Licences().judge(File("s", "o/n", "b.js", "// SPDX-License-Identifier: ISC\n"), Repository(facts))
     assert own.provenance == ({"file": "b.js", "by": "its head", "says": "ISC"},)
+
+
+def test_what_a_state_is_named_by() -> None:
+    assert versions().keys() == {"blue oak", "license-expression", "licenseclassifier"}
 
 
 def test_facts_are_json_and_merge_in_any_order() -> None:

@@ -8,6 +8,7 @@ import string
 import subprocess
 import sys
 import sysconfig
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -205,3 +206,20 @@ os.waitpid(child, 0)
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=os.environ, check=True
     )
     assert done.stdout == "betterleaks was used before this process was forked; start workers by spawn or forkserver\n"
+
+
+def test_long_lines_take_no_longer_than_short_ones() -> None:
+    """A minified file is one line; what is found there stands where it stood."""
+    secrets = [drawn(n, 32, LOWER + DIGITS) for n in range(300)]
+    text = "".join(f'api_key = "{secret}"; ' for secret in secrets)
+    start = time.perf_counter()
+    new, counts = Secrets().change(File("s", "r", "a.js", text))
+    long = time.perf_counter() - start
+    start = time.perf_counter()
+    Secrets().change(File("s", "r", "a.js", text.replace("; ", "\n")))
+    assert long < 3 * (time.perf_counter() - start) + 0.5
+    assert counts["key"] >= 0.95 * len(secrets) and new.count('api_key = "<KEY>"; ') == counts["key"]
+    one_author = "Author: " + "anna.berg@posteo.net, " * 20_000
+    start = time.perf_counter()
+    assert Secrets().change(File("s", "r", "a.js", one_author))[1]["email"] == 20_000
+    assert time.perf_counter() - start < 20

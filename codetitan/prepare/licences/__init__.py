@@ -7,7 +7,7 @@ https://blueoakcouncil.org/list). The room imports `data/`'s knowledge of licenc
 """
 
 from codetitan.prepare.licences.facts import Facts, collect, is_interesting, merge
-from codetitan.prepare.licences.judge import Licences, Verdict
+from codetitan.prepare.licences.judge import Licences, Verdict, versions
 from codetitan.prepare.licences.repository import Repository
 
-__all__ = ["Facts", "Licences", "Repository", "Verdict", "collect", "is_interesting", "merge"]
+__all__ = ["Facts", "Licences", "Repository", "Verdict", "collect", "is_interesting", "merge", "versions"]

@@ -38,6 +38,7 @@ WEIGHTY = re.compile(
     r"|source code must|mozilla|eclipse|cc[- ]by[- ]|share ?alike",
     re.IGNORECASE,
 )
+_DUAL = re.compile(r"\b(?:either|dual|choose|choice|at your option|alternativ\w*)\b", re.IGNORECASE)
 _RECORDS = {"RECORD": ".dist-info", "top_level.txt": ".egg-info"}
 
 
@@ -106,6 +107,7 @@ def _statement(path: str, text: str) -> dict[str, Any] | None:
             "weighty": licence is None and WEIGHTY.search(text) is not None,
             "pointer": short,
             "choice": short and leaves_choice(text, []),
+            "dual": licence is None and _DUAL.search(text) is not None,
         }
     if _NOTICE.fullmatch(name) and not _NO_TEXT.fullmatch(name):
         return {"kind": "notice", "covers": _covered(folder), "licence": None}

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.prepare.file import Drop, File
 from codetitan.prepare.licences.header import said_by_file
-from codetitan.prepare.licences.permissive import permissive_identifiers
+from codetitan.prepare.licences.permissive import LIST_VERSION, permissive_identifiers
 from codetitan.prepare.licences.repository import Repository
-from codetitan.prepare.licences.spdx import both, category, identifier, known_identifiers, names, refusal
+from codetitan.prepare.licences.spdx import both, category, identifier, known_identifiers, refusal
 from codetitan.prepare.licences.words import licence_of_words
 
 NONE, UNKNOWN, COPYLEFT, OTHER = "no licence", "licence not known", "copyleft licence", "not permissive"
@@ -148,17 +148,8 @@ def _found(
     return both(part for part in parts if part), tuple(provenance), texts
 
 
-def named(verdict: Verdict) -> set[str]:
-    """Returns the licences that a file's expression names: what a report counts."""
-    return names(verdict.licence) if verdict.licence else set()
-
-
-def describe(rule: Licences) -> Mapping[str, Any]:
-    """Returns what judging depends on beside the facts, for the digest that names a state."""
+def versions() -> Mapping[str, str]:
+    """Returns what judging depends on beside the rule and the facts, for the digest that names a state."""
     from importlib.metadata import version
 
-    return {
-        "blue oak": "15.0.0",
-        **{name: version(name) for name in ("license-expression", "licenseclassifier")},
-        "permissive": rule.permissive,
-    }
+    return {"blue oak": LIST_VERSION, **{name: version(name) for name in ("license-expression", "licenseclassifier")}}

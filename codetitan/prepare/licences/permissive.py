@@ -9,7 +9,10 @@ from codetitan.prepare.licences.spdx import identifier
 RATINGS = ("model", "gold", "silver", "bronze", "lead")
 """The best first; the council advises against the wording of licences that it rates lead."""
 
-_LIST = "blueoak-15.0.0.json"
+LIST_VERSION = "15.0.0"
+"""Of the npm package @blueoak/list."""
+
+_LIST = f"blueoak-{LIST_VERSION}.json"
 
 
 @cache

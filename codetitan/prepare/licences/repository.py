@@ -116,9 +116,11 @@ def _together(texts: list[Mapping[str, Any]], described: list[Mapping[str, Any]]
         return by_description
     known = [text["licence"] for text in full if text["licence"]]
     if len(known) < len(full):
-        # What the author names is believed beside a text in words of its own, unless these could ask for more.
-        unsure = by_description is None or any(text["weighty"] for text in full)
-        return None if unsure or by_description is None else both([*known, by_description])
+        # What the author names is believed beside a text in words of its own, unless these could ask for more; a choice
+        # that both speak of is one.
+        if by_description is None or any(_asks_for_more(text, by_description) for text in full):
+            return None
+        return both([*known, by_description])
     if by_description is None:
         if any(WEIGHTY.search(statement["words"]) for statement in described):
             return None
@@ -127,6 +129,10 @@ def _together(texts: list[Mapping[str, Any]], described: list[Mapping[str, Any]]
     if set().union(*map(_families, known)) <= _families(by_description):
         return by_description
     return both([*known, by_description])
+
+
+def _asks_for_more(text: Mapping[str, Any], by_description: str) -> bool:
+    return bool(text["weighty"]) and not (text["dual"] and " OR " in by_description)
 
 
 def _described(described: list[Mapping[str, Any]]) -> str | None:

@@ -17,6 +17,15 @@ class Secret:
     kind: Kind
 
 
+_LINE_CHARS = 200  # a file may be one line
+
+
+def line_before(text: str, at: int) -> str:
+    """Returns a line up to a place in it, or the last 200 characters of that."""
+    first = max(0, at - _LINE_CHARS)
+    return text[max(first, text.rfind("\n", first, at) + 1) : at]
+
+
 def apart(found: Iterable[Secret]) -> Iterator[Secret]:
     """Yields secrets in their order, none inside another: of two that overlap, the first and longer."""
     end = 0

@@ -7,7 +7,7 @@ any word: Python multiplies matrices by `a@b.weight`.
 import re
 from collections.abc import Iterator
 
-from codetitan.prepare.secrets.found import Secret
+from codetitan.prepare.secrets.found import Secret, line_before
 
 # From its `@` on, which few texts have: the part before it is looked at then.
 _AT = re.compile(r"@(?:[A-Za-z0-9-]{1,63}\.)+([A-Za-z]{2,12})(?![\w@(-]|\.\w+\()")
@@ -79,9 +79,8 @@ def names_in(text: str, addresses: list[Secret]) -> Iterator[Secret]:
         if before:
             found.append(before.span(1))
     for start, stop in found:
-        line = text[text.rfind("\n", 0, start) + 1 : start]
         # Who holds the copyright stays: most licences ask for that notice.
-        if not _NO_PERSON.search(text, start, stop) and "copyright" not in line.lower():
+        if not _NO_PERSON.search(text, start, stop) and "copyright" not in line_before(text, start).lower():
             yield Secret(start, stop, "name")
 
 
