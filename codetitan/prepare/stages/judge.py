@@ -14,8 +14,7 @@ from codetitan.prepare.config import Prepare
 from codetitan.prepare.contamination import Benchmarks, benchmark_files
 from codetitan.prepare.engine.stage import earlier
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.licences import Licences
-from codetitan.prepare.licences.judge import describe
+from codetitan.prepare.licences import Licences, versions
 from codetitan.prepare.rules import TEXT_RULES, Judge
 from codetitan.prepare.rules.copyright import Copyright
 from codetitan.prepare.secrets import Secrets
@@ -58,7 +57,7 @@ class JudgeFiles:
         return {
             "codetitan": codetitan.__version__,
             "rules": tables,
-            "of licences": describe(config.licences),
+            "of licences": versions(),
             "benchmarks": [
                 hashlib.sha256(path.read_bytes()).hexdigest() for path in benchmark_files(config.contamination)
             ],

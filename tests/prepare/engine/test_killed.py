@@ -38,17 +38,17 @@ def kill(process: "subprocess.Popen[str]", draw: random.Random) -> str:
     return what
 
 
-def storm(start: Start, corpus: Path, tmp_path: Path, seed: int, times: int) -> None:
-    """Kills the command again and again, then lets it end."""
+def storm(start: Start, corpus: Path, tmp_path: Path, seed: int, times: int, sleep_s: float) -> int:
+    """Kills the command again and again, then lets it end; returns the tasks that were torn."""
     stages = [toys.Count(corpus), toys.Most(corpus)]
     for place in places(stages, tmp_path / "calm"):  # one after the other, in this process
         place.make()
         for task in range(place.stage.tasks):
             perform(place, task)
     statistics = [total(state.statistics(place)) for place in places(stages, tmp_path / "calm")]
-    draw, killed = random.Random(seed), 0
+    draw, killed, torn = random.Random(seed), 0, 0
     while killed < times:
-        process = start(sleep_s=0.05)
+        process = start(sleep_s=sleep_s)
         try:
             process.wait(timeout=draw.uniform(0.5, 3.5))
         except subprocess.TimeoutExpired:
@@ -61,6 +61,7 @@ def storm(start: Start, corpus: Path, tmp_path: Path, seed: int, times: int) -> 
         assert process.returncode in (0, 2, -signal.SIGKILL), errors
         if process.returncode == 2:
             assert errors.count("\n") == 1 and "its worker was killed (SIGKILL)" in errors
+        torn += len(list((tmp_path / "out").glob("stages/*/tasks/*.partial-*")))
         for path in (tmp_path / "out").glob("stages/*/tasks/?????"):  # whole, whenever one looks
             assert {"statistics.json"} < {file.name for file in path.iterdir()}
         if process.returncode == 0:
@@ -70,6 +71,7 @@ def storm(start: Start, corpus: Path, tmp_path: Path, seed: int, times: int) -> 
     said, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     compare(said, statistics, tmp_path)
+    return torn
 
 
 def compare(said: str, statistics: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -78,10 +80,10 @@ def compare(said: str, statistics: list[dict[str, Any]], tmp_path: Path) -> None
 
 
 def test_a_short_storm(start: Start, corpus: Path, tmp_path: Path) -> None:
-    storm(start, corpus, tmp_path, seed=1, times=2)
+    storm(start, corpus, tmp_path, seed=1, times=2, sleep_s=0.05)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 3, 4])
 def test_a_long_storm(start: Start, corpus: Path, tmp_path: Path, seed: int) -> None:
-    storm(start, corpus, tmp_path, seed, times=25)
+    assert storm(start, corpus, tmp_path, seed, times=20, sleep_s=0.15) >= 5  # else it was killed too early or too late
