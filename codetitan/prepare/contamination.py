@@ -6,6 +6,7 @@ in it whole. Source: DeepSeek-Coder, arXiv 2401.14196 §2 (10-grams, shorter one
 `for i in range(len(lst)): for j in range(i + 1, len(lst))` is in a solution, and in half of the world's code.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -116,6 +117,11 @@ class Benchmarks:
             added = True
         if not added:
             self.not_looked_for.append(name)
+
+    def digest(self) -> str:
+        """Returns a name for what is looked for: a state made with other texts is another's."""
+        looked_for = sorted((gram, name) for gram, name in [*self._grams.items(), *self._whole.items()])
+        return hashlib.sha256(repr((self._n, looked_for)).encode()).hexdigest()
 
     def judge(self, file: File) -> Drop | None:
         """Returns why a file is dropped, naming the problem and the words; None where it shares nothing."""
