@@ -1,9 +1,9 @@
 """[prepare.contamination]: files that hold what models are measured on, problems or their solutions.
 
 A file is out where 10 words that follow each other are those of a benchmark's text; a text of 3 to 9 words must stand
-in it whole. Source: DeepSeek-Coder, arXiv 2401.14196 §2 (10-grams, shorter ones exact); Qwen2.5-Coder, arXiv 2409.12186
-§3.1, takes 10-grams of words too. What is no benchmark's own (keywords, one-letter names, imports) can't match alone:
-`for i in range(len(lst)): for j in range(i + 1, len(lst))` is in a solution, and in half of the world's code.
+in it whole. Source: DeepSeek-Coder, arXiv 2401.14196 §2 (10-grams, shorter ones exact); Qwen2.5-Coder, arXiv
+2409.12186, takes 10-grams of words too. What is no benchmark's own (keywords, one-letter names, imports) can't match
+alone: `for i in range(len(lst)): for j in range(i + 1, len(lst))` is in a solution, and in half of the world's code.
 """
 
 import hashlib
