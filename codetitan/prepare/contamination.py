@@ -1,11 +1,12 @@
 """[prepare.contamination]: files that hold what models are measured on, problems or their solutions.
 
 A file is out where 10 words that follow each other are those of a benchmark's text; a text of 3 to 9 words must stand
-in it whole. Source: DeepSeek-Coder, arXiv 2401.14196 §2 (10-grams, shorter ones exact); Qwen2.5-Coder, arXiv 2409.12186
-§3.1, takes 10-grams of words too. What is no benchmark's own (keywords, one-letter names, imports) can't match alone:
-`for i in range(len(lst)): for j in range(i + 1, len(lst))` is in a solution, and in half of the world's code.
+in it whole. Source: DeepSeek-Coder, arXiv 2401.14196 §2 (10-grams, shorter ones exact); Qwen2.5-Coder, arXiv
+2409.12186, takes 10-grams of words too. What is no benchmark's own (keywords, one-letter names, imports) can't match
+alone: `for i in range(len(lst)): for j in range(i + 1, len(lst))` is in a solution, and in half of the world's code.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -117,6 +118,11 @@ class Benchmarks:
         if not added:
             self.not_looked_for.append(name)
 
+    def digest(self) -> str:
+        """Returns a name for what is looked for: a state made with other texts is another's."""
+        looked_for = sorted((gram, name) for gram, name in [*self._grams.items(), *self._whole.items()])
+        return hashlib.sha256(repr((self._n, looked_for)).encode()).hexdigest()
+
     def judge(self, file: File) -> Drop | None:
         """Returns why a file is dropped, naming the problem and the words; None where it shares nothing."""
         words = _words(file.data)
@@ -177,12 +183,6 @@ def _without_licences(text: str) -> Iterator[str]:
             yield text[at : match.start]
             at = match.end
     yield text[at:]
-
-
-def benchmark_files(rule: Contamination) -> list[Path]:
-    """Returns the files that are read, for a digest; none where the rule is off."""
-    own = [humaneval_file("prepare.contamination.humaneval = true")] if rule.humaneval else []
-    return [*own, *(Path(path).expanduser() for path in rule.strings)] if rule.enable else []
 
 
 def _texts(rule: Contamination) -> Iterator[tuple[str, str]]:

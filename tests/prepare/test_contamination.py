@@ -139,6 +139,16 @@ def test_strings_of_ones_own(tmp_path: Path) -> None:
         assert value("nested strings count likewise here") is not None
 
 
+def test_other_texts_have_another_name(tmp_path: Path, humaneval: Benchmarks) -> None:
+    path = tmp_path / "b.jsonl"
+    path.write_text('"Count violet umbrellas quickly"\n')
+    rule = Contamination(humaneval=False, strings=[str(path)])
+    before = Benchmarks(rule).digest()
+    assert before == Benchmarks(rule).digest() != humaneval.digest() == Benchmarks(Contamination()).digest()
+    path.write_text('"Count purple umbrellas quickly"\n')
+    assert Benchmarks(rule).digest() != before
+
+
 def test_errors_are_one_line(tmp_path: Path) -> None:
     broken = tmp_path / "b.jsonl"
     broken.write_text('{"a": "b"}\nno\n')

@@ -15,10 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from codetitan.data.order import key, uniform
 from codetitan.prepare.file import File
 from codetitan.prepare.secrets import Secrets
+from codetitan.prepare.secrets.keys import for_scanner
 from codetitan.prepare.secrets.replace import false_one
 
 UPPER, LOWER, DIGITS = string.ascii_uppercase, string.ascii_lowercase, string.digits
@@ -223,3 +226,12 @@ def test_long_lines_take_no_longer_than_short_ones() -> None:
     start = time.perf_counter()
     assert Secrets().change(File("s", "r", "a.js", one_author))[1]["email"] == 20_000
     assert time.perf_counter() - start < 20
+
+
+@given(st.lists(st.sampled_from(["a" * 4000, "b" * 1000, "c" * 7000, "\n", " ", "; ", "x,"]), max_size=12))
+def test_what_is_scanned_has_everything_at_its_place(parts: list[str]) -> None:
+    text = "".join(parts)
+    scanned = for_scanner(text)
+    assert len(scanned) == len(text)
+    assert all(a == b or (b == "\n" and a in " ;,") for a, b in zip(text, scanned, strict=True))
+    assert all(len(line) < 5000 or not re.search(r"[ ;,]", line[2000:]) for line in scanned.split("\n"))

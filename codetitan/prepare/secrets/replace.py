@@ -13,7 +13,7 @@ PLACEHOLDERS: dict[Kind, str] = {
     "ip_address": "<IP_ADDRESS>",
     "name": "<NAME>",
 }
-"""StarCoder's (arXiv 2305.06161, §4.2)."""
+"""StarCoder's (arXiv 2305.06161, §4)."""
 
 _FIRST = [
     "Alex", "Chris", "Dana", "Eli", "Fran", "Jamie", "Kim", "Lee", "Morgan", "Nicky", "Pat", "Robin", "Sam",

@@ -11,13 +11,14 @@ from typing import Any
 import codetitan
 from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
-from codetitan.prepare.contamination import Benchmarks, benchmark_files
+from codetitan.prepare.contamination import Benchmarks
 from codetitan.prepare.engine.stage import earlier
 from codetitan.prepare.file import Drop, File
 from codetitan.prepare.licences import Licences, versions
 from codetitan.prepare.rules import TEXT_RULES, Judge
 from codetitan.prepare.rules.copyright import Copyright
 from codetitan.prepare.secrets import Secrets
+from codetitan.prepare.secrets.keys import versions as secret_versions
 from codetitan.prepare.stages import read
 from codetitan.prepare.stages.facts import GatherFacts, Known
 from codetitan.prepare.stages.read import LEFT_OUT, TABLE, Read, dropped_row
@@ -58,9 +59,8 @@ class JudgeFiles:
             "codetitan": codetitan.__version__,
             "rules": tables,
             "of licences": versions(),
-            "benchmarks": [
-                hashlib.sha256(path.read_bytes()).hexdigest() for path in benchmark_files(config.contamination)
-            ],
+            "of secrets": secret_versions() if config.secrets.enable else None,
+            "benchmarks": None if self._benchmarks is None else self._benchmarks.digest(),
         }
 
     @cached_property
@@ -68,9 +68,12 @@ class JudgeFiles:
         def enabled(*names: str) -> Iterator[Judge]:
             return (rule for rule in (getattr(self.config, name) for name in names) if rule.enable)
 
-        contamination = self.config.contamination
-        benchmarks = [Benchmarks(contamination)] if contamination.enable else []
+        benchmarks = [] if self._benchmarks is None else [self._benchmarks]
         return [*enabled(*TEXT_RULES, "syntax"), *benchmarks, *enabled("secrets", "quality")]
+
+    @cached_property
+    def _benchmarks(self) -> Benchmarks | None:
+        return Benchmarks(self.config.contamination) if self.config.contamination.enable else None
 
     @cached_property
     def _strict(self) -> Licences:
