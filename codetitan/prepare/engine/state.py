@@ -170,12 +170,21 @@ def statistics(place: Place) -> Iterator[Mapping[str, Any]]:
         yield json.loads((path / STATISTICS).read_bytes())
 
 
+def as_json(content: Mapping[str, Any]) -> str:
+    """Returns JSON that is the same for the same content.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: a number is none.
+    """
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Writes JSON that is there whole or not at all, also after a crash of the machine."""
     partial = path.with_name(path.name + PARTIAL)
     with partial.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        file.write("\n")
+        file.write(as_json(content))
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)

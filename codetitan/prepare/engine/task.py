@@ -12,7 +12,7 @@ from pathlib import Path
 
 from codetitan.errors import ConfigError, one_line
 from codetitan.prepare.engine.stage import folder_name
-from codetitan.prepare.engine.state import FAILURES, PARTIAL, STATISTICS, Place, sync, write
+from codetitan.prepare.engine.state import FAILURES, PARTIAL, STATISTICS, Place, as_json, sync
 
 _FULL = {errno.ENOSPC: "is full", errno.EDQUOT: "has a quota, which is used up"}
 
@@ -40,10 +40,10 @@ def perform(place: Place, task: int) -> None:
     try:
         partial.mkdir()
         found = place.stage.run(task, partial)
-        _keep(partial)
         if (partial / STATISTICS).exists():
             raise ValueError(f"{STATISTICS} is what the engine writes beside the output")
-        write(partial / STATISTICS, found)
+        (partial / STATISTICS).write_text(as_json(found), encoding="utf-8")
+        _keep(partial)
         _rename(partial, place.task(task))
     except Exception as error:
         shutil.rmtree(partial, ignore_errors=True)  # its room is wanted for the traceback, where the disk is full

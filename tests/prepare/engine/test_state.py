@@ -166,7 +166,6 @@ def test_a_disk_that_is_full_for_the_engine_too(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(task, "write", full)
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(
         ConfigError, match=r"task 1: the disk of .* is full; .*failures/00001.txt can\'t be written: No"
