@@ -42,7 +42,8 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
                           "codetitan.sandbox", "codetitan.launch", "codetitan.run", "codetitan.data.rows",
                           "codetitan.data.views"),
     "codetitan.prepare.engine": ("codetitan.data", "codetitan.tokenizer", "codetitan.config", "codetitan.prepare.rules",
-                                 "codetitan.prepare.licences", "codetitan.prepare.duplicates", "codetitan.prepare.stages"),
+                                 "codetitan.prepare.licences", "codetitan.prepare.duplicates",
+                                 "codetitan.prepare.stages"),
     # alone with what a model wrote: nothing to lose, nothing that is slow to start
     "codetitan.sandbox": ("torch", "torchtitan", "torchao", "transformers", *(
         f"codetitan.{path.stem}" for path in PACKAGE.iterdir() if path.stem not in ("sandbox", "errors"))),
