@@ -38,12 +38,9 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
                                  "codetitan.data", "codetitan.config", "codetitan.models", "codetitan.plan",
                                  "codetitan.tokenizer"),
     "codetitan.prepare": ("torch", "transformers", "torchtitan", "torchao", "codetitan.titan", "codetitan.training",
-                          "codetitan.models", "codetitan.hf", "codetitan.plan", "codetitan.engine", "codetitan.evaluate",
-                          "codetitan.sandbox", "codetitan.launch", "codetitan.run", "codetitan.data.rows",
-                          "codetitan.data.views"),
-    "codetitan.prepare.engine": ("codetitan.data", "codetitan.tokenizer", "codetitan.config", "codetitan.prepare.rules",
-                                 "codetitan.prepare.licences", "codetitan.prepare.duplicates",
-                                 "codetitan.prepare.stages"),
+                          "codetitan.models", "codetitan.hf", "codetitan.plan", "codetitan.engine",
+                          "codetitan.evaluate", "codetitan.sandbox", "codetitan.launch", "codetitan.run",
+                          "codetitan.data.rows", "codetitan.data.views"),
     # alone with what a model wrote: nothing to lose, nothing that is slow to start
     "codetitan.sandbox": ("torch", "torchtitan", "torchao", "transformers", *(
         f"codetitan.{path.stem}" for path in PACKAGE.iterdir() if path.stem not in ("sandbox", "errors"))),

@@ -79,6 +79,7 @@ def compare(said: str, statistics: list[dict[str, Any]], tmp_path: Path) -> None
     assert json.loads(said.splitlines()[-1]) == statistics
 
 
+@pytest.mark.slow
 def test_a_short_storm(start: Start, corpus: Path, tmp_path: Path) -> None:
     storm(start, corpus, tmp_path, seed=1, times=2, sleep_s=0.05)
 

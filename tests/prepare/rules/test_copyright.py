@@ -107,6 +107,7 @@ def test_a_second_time_changes_nothing_and_no_line_is_made_up(text: str) -> None
     assert made_up == []
 
 
+@pytest.mark.slow
 def test_the_library_means_the_same_without_notices() -> None:
     n = 0
     for file in library():
