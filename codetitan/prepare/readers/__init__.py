@@ -36,6 +36,11 @@ class Reader(Protocol):
         ...
 
 
+LARGEST = 16_000_000
+"""Bytes of a file that is read, at least: the rule `paths` drops large code and says so, and the list of what a package
+has installed, by which its licence is known, may have 1.5 MB (torch's)."""
+
+
 def decoded(data: bytes) -> tuple[str, str]:
     """Returns (text, "") of a file's bytes; ("", reason) where they are none."""
     if not data:

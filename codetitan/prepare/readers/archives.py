@@ -22,7 +22,7 @@ from codetitan.data.sources.listing import INCLUDE, SCRIPTS, matcher
 from codetitan.errors import ConfigError, one_line
 from codetitan.places import expand
 from codetitan.prepare.file import File
-from codetitan.prepare.readers import decoded
+from codetitan.prepare.readers import LARGEST, decoded
 
 _TARS = (".tar", ".tgz", ".txz", ".tbz2", ".crate", ".tar.gz", ".tar.xz", ".tar.bz2")
 _ZIPS = (".zip", ".whl")
@@ -50,8 +50,8 @@ class Archives:
     include: list[str] = field(default_factory=lambda: list(INCLUDE))
     """Patterns (fnmatch) of file names to read."""
 
-    max_file_bytes: int = 1_000_000
-    """Larger files are left out."""
+    max_file_bytes: int = LARGEST
+    """Larger files are not even read."""
 
     max_unpacked_bytes: int = 2_000_000_000
     """Of an archive that unpacks to more, what comes behind is left out."""

@@ -8,6 +8,7 @@ from codetitan.data.sources.listing import EXCLUDE, matcher
 from codetitan.data.sources.open import Directory, SourceConfig, open_source
 from codetitan.errors import ConfigError
 from codetitan.prepare.file import File
+from codetitan.prepare.readers import LARGEST
 
 UNIT = 1_000
 """Documents that are read together."""
@@ -30,7 +31,8 @@ class ServedReader:
         if isinstance(config, Directory):
             # What training leaves out by default is ruled out here, where each file is said.
             exclude = [] if config.exclude == EXCLUDE else config.exclude
-            config = replace(config, include=[*config.include, *also], exclude=exclude)
+            largest = max(config.max_file_bytes, LARGEST)
+            config = replace(config, include=[*config.include, *also], exclude=exclude, max_file_bytes=largest)
         try:
             self._source = open_source(config)
         except ConfigError as error:

@@ -9,10 +9,7 @@ from typing import Any
 
 from codetitan.prepare.engine.stage import earlier
 from codetitan.prepare.licences import Facts, Repository, merge
-from codetitan.prepare.stages.read import FACTS, Read, bucket
-
-FILES = 64
-"""Into how many the repositories are dealt: one is in memory while a file of its repositories is judged."""
+from codetitan.prepare.stages.read import FACTS_FILES, Read, bucket, facts_file
 
 TABLE = "facts.json"
 _NOTHING: Facts = {"statements": {}, "texts": {}}
@@ -23,7 +20,7 @@ class GatherFacts:
     """A task a file of them."""
 
     name = "facts"
-    tasks = FILES
+    tasks = FACTS_FILES
     after: tuple[str, ...] = (Read.name,)
 
     def inputs(self) -> Mapping[str, Any]:
@@ -34,11 +31,11 @@ class GatherFacts:
         """Writes facts.json: repository → facts."""
         found: dict[str, Facts] = {}
         for part in earlier(folder, Read.name):
-            with (part / FACTS).open(encoding="utf-8") as lines:
-                for line in lines:
+            file = part / facts_file(task)
+            for line in file.read_text(encoding="utf-8").split("\n") if file.exists() else ():
+                if line:
                     repo, facts = json.loads(line)
-                    if bucket(repo, FILES) == task:
-                        found[repo] = merge(found[repo], facts) if repo in found else facts
+                    found[repo] = merge(found[repo], facts) if repo in found else facts
         text = json.dumps({repo: found[repo] for repo in sorted(found)}, sort_keys=True)
         (folder / TABLE).write_text(text, encoding="utf-8")
         return {"repositories": len(found)}
@@ -61,7 +58,7 @@ class Known:
         return found
 
     def _facts(self, repo: str) -> Facts:
-        return self._read(bucket(repo, FILES)).get(repo, _NOTHING)
+        return self._read(bucket(repo, FACTS_FILES)).get(repo, _NOTHING)
 
     def _of_repository(self, repo: str) -> Repository:
         return Repository(self._facts(repo))

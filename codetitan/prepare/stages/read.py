@@ -18,7 +18,10 @@ from codetitan.prepare.readers import Reader
 from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.tables import DROPPED, FILES, Row, Writer
 
-TABLE, LEFT_OUT, FACTS = "files.parquet", "dropped.parquet", "facts.jsonl"
+TABLE, LEFT_OUT = "files.parquet", "dropped.parquet"
+FACTS_FILES = 64
+"""Into how many files the facts of repositories are dealt, by their names."""
+
 _MOST_TASKS = 1_000
 
 
@@ -84,7 +87,7 @@ class Read:
             yield from self._readers[source].read(unit)
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
-        """Writes files.parquet, dropped.parquet and facts.jsonl: [repository, facts] a line."""
+        """Writes files.parquet, dropped.parquet and facts-NUMBER.jsonl: [repository, facts] a line."""
         tree: counts.Tree = {}
         facts: dict[str, Facts] = {}
         n_bytes = 0
@@ -117,14 +120,22 @@ class Read:
                     "repo": each.repo, "path": each.path, "content": each.text, "language": each.language,
                     "licence": each.licence, "stars": each.stars, "n_bytes": size, "source": each.source,
                 })  # fmt: skip
-        lines = (json.dumps([repo, facts[repo]], sort_keys=True) + "\n" for repo in sorted(facts))
-        (folder / FACTS).write_text("".join(lines), encoding="utf-8")
+        for number in range(FACTS_FILES):
+            repos = [repo for repo in sorted(facts) if bucket(repo, FACTS_FILES) == number]
+            lines = (json.dumps([repo, facts[repo]], sort_keys=True) + "\n" for repo in repos)
+            if repos:
+                (folder / facts_file(number)).write_text("".join(lines), encoding="utf-8")
         return {"n_bytes": n_bytes, "counts": tree}
 
 
 def _is_root(path: str) -> bool:
     """Whether it speaks for the repository itself: debian/copyright does, in a folder that is left out."""
     return path == "debian/copyright"
+
+
+def facts_file(number: int) -> str:
+    """Returns the name of a file of facts, which is there where it has some."""
+    return f"facts-{number:02}.jsonl"
 
 
 def bucket(repo: str, n: int) -> int:
