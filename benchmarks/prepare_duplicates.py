@@ -21,6 +21,7 @@ from pathlib import Path
 
 SHARD_BYTES = 20_000_000
 MEMORY_MB = 64
+SMALL_A_SHARD, SMALL_MEMORY_MB = 12_500, 8
 
 
 def files(folder: Path, every: int) -> Iterator[tuple[str, str]]:
@@ -106,6 +107,28 @@ def whole(source: str, output: str) -> None:
     print(json.dumps(counts))
 
 
+def generated(documents: str, output: str) -> None:
+    """As `whole`, of small documents of which each second is nearly another: what memory a document takes."""
+    from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
+    from codetitan.prepare.duplicates.hashes import Text
+    from codetitan.prepare.duplicates.order import order_key
+    from codetitan.prepare.duplicates.parts import Work
+    from codetitan.prepare.duplicates.stages import run
+
+    shards = int(documents) // SMALL_A_SHARD
+
+    def read(_: Path, shard: int) -> Iterator[Text]:
+        for number in range(shard * SMALL_A_SHARD, (shard + 1) * SMALL_A_SHARD):
+            words = [f"w{number // 2}x{i}" for i in range(60)]
+            path = f"directory/of/files/{number}.py"
+            key = order_key(permissive=True, stars=number % 100, date=None, repo="owner/name", path=path, source="")
+            yield Text(key, (" ".join([*words, f"end{number}"]),))
+
+    settings = {"exact": ExactDuplicates(), "near": NearDuplicates(), "tasks": 4, "memory_mb": SMALL_MEMORY_MB}
+    statistics = run(Work(read=read, shards=shards, **settings), Path(output))
+    print(json.dumps({"near_duplicates": sum(each["near_duplicates"] for each in statistics["duplicates-drops"])}))
+
+
 def measured(command: list[str], log: Path) -> tuple[float, float, float, str]:
     """Returns CPU seconds, seconds, peak MiB resident, and what was printed."""
     start = time.perf_counter()
@@ -178,10 +201,21 @@ def main() -> None:
                 flush=True,
             )
             shutil.rmtree(output)
+        for documents in (25_000, 100_000, 400_000):
+            output = temporary / "output"
+            command = [sys.executable, __file__, "generated", str(documents), str(output)]
+            cpu, seconds, peak, printed = measured(command, temporary / "log")
+            print(
+                f"{documents:,} small documents, memory_mb = {SMALL_MEMORY_MB}: peak {peak:.0f} MiB, "
+                f"{cpu / documents * 1e6:.0f} µs a document, {seconds:.0f} s {printed.strip()}",
+                flush=True,
+            )
+            shutil.rmtree(output)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] in (["signatures"], ["whole"]):
-        {"signatures": signatures, "whole": whole}[sys.argv[1]](*sys.argv[2:])
+    workers = {"signatures": signatures, "whole": whole, "generated": generated}
+    if sys.argv[1:] and sys.argv[1] in workers:
+        workers[sys.argv[1]](*sys.argv[2:])
     else:
         main()

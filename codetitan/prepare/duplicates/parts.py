@@ -38,7 +38,8 @@ class Work:
         shards: how many. The memory that a shard takes: 24 bytes a document.
         exact, near: the settings.
         tasks: of each stage that does not go by shards. The outcome does not depend on it.
-        memory_mb: of each task, beside about 60 MB for the process itself.
+        memory_mb: of each task, beside about 60 MB for the process itself. Files of up to 33 bytes a document are
+            mapped, whose pages the kernel may take back.
         name: what the stages' names begin with.
         after: names of the stages that `read` reads.
         inputs: of `read`, for the digest of the state.

@@ -22,7 +22,7 @@ GRAMS = "grams"
 """A run of uint64: the sorted set of each document's 5-grams. A document's index is its cell."""
 
 _CHARACTERS = 500_000  # that are cut into words at a time; the more there are, the less small files take
-_BATCH = 500_000  # grams that are hashed at a time
+_BATCH = 500_000  # grams, and numbers of signatures, at a time
 
 
 def sign(
@@ -130,7 +130,7 @@ class _Buckets:
 
     def add(self, rank: int, grams: Grams) -> None:
         self._waiting.append((rank, grams))
-        self._n_waiting += len(grams)
+        self._n_waiting += len(grams) + self._bands * self._rows  # rensa gives a signature as Python's numbers
         if self._n_waiting > _BATCH:
             self._hash()
             if self._n_hashed > self._limit:
