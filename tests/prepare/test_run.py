@@ -122,5 +122,5 @@ def test_again(raw: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_the_same_bytes_from_other_workers_and_another_start(raw: Path, output: Path, tmp_path: Path) -> None:
     assert prepared(raw, tmp_path / "out", "--prepare.executor.workers", "3") == 0
     assert digests(tmp_path / "out") == digests(output)
-    assert prepared(raw, tmp_path / "out", "--prepare.near_duplicates.similarity", "0.99") == 0
+    assert prepared(raw, tmp_path / "out", "--prepare.near_duplicates.similarity", "0.999") == 0
     assert "other/near.py" in corpus(tmp_path / "out")

@@ -1,7 +1,6 @@
 """The tables [prepare.exact_duplicates] and [prepare.near_duplicates]."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from codetitan.data.minhash import check_rensa
 from codetitan.errors import ConfigError
@@ -25,8 +24,6 @@ class NearDuplicates:
     """
 
     enable: bool = True
-    level: Literal["file", "repository"] = "file"
-    """What is compared, and dropped as a whole. Files are better: OpenCoder (arXiv 2411.04905 §2.1, Appendix B)."""
     similarity: float = 0.7
     """Jaccard similarity of the 5-grams from which documents are near-duplicates; each candidate's is computed."""
     bands: int = 25

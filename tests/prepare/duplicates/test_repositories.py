@@ -31,9 +31,7 @@ def test_a_fork_is_dropped_with_all_its_files(tmp_path: Path) -> None:
     ]
     texts = list(by_repository(((repo, key(repo, path), text) for repo, path, text in files), key))
     assert [name_of(text.key) for text in texts] == ["fork", "1", "2", "3", "origin", "copy", "other"]
-    work = Work(
-        read=lambda *_: (), shards=0, exact=ExactDuplicates(), near=NearDuplicates(level="repository", bands=50, rows=4)
-    )
+    work = Work(read=lambda *_: (), shards=0, exact=ExactDuplicates(), near=NearDuplicates(bands=50, rows=4))
     [drops] = find([texts], work, tmp_path)
     found = dict(files_of(drops.items(), [repo for repo, _, _ in files]))
     assert {files[index][:2]: (drop.rule, drop.twin) for index, drop in found.items()} == {
