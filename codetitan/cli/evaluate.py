@@ -27,9 +27,12 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
         sys.exit(128 + number)
 
     before = signal.signal(signal.SIGTERM, ends)
+    # What a launcher starts has its mask, and a launcher blocks what it waits for (stop.listen).
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGTERM, before)
 
 
