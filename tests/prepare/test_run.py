@@ -1,6 +1,7 @@
 """From raw code to a corpus, as a user starts it: what stays, why the rest does not, the same bytes again."""
 
 import hashlib
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,12 @@ import pytest
 
 from codetitan.cli import main
 from codetitan.data.document import Document
-from codetitan.data.sources.open import Parquet, open_source
+from codetitan.data.sources.open import Directory, Parquet, open_source
+from codetitan.prepare.config import Prepare
+from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.report.why import why
+from codetitan.prepare.rules.paths import Paths
+from codetitan.prepare.stages.read import Read
 from codetitan.prepare.tables import rows
 
 _MIT = """MIT License
@@ -116,6 +121,19 @@ def test_again(raw: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> N
     before = digests(output)
     assert prepared(raw, output) == 0
     assert "nothing is left to do" in capsys.readouterr().out and digests(output) == before
+
+
+def test_what_says_a_licence_is_read_whatever_its_size(tmp_path: Path) -> None:
+    """torch's list of what it has installed, by which its licence is known, has 1.5 MB; a vendored one counts not."""
+    raw, folder = tmp_path / "raw", tmp_path / "task"
+    for place in (raw / "site" / "LICENSE", raw / "site" / "vendor" / "COPYING"):
+        place.parent.mkdir(parents=True)
+        place.write_text(_MIT)
+    folder.mkdir()
+    config = Prepare(sources=[Directory(path=str(raw), repo_depth=1)], paths=Paths(max_bytes=100))
+    Read.of(config, [open_reader(source) for source in config.sources]).run(0, folder)
+    lines = [line for file in folder.glob("facts-*.jsonl") for line in file.read_text().split("\n") if line]
+    assert [(repo, list(facts["statements"])) for repo, facts in map(json.loads, lines)] == [("site", ["LICENSE"])]
 
 
 @pytest.mark.slow

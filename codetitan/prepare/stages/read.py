@@ -86,6 +86,12 @@ class Read:
         ]:
             yield from self._readers[source].read(unit)
 
+    def _speaks(self, path: str) -> bool:
+        """Whether what lies there says something of the repository: not what is vendored, but debian/copyright; and
+        whatever its size."""
+        paths = self.config.paths
+        return not paths.enable or path == "debian/copyright" or paths.judge_path(path, 0) is None
+
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
         """Writes files.parquet, dropped.parquet and facts-NUMBER.jsonl: [repository, facts] a line."""
         tree: counts.Tree = {}
@@ -103,7 +109,7 @@ class Read:
                 size = len(each.data)
                 n_bytes += size
                 drop = self.config.paths.judge(each) if self.config.paths.enable else None
-                if is_interesting(each.path) and (drop is None or _is_root(each.path)):
+                if is_interesting(each.path) and self._speaks(each.path):
                     repo, found = each.repo or "", collect([(each.path, each.text)])
                     facts[repo] = merge(facts[repo], found) if repo in facts else found
                 if not each.in_corpus:
@@ -126,11 +132,6 @@ class Read:
             if repos:
                 (folder / facts_file(number)).write_text("".join(lines), encoding="utf-8")
         return {"n_bytes": n_bytes, "counts": tree}
-
-
-def _is_root(path: str) -> bool:
-    """Whether it speaks for the repository itself: debian/copyright does, in a folder that is left out."""
-    return path == "debian/copyright"
 
 
 def facts_file(number: int) -> str:
