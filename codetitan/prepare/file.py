@@ -27,6 +27,8 @@ class File:
         licence: what the store says: an SPDX expression, or words; None where it says nothing.
         stars: of the repository; None where they are not known.
         in_corpus: False of what is read for what it says of a licence alone.
+        root: names the tree that the path is in, apart from those of other sources: what a LICENSE in it says holds for
+            the tree. None of a file that came without one, such as a row that names no repository.
     """
 
     source: str
@@ -37,6 +39,7 @@ class File:
     licence: str | None = None
     stars: int | None = None
     in_corpus: bool = True
+    root: str | None = None
 
     @staticmethod
     def of(document: Document) -> "File":

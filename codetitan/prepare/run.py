@@ -25,6 +25,7 @@ from codetitan.prepare.stages.shards import CORPUS, LICENCES, CountLanguages, Sc
 from codetitan.prepare.tables import rows
 
 REPORT = "report.md"
+_PUBLISHED = ("corpus", "dropped", "licences")
 
 
 def _texts(folder: Path, task: int) -> Iterable[Text]:
@@ -80,7 +81,7 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
         remove_old: removes what stages with other thresholds have left.
 
     Raises:
-        ConfigError: a source, the folder, or a task; what is done stays.
+        ConfigError: a source, the folder, or a task; what is done stays. Or nothing is kept.
     """
     all_stages = stages(config)
     statistics = execute(all_stages, output, config.executor, say, remove_old=remove_old)
@@ -88,6 +89,8 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
     _publish(output, all_stages)
     _write(output / REPORT, markdown(tally, "Corpus"))
     kept, read = tally.kept, tally.read
+    if not kept[0]:
+        raise ConfigError(f"nothing is kept of {read[0]:,} files; {output / REPORT} says why")
     say(f"{output}: {kept[0]:,} of {read[0]:,} files, {megabytes(kept[1])} of {megabytes(read[1])}; {REPORT} says why")
     return tally
 
@@ -99,15 +102,20 @@ def _publish(output: Path, all_stages: Sequence[Stage]) -> None:
     *_, last = places(all_stages, output)
     texts: dict[str, str] = {}
     try:
-        for name in ("corpus", "dropped", "licences"):
-            shutil.rmtree(output / name, ignore_errors=True)
-            (output / name).mkdir()
+        partial = output / ".partial"  # a kill must not leave half a corpus that looks whole
+        shutil.rmtree(partial, ignore_errors=True)
+        for name in _PUBLISHED:
+            (partial / name).mkdir(parents=True)
         for task in range(last.stage.tasks):
             for table, name in ((CORPUS, "corpus"), (LEFT_OUT, "dropped")):
-                _link(last.task(task) / table, output / name / f"part-{task:05}.parquet")
+                _link(last.task(task) / table, partial / name / f"part-{task:05}.parquet")
             texts |= json.loads((last.task(task) / LICENCES).read_text(encoding="utf-8"))
         for digest, text in sorted(texts.items()):
-            (output / "licences" / f"{digest}.txt").write_text(text, encoding="utf-8")
+            (partial / "licences" / f"{digest}.txt").write_text(text, encoding="utf-8")
+        for name in _PUBLISHED:
+            shutil.rmtree(output / name, ignore_errors=True)
+            (partial / name).rename(output / name)
+        partial.rmdir()
     except OSError as error:
         raise ConfigError(f"--output {output} can't be written: {error.strerror}") from None
 

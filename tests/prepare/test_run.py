@@ -133,7 +133,29 @@ def test_what_says_a_licence_is_read_whatever_its_size(tmp_path: Path) -> None:
     config = Prepare(sources=[Directory(path=str(raw), repo_depth=1)], paths=Paths(max_bytes=100))
     Read.of(config, [open_reader(source) for source in config.sources]).run(0, folder)
     lines = [line for file in folder.glob("facts-*.jsonl") for line in file.read_text().split("\n") if line]
-    assert [(repo, list(facts["statements"])) for repo, facts in map(json.loads, lines)] == [("site", ["LICENSE"])]
+    found = [(root, list(facts["statements"])) for root, facts in map(json.loads, lines)]
+    assert found == [(f"directory:{raw}:site", ["LICENSE"])]
+
+
+def test_a_licence_holds_for_its_own_tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a LICENSE in a folder nor one among rows is that of rows which name no repository."""
+    raw, records = tmp_path / "raw", tmp_path / "rows.jsonl"
+    raw.mkdir()
+    (raw / "LICENSE").write_text(_MIT)
+    (raw / "a.py").write_text(code(11))
+    made = [{"path": "LICENSE", "content": _MIT}, {"path": "b.py", "content": code(12)}]
+    records.write_text("".join(json.dumps(row) + "\n" for row in made))
+    config = tmp_path / "prepare.toml"
+    config.write_text("[prepare]\nshards = 1\n")
+    words = ["prepare", "--config", str(config), "--output"]
+    sources = f'["directory:{raw}", "jsonl:{records}"]'
+    assert main([*words, str(tmp_path / "out"), "--prepare.sources", sources]) == 0
+    assert list(corpus(tmp_path / "out")) == ["None/a.py"]
+    assert list(why(tmp_path / "out", "b.py")) == ["b.py: dropped by licences: no licence"]
+    capsys.readouterr()
+    assert main([*words, str(tmp_path / "none"), "--prepare.sources", f"jsonl:{records}"]) == 2
+    said = capsys.readouterr().err
+    assert said == f"codetitan: error: nothing is kept of 2 files; {tmp_path}/none/report.md says why\n"
 
 
 @pytest.mark.slow

@@ -168,6 +168,7 @@ class ArchiveReader:
 
     def _files_of(self, archive: str, members: Iterator[_Member]) -> Iterator[File | Dropped]:
         repo, unpacked = name_of(archive.rsplit("/", 1)[-1]), 0
+        root = f"{self.name}:{archive}"  # two versions of a project are two trees
         for number, member in enumerate(members):
             unpacked += member.n_bytes
             if unpacked > self._config.max_unpacked_bytes or number >= _TOO_MANY:
@@ -194,4 +195,4 @@ class ArchiveReader:
             if reason:
                 yield Dropped(self.name, f"{repo}/{inside}", reason)
                 continue
-            yield File(self.name, repo, inside, text, language_of(inside, text), in_corpus=is_code)
+            yield File(self.name, repo, inside, text, language_of(inside, text), in_corpus=is_code, root=root)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,4 +106,7 @@ class RepositoryReader:
                 own = columns_of_file(said)
                 whole = said | {part: value for part, value in known.items() if own is None or not getattr(own, part)}
                 document = to_document(self.name, where, whole, columns_of_file(whole), self._config.max_bytes)
-                yield File.of(document) if isinstance(document, Document) else document
+                if isinstance(document, Document):
+                    yield replace(File.of(document), root=f"{self.name}:{document.repo or f'{path.name}:{number}'}")
+                else:
+                    yield document

@@ -57,6 +57,8 @@ class ServedReader:
             document = self._source.read(index)
             if isinstance(document, Document):
                 file = File.of(document)
+                if self._in_files or document.repo is not None:
+                    file.root = f"{self.name}:{document.repo or ''}"
                 if self._in_files:
                     file.licence = None  # of its folder, which is looked for anew, with what says so
                 if self._code is not None and not self._code.match(file.path.rpartition("/")[2]):

@@ -13,6 +13,7 @@ from codetitan.prepare.stages.read import FACTS_FILES, Read, bucket, facts_file
 
 TABLE = "facts.json"
 _NOTHING: Facts = {"statements": {}, "texts": {}}
+_NOBODY = Repository(_NOTHING)
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,21 @@ class GatherFacts:
         return {"format": 1}
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
-        """Writes facts.json: repository → facts."""
+        """Writes facts.json: root → facts."""
         found: dict[str, Facts] = {}
         for part in earlier(folder, Read.name):
             file = part / facts_file(task)
             for line in file.read_text(encoding="utf-8").split("\n") if file.exists() else ():
                 if line:
-                    repo, facts = json.loads(line)
-                    found[repo] = merge(found[repo], facts) if repo in found else facts
-        text = json.dumps({repo: found[repo] for repo in sorted(found)}, sort_keys=True)
+                    root, facts = json.loads(line)
+                    found[root] = merge(found[root], facts) if root in found else facts
+        text = json.dumps({root: found[root] for root in sorted(found)}, sort_keys=True)
         (folder / TABLE).write_text(text, encoding="utf-8")
-        return {"repositories": len(found)}
+        return {"trees": len(found)}
 
 
 class Known:
-    """The facts of all repositories, read where they are asked for.
+    """The facts of all trees, read where they are asked for.
 
     Args:
         folder: of a task of a stage that comes after `GatherFacts`.
@@ -57,17 +58,17 @@ class Known:
         found: dict[str, Facts] = json.loads((self._parts[number] / TABLE).read_text(encoding="utf-8"))
         return found
 
-    def _facts(self, repo: str) -> Facts:
-        return self._read(bucket(repo, FACTS_FILES)).get(repo, _NOTHING)
+    def _facts(self, root: str) -> Facts:
+        return self._read(bucket(root, FACTS_FILES)).get(root, _NOTHING)
 
-    def _of_repository(self, repo: str) -> Repository:
-        return Repository(self._facts(repo))
+    def _of_repository(self, root: str) -> Repository:
+        return Repository(self._facts(root))
 
-    def repository(self, repo: str | None) -> Repository:
-        """Returns what is known of a repository."""
-        return self._repository(repo or "")
+    def repository(self, root: str | None) -> Repository:
+        """Returns what is known of a tree; nothing of none."""
+        return self._repository(root) if root is not None else _NOBODY
 
-    def texts(self, repo: str | None) -> Mapping[str, str]:
-        """Returns SHA-256 → text of the licences and notices of a repository."""
-        texts: Mapping[str, str] = self._facts(repo or "")["texts"]
+    def texts(self, root: str | None) -> Mapping[str, str]:
+        """Returns SHA-256 → text of the licences and notices of a tree."""
+        texts: Mapping[str, str] = self._facts(root)["texts"] if root is not None else {}
         return texts

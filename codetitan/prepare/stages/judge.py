@@ -21,10 +21,10 @@ from codetitan.prepare.secrets import Secrets
 from codetitan.prepare.secrets.keys import versions as secret_versions
 from codetitan.prepare.stages import read
 from codetitan.prepare.stages.facts import GatherFacts, Known
-from codetitan.prepare.stages.read import LEFT_OUT, TABLE, Read, dropped_row
-from codetitan.prepare.tables import DROPPED, FILES, NUMBER, TEXT, Row, Writer, rows
+from codetitan.prepare.stages.read import LEFT_OUT, RAW, TABLE, Read, dropped_row
+from codetitan.prepare.tables import DROPPED, NUMBER, TEXT, Row, Writer, rows
 
-JUDGED = {**FILES, "licence_texts": TEXT, "permissive": NUMBER}
+JUDGED = {**RAW, "licence_texts": TEXT, "permissive": NUMBER}
 """Columns of files that have been judged: with the SHA-256 of the texts that go with one, as JSON, and whether its
 licence is permissive: of copies such a one stays."""
 
@@ -90,7 +90,7 @@ class JudgeFiles:
             for row in rows(earlier(folder, Read.name)[task] / read.TABLE):
                 file = file_of(row)
                 n_bytes += row["n_bytes"]
-                repository = known.repository(file.repo)
+                repository = known.repository(row["root"])
                 verdict = self.config.licences.judge(file, repository)
                 permissive = self._strict.judge(file, repository).drop is None
                 file.licence = verdict.licence

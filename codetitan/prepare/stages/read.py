@@ -16,11 +16,14 @@ from codetitan.prepare.file import Drop, File
 from codetitan.prepare.licences import Facts, collect, is_interesting, merge
 from codetitan.prepare.readers import Reader
 from codetitan.prepare.readers.open import open_reader
-from codetitan.prepare.tables import DROPPED, FILES, Row, Writer
+from codetitan.prepare.tables import DROPPED, FILES, TEXT, Row, Writer
+
+RAW = {**FILES, "root": TEXT}
+"""Columns of files that have been read: with the tree that each is in."""
 
 TABLE, LEFT_OUT = "files.parquet", "dropped.parquet"
 FACTS_FILES = 64
-"""Into how many files the facts of repositories are dealt, by their names."""
+"""Into how many files the facts of trees are dealt, by their names."""
 
 _MOST_TASKS = 1_000
 
@@ -93,14 +96,14 @@ class Read:
         return not paths.enable or path == "debian/copyright" or paths.judge_path(path, 0) is None
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
-        """Writes files.parquet, dropped.parquet and facts-NUMBER.jsonl: [repository, facts] a line."""
+        """Writes files.parquet, dropped.parquet and facts-NUMBER.jsonl: [root, facts] a line."""
         tree: counts.Tree = {}
         facts: dict[str, Facts] = {}
         n_bytes = 0
         for reader in self._readers if task == 0 else ():
             for reason, n in reader.dropped.items():
                 counts.add(tree, 0, "unread", reason, files=n)
-        with Writer(folder / TABLE, FILES) as kept, Writer(folder / LEFT_OUT, DROPPED) as left_out:
+        with Writer(folder / TABLE, RAW) as kept, Writer(folder / LEFT_OUT, DROPPED) as left_out:
             for each in self._files(task):
                 if isinstance(each, Dropped):
                     counts.add(tree, 0, "unread", each.reason)
@@ -109,9 +112,9 @@ class Read:
                 size = len(each.data)
                 n_bytes += size
                 drop = self.config.paths.judge(each) if self.config.paths.enable else None
-                if is_interesting(each.path) and self._speaks(each.path):
-                    repo, found = each.repo or "", collect([(each.path, each.text)])
-                    facts[repo] = merge(facts[repo], found) if repo in facts else found
+                if each.root is not None and is_interesting(each.path) and self._speaks(each.path):
+                    root, found = each.root, collect([(each.path, each.text)])
+                    facts[root] = merge(facts[root], found) if root in facts else found
                 if not each.in_corpus:
                     continue
                 counts.add(tree, size, "read")
@@ -125,11 +128,12 @@ class Read:
                 kept.add({
                     "repo": each.repo, "path": each.path, "content": each.text, "language": each.language,
                     "licence": each.licence, "stars": each.stars, "n_bytes": size, "source": each.source,
+                    "root": each.root,
                 })  # fmt: skip
         for number in range(FACTS_FILES):
-            repos = [repo for repo in sorted(facts) if bucket(repo, FACTS_FILES) == number]
-            lines = (json.dumps([repo, facts[repo]], sort_keys=True) + "\n" for repo in repos)
-            if repos:
+            roots = [root for root in sorted(facts) if bucket(root, FACTS_FILES) == number]
+            lines = (json.dumps([root, facts[root]], sort_keys=True) + "\n" for root in roots)
+            if roots:
                 (folder / facts_file(number)).write_text("".join(lines), encoding="utf-8")
         return {"n_bytes": n_bytes, "counts": tree}
 
@@ -140,5 +144,5 @@ def facts_file(number: int) -> str:
 
 
 def bucket(repo: str, n: int) -> int:
-    """Returns in which of n files a repository is."""
+    """Returns in which of n files a repository, or a tree, is."""
     return int.from_bytes(hashlib.sha256(repo.encode()).digest()[:8]) % n

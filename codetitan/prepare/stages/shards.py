@@ -132,7 +132,7 @@ class WriteShards:
             for row in found:
                 n_tokens = None if self._encoding is None else len(self._encoding.encode(row["content"]))
                 corpus.add({**row, "token_count": n_tokens})
-                of_repo = known.texts(row["repo"])
+                of_repo = known.texts(row["root"])
                 texts |= {digest: of_repo[digest] for digest in json.loads(row["licence_texts"])}
                 size = row["n_bytes"]
                 counts.add(tree, size, "kept")

@@ -49,7 +49,9 @@ def test_few_leaders_and_many_rounds_drop_the_same(seed: int, tmp_path: Path) ->
 def test_too_few_rounds_drop_nothing_wrongly(rounds: int, tmp_path: Path) -> None:
     texts = families(5, 150)
     near = NearDuplicates(leaders=[1] * rounds)
-    check_twins(texts, outcome(texts, tmp_path, near=near))
+    found = outcome(texts, tmp_path, near=near)
+    assert found
+    check_twins(texts, found)
 
 
 def check_twins(texts: list[Text], found: dict) -> None:
