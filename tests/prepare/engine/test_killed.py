@@ -46,7 +46,7 @@ def storm(start: Start, corpus: Path, tmp_path: Path, seed: int, times: int, sle
         for task in range(place.stage.tasks):
             perform(place, task)
     statistics = [total(state.statistics(place)) for place in places(stages, tmp_path / "calm")]
-    draw, killed, torn = random.Random(seed), 0, 0
+    draw, killed, torn, finished = random.Random(seed), 0, 0, 0
     while killed < times:
         process = start(sleep_s=sleep_s)
         try:
@@ -66,7 +66,8 @@ def storm(start: Start, corpus: Path, tmp_path: Path, seed: int, times: int, sle
             assert {"statistics.json"} < {file.name for file in path.iterdir()}
         if process.returncode == 0:
             compare(said, statistics, tmp_path)
-            (tmp_path / "out").rename(tmp_path / f"out-{killed}")
+            finished += 1  # more than one may end between two kills
+            (tmp_path / "out").rename(tmp_path / f"out-{finished}")
     process = start(sleep_s=0.0)
     said, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
