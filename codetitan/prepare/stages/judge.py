@@ -92,7 +92,7 @@ class JudgeFiles:
                 n_bytes += row["n_bytes"]
                 repository = known.repository(row["root"])
                 verdict = self.config.licences.judge(file, repository)
-                permissive = self._strict.judge(file, repository).drop is None
+                strict = verdict if self._strict == self.config.licences else self._strict.judge(file, repository)
                 file.licence = verdict.licence
                 counts.add(tree, row["n_bytes"], "licences", verdict.licence or "", "read")
                 file, notices = _changed(file, self.config.copyright)  # rules look at what is the file's own
@@ -114,7 +114,7 @@ class JudgeFiles:
                     "sha256": hashlib.sha256(file.data).hexdigest(), "n_bytes": len(file.data),
                     "quality": self.config.quality.weight(file) if self.config.quality.enable else None,
                     "licence_texts": json.dumps(sorted(verdict.texts)),
-                    "permissive": int(permissive),
+                    "permissive": int(strict.drop is None),
                 })  # fmt: skip
         return {"n_bytes": n_bytes, "counts": tree}
 
