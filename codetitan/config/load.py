@@ -51,13 +51,15 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
-SHIPPED = Path(__file__).parent.parent / "train_configs"
+_PACKAGE = Path(__file__).parent.parent
+SHIPPED = (_PACKAGE / "train_configs", _PACKAGE / "prepare_configs")
+"""The folders of the configurations that are part of the package; no name is in both."""
 
 
 def find(config: Path) -> Path:
     """Returns a configuration's file, absolute: as written, else the shipped one of that name, which is said.
 
-    `code_350m`, `code_350m.toml` and `train_configs/code_350m.toml` are names of shipped ones.
+    `code_350m`, `code_350m.toml` and `train_configs/code_350m.toml` are names of shipped ones; of prepare_configs too.
 
     Raises:
         ConfigError: there is none, or it or what it extends is not TOML; said before anything heavy is imported.
@@ -72,10 +74,11 @@ def find(config: Path) -> Path:
 
 
 def _shipped(path: Path) -> Path | None:
-    if path.is_absolute() or str(path.parent) not in (".", "train_configs"):
-        return None
-    file = SHIPPED / (path.name if path.suffix == ".toml" else f"{path.name}.toml")
-    return file.resolve() if file.is_file() else None
+    name = path.name if path.suffix == ".toml" else f"{path.name}.toml"
+    for folder in SHIPPED:
+        if str(path.parent) in (".", folder.name) and (folder / name).is_file():
+            return (folder / name).resolve()
+    return None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -84,7 +87,8 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         folder = path.parent
         names = sorted(file.name for file in folder.glob("*.toml")) if folder.is_dir() else []
-        shipped = [file.name if path.suffix == ".toml" else file.stem for file in sorted(SHIPPED.glob("*.toml"))]
+        there = sorted(file for shipped in SHIPPED for file in shipped.glob("*.toml"))
+        shipped = [file.name if path.suffix == ".toml" else file.stem for file in there]
         hint = did_you_mean(path.name, [*names, *shipped]) or (f"; there are {', '.join(names)}" if names else "")
         raise ConfigError(f"{_shown(path)}: no such file{hint}") from None
     except IsADirectoryError:

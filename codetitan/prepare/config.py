@@ -15,6 +15,7 @@ from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
 from codetitan.prepare.engine.tables import Local, Ray, Slurm
 from codetitan.prepare.licences import Licences
 from codetitan.prepare.readers.archives import Archives
+from codetitan.prepare.readers.packages import PythonPackages
 from codetitan.prepare.readers.repositories import Repositories
 from codetitan.prepare.rules.alphabetic import Alphabetic
 from codetitan.prepare.rules.asserts import Asserts
@@ -39,7 +40,12 @@ from codetitan.prepare.rules.white_space import WhiteSpace
 from codetitan.prepare.rules.xml import Xml
 from codetitan.prepare.secrets import Secrets
 
-RAW_TYPES: dict[str, type] = {**SOURCE_TYPES, "archives": Archives, "repositories": Repositories}
+RAW_TYPES: dict[str, type] = {
+    **SOURCE_TYPES,
+    "archives": Archives,
+    "repositories": Repositories,
+    "python-packages": PythonPackages,
+}
 """Type of a source → its options."""
 
 
@@ -48,9 +54,9 @@ class Prepare:
     """`[prepare]`."""
 
     sources: Annotated[
-        list[SourceConfig | Archives | Repositories], Choice("type", RAW_TYPES, word=source_from_text)
+        list[SourceConfig | Archives | Repositories | PythonPackages], Choice("type", RAW_TYPES, word=source_from_text)
     ] = field(default_factory=list)
-    """The raw code: tables with a `type`, or words such as "directory:PATH" and "archives:PATH"."""
+    """The raw code: tables with a `type`, or words such as "archives:PATH" and "python-packages"."""
 
     executor: Annotated[Local | Slurm | Ray, Choice("name", {"local": Local, "slurm": Slurm, "ray": Ray})] = field(
         default_factory=Local

@@ -3,6 +3,7 @@
 from codetitan.data.sources.open import SourceConfig
 from codetitan.prepare.readers import Reader
 from codetitan.prepare.readers.archives import ArchiveReader, Archives
+from codetitan.prepare.readers.packages import PackageReader, PythonPackages
 from codetitan.prepare.readers.repositories import Repositories, RepositoryReader
 from codetitan.prepare.readers.served import ServedReader
 
@@ -15,7 +16,7 @@ ALSO = [
 ]  # fmt: skip
 
 
-def open_reader(config: SourceConfig | Archives | Repositories) -> Reader:
+def open_reader(config: SourceConfig | Archives | Repositories | PythonPackages) -> Reader:
     """Opens a source.
 
     Raises:
@@ -25,4 +26,6 @@ def open_reader(config: SourceConfig | Archives | Repositories) -> Reader:
         return ArchiveReader(config, ALSO)
     if isinstance(config, Repositories):
         return RepositoryReader(config)
+    if isinstance(config, PythonPackages):
+        return PackageReader(config, ALSO)
     return ServedReader(config, ALSO)
