@@ -1,6 +1,9 @@
 """What a source hands out: a document, or the reason why there is none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
+
+from codetitan.data.structure import Parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,8 @@ class Document:
         licence: SPDX identifier, or the words of the store; None where it is not known.
         stars: stars of the repository; None where they are not known.
         has_path: False where `path` is only its place in the store, which is no metadata.
+        parts: of a structured document (an issue, commit, notebook or pull request), (kind, characters) in the order of
+            the text, whose length they add up to (`codetitan.data.structure`); (): a plain text.
     """
 
     source: str
@@ -26,6 +31,10 @@ class Document:
     licence: str | None = None
     stars: int | None = None
     has_path: bool = True
+    parts: Parts = ()
+
+    def __repr__(self) -> str:
+        return repr_without(self, "parts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,15 @@ class Dropped:
     source: str
     path: str
     reason: str
+
+
+def repr_without(record: Any, *later: str) -> str:
+    """Returns what a dataclass's own repr would be, without the fields named in `later` where these are not set.
+
+    Fingerprints of sources are hashes of it: what has no such field keeps the one that it had before there were any.
+    """
+    shown = (field.name for field in fields(record) if field.name not in later or getattr(record, field.name))
+    return f"{type(record).__qualname__}({', '.join(f'{name}={getattr(record, name)!r}' for name in shown)})"
 
 
 class EndOfStream(Exception):

@@ -12,8 +12,9 @@ from dataclasses import astuple, dataclass
 from functools import lru_cache
 from typing import Any
 
-from codetitan.data.document import Document, Dropped
+from codetitan.data.document import Document, Dropped, repr_without
 from codetitan.data.language import canonical_language, language_of
+from codetitan.data.structure import PartsError, parse_parts
 from codetitan.errors import ConfigError, did_you_mean
 
 NAME_IT = "; name it with"
@@ -34,6 +35,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "language": ("language", "lang", "programming_language"),
     "licence": ("licence", "license", "licenses", "licences", "max_stars_repo_licenses", "detected_licenses"),
     "stars": ("stars", "star_count", "stars_count", "max_stars_count", "stargazers_count", "repo_stars"),
+    "parts": ("document_parts",),
 }
 """Part of a document → columns that may hold it, the first present wins."""
 
@@ -60,11 +62,14 @@ class Columns:
     licence: str | None = None
     stars: str | None = None
     documentation: str | None = None
+    parts: str | None = None
+
+    def __repr__(self) -> str:
+        return repr_without(self, "parts")
 
     def names(self) -> list[str]:
         """Returns the columns that are read."""
-        parts = (self.text, self.path, self.repo, self.language, self.licence, self.stars, self.documentation)
-        return list(dict.fromkeys(name for name in parts if name is not None))
+        return list(dict.fromkeys(name for name in astuple(self) if name is not None))
 
     def agrees_with(self, other: "Columns") -> bool:
         """Whether no part has another column here than there; none is no other."""
@@ -163,7 +168,11 @@ def to_document(
         return Dropped(source, place, "too large")
     path = word(record.get(columns.path)) if columns.path else None
     language = language_of_record(record.get(columns.language) if columns.language else None, path, text)
-    if columns.documentation:
+    try:
+        parts = parse_parts(record.get(columns.parts), text) if columns.parts else ()
+    except PartsError as error:
+        return Dropped(source, place, str(error))
+    if columns.documentation and not parts:
         text = with_documentation(text, record.get(columns.documentation), language)
     return Document(
         source,
@@ -174,6 +183,7 @@ def to_document(
         _licence(record.get(columns.licence)) if columns.licence else None,
         _stars(record.get(columns.stars)) if columns.stars else None,
         has_path=path is not None,
+        parts=parts,
     )
 
 
