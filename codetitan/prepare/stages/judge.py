@@ -13,6 +13,7 @@ from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.contamination import Benchmarks
 from codetitan.prepare.engine.stage import earlier
+from codetitan.prepare.examples.collect import FORMAT, Examples
 from codetitan.prepare.file import Drop, File
 from codetitan.prepare.licences import Licences, versions
 from codetitan.prepare.rules import TEXT_RULES, Judge
@@ -61,6 +62,7 @@ class JudgeFiles:
             "of licences": versions(),
             "of secrets": secret_versions() if config.secrets.enable else None,
             "benchmarks": None if self._benchmarks is None else self._benchmarks.digest(),
+            "examples": FORMAT,
         }
 
     @cached_property
@@ -82,9 +84,9 @@ class JudgeFiles:
         )
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
-        """Writes files.parquet and dropped.parquet."""
+        """Writes files.parquet, dropped.parquet and examples.jsonl."""
         tree: counts.Tree = {}
-        known = Known(folder)
+        known, examples = Known(folder), Examples()
         n_bytes = 0
         with Writer(folder / TABLE, JUDGED) as kept, Writer(folder / LEFT_OUT, DROPPED) as left_out:
             for row in rows(earlier(folder, Read.name)[task] / read.TABLE):
@@ -95,6 +97,7 @@ class JudgeFiles:
                 strict = verdict if self._strict == self.config.licences else self._strict.judge(file, repository)
                 file.licence = verdict.licence
                 counts.add(tree, row["n_bytes"], "licences", verdict.licence or "", "read")
+                whole = file
                 file, notices = _changed(file, self.config.copyright)  # rules look at what is the file's own
                 drops = [verdict.drop] if verdict.drop is not None else []
                 drops += self._drops(file)
@@ -102,10 +105,15 @@ class JudgeFiles:
                     counts.add(tree, row["n_bytes"], "alone", drop.rule)
                 if drops:
                     counts.add(tree, row["n_bytes"], "dropped", drops[0].rule, drops[0].reason)
-                    left_out.add(dropped_row(file, drops[0]))
+                    left_out.add(left := dropped_row(file, drops[0]))
+                    examples.add(left, file.text)
                     continue
+                noted = file
                 file, secrets = _changed(file, self.config.secrets)
-                for name, found in (("copyright", notices), ("secrets", secrets)):
+                for name, found, before, after in (
+                    ("copyright", notices, whole, noted), ("secrets", secrets, noted, file),
+                ):  # fmt: skip
+                    examples.add_changed(name, found, before, after)
                     for what, n in found.items():
                         counts.add(tree, 1, "changed", name, what, files=n)
                 said = [f"{origin['file'] or 'the store'}: {origin['says']}" for origin in verdict.provenance]
@@ -116,6 +124,7 @@ class JudgeFiles:
                     "licence_texts": json.dumps(sorted(verdict.texts)),
                     "permissive": int(strict.drop is None),
                 })  # fmt: skip
+        examples.write(folder)
         return {"n_bytes": n_bytes, "counts": tree}
 
     def _drops(self, file: File) -> Iterator[Drop]:

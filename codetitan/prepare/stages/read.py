@@ -12,6 +12,7 @@ import codetitan
 from codetitan.data.document import Dropped
 from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
+from codetitan.prepare.examples.collect import FORMAT, Examples
 from codetitan.prepare.file import Drop, File
 from codetitan.prepare.licences import Facts, collect, is_interesting, merge
 from codetitan.prepare.readers import Reader
@@ -76,7 +77,7 @@ class Read:
         sources = [{"type": type(source).__name__, **asdict(source)} for source in self.config.sources]
         return {
             "codetitan": codetitan.__version__, "sources": sources, "fingerprints": self.fingerprints,
-            "paths": asdict(self.config.paths),
+            "paths": asdict(self.config.paths), "examples": FORMAT,
         }  # fmt: skip
 
     @cached_property
@@ -96,9 +97,10 @@ class Read:
         return not paths.enable or path == "debian/copyright" or paths.judge_path(path, 0) is None
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
-        """Writes files.parquet, dropped.parquet and facts-NUMBER.jsonl: [root, facts] a line."""
+        """Writes files.parquet, dropped.parquet, examples.jsonl and facts-NUMBER.jsonl: [root, facts] a line."""
         tree: counts.Tree = {}
         facts: dict[str, Facts] = {}
+        examples = Examples()
         n_bytes = 0
         for reader in self._readers if task == 0 else ():
             for reason, n in reader.dropped.items():
@@ -123,13 +125,15 @@ class Read:
                 if drop is not None:
                     counts.add(tree, size, "dropped", drop.rule, drop.reason)
                     counts.add(tree, size, "alone", drop.rule)
-                    left_out.add(dropped_row(each, drop))
+                    left_out.add(row := dropped_row(each, drop))
+                    examples.add(row, each.text)
                     continue
                 kept.add({
                     "repo": each.repo, "path": each.path, "content": each.text, "language": each.language,
                     "licence": each.licence, "stars": each.stars, "n_bytes": size, "source": each.source,
                     "root": each.root,
                 })  # fmt: skip
+        examples.write(folder)
         for number in range(FACTS_FILES):
             roots = [root for root in sorted(facts) if bucket(root, FACTS_FILES) == number]
             lines = (json.dumps([root, facts[root]], sort_keys=True) + "\n" for root in roots)

@@ -12,6 +12,7 @@ from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.duplicates.drops import read_drops
 from codetitan.prepare.engine.stage import earlier
+from codetitan.prepare.examples.collect import FORMAT, Examples
 from codetitan.prepare.file import Drop
 from codetitan.prepare.stages.facts import GatherFacts, Known
 from codetitan.prepare.stages.judge import JUDGED, JudgeFiles, file_of
@@ -65,13 +66,13 @@ class Scatter:
 
     def inputs(self) -> Mapping[str, Any]:
         """The shares, and over how many shards."""
-        return {"balance": asdict(self.config.balance), "shards": self.config.shards}
+        return {"balance": asdict(self.config.balance), "shards": self.config.shards, "examples": FORMAT}
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
-        """Writes files-SHARD.parquet, unsorted, and dropped.parquet."""
+        """Writes files-SHARD.parquet, unsorted, dropped.parquet and examples.jsonl."""
         tree: counts.Tree = {}
         kept = self._shares(folder)
-        dropped = _drops(folder, task, self.config)
+        dropped, examples = _drops(folder, task, self.config), Examples()
         n_bytes = 0
         with ExitStack() as stack:
             left_out = stack.enter_context(Writer(folder / LEFT_OUT, DROPPED))
@@ -84,9 +85,11 @@ class Scatter:
                 drop = dropped.get(index) or self.config.balance.judge(file_of(row), kept)
                 if drop is not None:
                     counts.add(tree, row["n_bytes"], "dropped", drop.rule, drop.reason)
-                    left_out.add(dropped_row(file_of(row), drop))
+                    left_out.add(left := dropped_row(file_of(row), drop))
+                    examples.add(left, row["content"])
                 else:
                     shards[bucket(row["repo"] or "", self.config.shards)].add(row)
+        examples.write(folder)
         return {"n_bytes": n_bytes, "counts": tree}
 
     def _shares(self, folder: Path) -> Mapping[str, float]:
