@@ -1,6 +1,7 @@
 """What a source hands out: a document, or the reason why there is none."""
 
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 
 from codetitan.data.structure import Parts
@@ -21,6 +22,7 @@ class Document:
         has_path: False where `path` is only its place in the store, which is no metadata.
         parts: of a structured document (an issue, commit, notebook or pull request), (kind, characters) in the order of
             the text, whose length they add up to (`codetitan.data.structure`); (): a plain text.
+        date: of the last change, in UTC; None where it is not known. No token depends on it.
     """
 
     source: str
@@ -32,9 +34,10 @@ class Document:
     stars: int | None = None
     has_path: bool = True
     parts: Parts = ()
+    date: datetime | None = None
 
     def __repr__(self) -> str:
-        return repr_without(self, "parts")
+        return repr_without(self, "parts", "date")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from codetitan.data.document import Document
@@ -29,6 +30,7 @@ class File:
         in_corpus: False of what is read for what it says of a licence alone.
         root: names the tree that the path is in, apart from those of other sources: what a LICENSE in it says holds for
             the tree. None of a file that came without one, such as a row that names no repository.
+        date: of the last change, in UTC; None where it is not known.
     """
 
     source: str
@@ -40,6 +42,7 @@ class File:
     stars: int | None = None
     in_corpus: bool = True
     root: str | None = None
+    date: datetime | None = None
 
     @staticmethod
     def of(document: Document) -> "File":
@@ -52,6 +55,7 @@ class File:
             document.language,
             document.licence,
             document.stars,
+            date=document.date,
         )
 
     @cached_property

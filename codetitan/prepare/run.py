@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from codetitan.errors import ConfigError
@@ -30,12 +31,12 @@ _PUBLISHED = ("corpus", "dropped", "licences")
 
 def _texts(folder: Path, task: int) -> Iterable[Text]:
     """Reads what is compared with all the rest: the files that a task of `JudgeFiles` has left."""
-    columns = ["repo", "path", "content", "stars", "source", "permissive"]
+    columns = ["repo", "path", "content", "stars", "date", "source", "permissive"]
     for row in rows(earlier(folder, JudgeFiles.name)[task] / TABLE, columns):
         key = order_key(
             permissive=bool(row["permissive"]),
             stars=row["stars"],
-            date=None,
+            date=None if row["date"] is None else datetime.fromisoformat(row["date"]),
             repo=row["repo"],
             path=row["path"],
             source=row["source"],

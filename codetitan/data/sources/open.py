@@ -86,8 +86,8 @@ class RecordOptions(SourceOptions):
     """What every source of records has."""
 
     fields: dict[str, str] = field(default_factory=dict)
-    """Part of a document (text, path, repo, language, licence, stars, parts) → column; those left out are found by
-    their names."""
+    """Part of a document (text, path, repo, language, licence, stars, parts, date) → column; those left out are found
+    by their names."""
 
     max_bytes: int = 1_000_000
     """Longer texts, in UTF-8, are not served, counted as "too large"."""

@@ -77,7 +77,7 @@ def _check_types(label: str, found: Iterable[tuple[Shard, Any, Columns | None]])
     seen: dict[tuple[str, str], tuple[str, Any, Shard]] = {}
     for shard, schema, columns in found:
         for part, name in ((each.name, getattr(columns, each.name)) for each in attributes(Columns) if columns):
-            if name is None:
+            if name is None or part == "date":  # which is read in whatever type it comes
                 continue
             if len(schema.get_all_field_indices(name)) > 1:
                 raise ConfigError(f'{label}: "{shard.path}" has the column "{name}" twice; rename one of them')

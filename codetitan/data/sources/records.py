@@ -14,6 +14,7 @@ from typing import Any
 
 from codetitan.data.document import Document, Dropped, repr_without
 from codetitan.data.language import canonical_language, language_of
+from codetitan.data.sources.dates import date_of
 from codetitan.data.structure import PartsError, parse_parts
 from codetitan.errors import ConfigError, did_you_mean
 
@@ -36,6 +37,17 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "licence": ("licence", "license", "licenses", "licences", "max_stars_repo_licenses", "detected_licenses"),
     "stars": ("stars", "star_count", "stars_count", "max_stars_count", "stargazers_count", "repo_stars"),
     "parts": ("document_parts",),
+    "date": (
+        "date",
+        "committer_date",
+        "commit_date",
+        "revision_date",
+        "last_modified",
+        "updated_at",
+        "pushed_at",
+        "visit_date",
+        "max_stars_repo_stars_event_max_datetime",
+    ),
 }
 """Part of a document → columns that may hold it, the first present wins."""
 
@@ -63,9 +75,10 @@ class Columns:
     stars: str | None = None
     documentation: str | None = None
     parts: str | None = None
+    date: str | None = None
 
     def __repr__(self) -> str:
-        return repr_without(self, "parts")
+        return repr_without(self, "parts", "date")
 
     def names(self) -> list[str]:
         """Returns the columns that are read."""
@@ -184,6 +197,7 @@ def to_document(
         _stars(record.get(columns.stars)) if columns.stars else None,
         has_path=path is not None,
         parts=parts,
+        date=date_of(record.get(columns.date)) if columns.date else None,
     )
 
 

@@ -18,7 +18,7 @@ def order_key(
     """Returns what sorts before the key of any document that is worse.
 
     Permissive licences come first, then many stars, then the latest date, and then by repository, path, source and id.
-    What isn't known comes last.
+    What isn't known comes last. Forks, which some ask too, are not: they follow the stars.
 
     Args:
         permissive: all of its licences are.

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from codetitan.data.document import Dropped
@@ -29,6 +30,10 @@ _ZIPS = (".zip", ".whl")
 # What a name and a version are joined by: NAME-1.2.3 (PyPI, npm, crates), NAME_1.2.3 (Debian).
 _VERSION = re.compile(r"[-_]v?\d")
 _TOO_MANY = 1_000_000  # members: headers alone would fill the memory of what lists them
+# Reproducible packages have one date for all files: zips 1980, npm 1985-10-26, and what tar-rs packs (crates, maturin's
+# sdists) 2006-07-24, when Rust began.
+_FIRST_DATE, _LAST_DATE = 631_152_000, 4_102_444_800  # 1990 to 2100
+_TAR_RS = 1_153_704_088
 _DAMAGED = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -87,6 +92,7 @@ class _Member:
     n_bytes: int
     is_file: bool
     is_folder: bool
+    date: datetime | None
     read: Callable[[], bytes]
 
 
@@ -100,7 +106,7 @@ def _of_tar(path: Path) -> Generator[_Member]:
 
             # Of a stream they are of no use, and an archive may have millions.
             archive.members = []  # type: ignore[attr-defined]
-            yield _Member(member.name, member.size, member.isreg(), member.isdir(), read)
+            yield _Member(member.name, member.size, member.isreg(), member.isdir(), _date(member.mtime), read)
 
 
 def _of_zip(path: Path) -> Generator[_Member]:
@@ -112,7 +118,20 @@ def _of_zip(path: Path) -> Generator[_Member]:
                 with archive.open(member) as opened:
                     return opened.read(member.file_size + 1)
 
-            yield _Member(member.filename, member.file_size, kind != 0o12, member.is_dir(), read)
+            yield _Member(member.filename, member.file_size, kind != 0o12, member.is_dir(), _date_of_zip(member), read)
+
+
+def _date(seconds: float) -> datetime | None:
+    """Returns when a member was changed, in UTC; None where a packer wrote the same for all, or what is no date."""
+    known = _FIRST_DATE <= seconds <= _LAST_DATE and seconds != _TAR_RS
+    return datetime.fromtimestamp(int(seconds), UTC) if known else None
+
+
+def _date_of_zip(member: zipfile.ZipInfo) -> datetime | None:
+    try:  # without a time zone, in whole two seconds
+        return _date(datetime(*member.date_time, tzinfo=UTC).timestamp())
+    except ValueError:  # a month 0
+        return None
 
 
 class ArchiveReader:
@@ -195,4 +214,6 @@ class ArchiveReader:
             if reason:
                 yield Dropped(self.name, f"{repo}/{inside}", reason)
                 continue
-            yield File(self.name, repo, inside, text, language_of(inside, text), in_corpus=is_code, root=root)
+            yield File(
+                self.name, repo, inside, text, language_of(inside, text), in_corpus=is_code, root=root, date=member.date
+            )

@@ -93,7 +93,7 @@ class RepositoryReader:
             # What a row says of its repository holds for each of its files, where they do not say it themselves.
             known = {
                 part: row[column]
-                for part in ("repo", "licence", "stars")
+                for part in ("repo", "licence", "stars", "date")
                 if (column := getattr(of_row, part)) is not None and row.get(column) is not None
             }
             files = row.get(self._config.files)

@@ -131,7 +131,7 @@ class Read:
                 kept.add({
                     "repo": each.repo, "path": each.path, "content": each.text, "language": each.language,
                     "licence": each.licence, "stars": each.stars, "n_bytes": size, "source": each.source,
-                    "root": each.root,
+                    "root": each.root, "date": None if each.date is None else each.date.isoformat(),
                 })  # fmt: skip
         examples.write(folder)
         for number in range(FACTS_FILES):

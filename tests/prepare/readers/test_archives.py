@@ -4,6 +4,7 @@ import io
 import os
 import tarfile
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,33 @@ def test_tarballs(tmp_path: Path, end: str) -> None:
         ("demo", "src/a.py", "x = 1\n", "python"), ("demo", "LICENSE", "MIT\n", "text"),
     ]  # fmt: skip
     assert dropped == []
+
+
+def test_dates_of_members(tmp_path: Path) -> None:
+    """Those that packers write for all files alike say nothing: zip's first, npm's, and that of tar-rs."""
+    moment = datetime(2024, 2, 29, 12, 30, 2, tzinfo=UTC)
+    others = []
+    for name, seconds in (
+        ("a", moment.timestamp() + 0.5),
+        ("b", 0),
+        ("c", 499_162_500),
+        ("d", 1_153_704_088),
+        ("e", 1e11),
+    ):
+        info = tarfile.TarInfo(f"demo-1/{name}.py")
+        info.mtime, info.size = seconds, 0
+        others.append(info)
+    with tarfile.open(tmp_path / "demo-1.tar", "w") as archive:
+        for info in others:
+            info.size = len(info.name)
+            archive.addfile(info, io.BytesIO(info.name.encode()))
+    with zipfile.ZipFile(tmp_path / "demo-2.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("demo-2/f.py", (2024, 2, 29, 12, 30, 2)), "f = 1\n")
+        archive.writestr(zipfile.ZipInfo("demo-2/g.py"), "g = 1\n")
+        archive.writestr(zipfile.ZipInfo("demo-2/h.py", (2024, 0, 0, 0, 0, 0)), "h = 1\n")
+    files, _ = read(tmp_path)
+    assert {file.path: file.date for file in files if file.date} == {"a.py": moment, "f.py": moment}
+    assert len(files) == 8
 
 
 def test_zips_and_their_order(tmp_path: Path) -> None:

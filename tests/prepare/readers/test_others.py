@@ -44,10 +44,10 @@ def test_records_in_units(tmp_path: Path) -> None:
 
 ROWS = [
     {
-        "repo_name": "a/b", "star_count": 7, "detected_licenses": ["MIT"],
+        "repo_name": "a/b", "star_count": 7, "detected_licenses": ["MIT"], "pushed_at": "2026-11-30T01:02:03Z",
         "files": [
             {"path": "x.py", "content": "x = 1\n", "language": "Python"},
-            {"path": "y.c", "content": "int y;\n", "detected_licenses": ["GPL-2.0"]},
+            {"path": "y.c", "content": "int y;\n", "detected_licenses": ["GPL-2.0"], "committer_date": "2020-05-18"},
             {"path": "z.c", "content": None},
             "no record",
         ],
@@ -73,6 +73,7 @@ def test_repositories_in_rows(tmp_path: Path, end: str) -> None:
         ("a/b", "x.py", "x = 1\n", 7), ("a/b", "y.c", "int y;\n", 7), ("e/f", "z.py", "z = 1\n", None),
     ]  # fmt: skip
     assert [f.licence for f in files] == ["MIT", "GPL-2.0", None]
+    assert [str(f.date)[:10] for f in files] == ["2026-11-30", "2020-05-18", "None"]
     assert dropped == ["no text", *(["no record"] if end == "jsonl" else [])]
 
 
