@@ -95,7 +95,7 @@ def test_people_add_and_take_away() -> None:
 @pytest.mark.parametrize(
     ("words", "licence"),
     [
-        ("Apache License, Version 2.0", "Apache-2.0"), ("The MIT License (MIT)", None), ("MIT License", "MIT"),
+        ("Apache License, Version 2.0", "Apache-2.0"), ("The MIT License (MIT)", "MIT"), ("MIT License", "MIT"),
         ("Expat", "MIT"), ("GPLv3", "GPL-3.0-only"), ("GPL-2+", "GPL-2.0-or-later"), ("LGPL 2.1 or later",
         "LGPL-2.1-or-later"), ("GNU General Public License v3 or later (GPLv3+)", "GPL-3.0-or-later"),
         ("GNU Affero General Public License v3", "AGPL-3.0-only"), ("BSD", None), ("Apache", None),

@@ -1,6 +1,7 @@
 """What a repository says of its licences: gathered from a few of its files, by any number of tasks, in any order."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
@@ -13,8 +14,9 @@ from codetitan.prepare.licences.spdx import both, normalised
 from codetitan.prepare.licences.words import licence_of_words
 
 Facts: TypeAlias = dict[str, dict[str, Any]]
-"""JSON. `statements`: path → {"kind", "covers": the folder that it speaks for, "licence": SPDX expression or None where
-it is not known, "hash" of its text, …}. `texts`: SHA-256 → licence and NOTICE texts, to be written with the corpus."""
+"""JSON. `statements`: path → [{"kind", "covers": the folder that it speaks for, "licence": SPDX expression or None
+where it is not known, "hash" of its text, …}]: one, but where a store has a path twice, with other words: then all
+hold. `texts`: SHA-256 → licence and NOTICE texts, to be written with the corpus."""
 
 _MAX_TEXT_CHARS = 400_000  # what the bundled licences of a large binary package come to
 _KEPT = ("licence", "notice", "debian")
@@ -65,24 +67,21 @@ def collect(files: Iterable[tuple[str, str]]) -> Facts:
             text = text[:_MAX_TEXT_CHARS]
             statement["hash"] = hashlib.sha256(text.encode()).hexdigest()
             facts["texts"][statement["hash"]] = text
-        facts["statements"][path] = _of_both(facts["statements"].get(path, statement), statement)
+        facts["statements"][path] = _all_of(facts["statements"].get(path, []), [statement])
     return facts
 
 
-def _of_both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """A path that a store has twice, with other words: what both say holds."""
-    if one == other:
-        return one
-    one, other = sorted((one, other), key=repr)
-    licences = [one["licence"], other["licence"]]
-    return {**one, "licence": both(sorted(licences)) if all(licences) else None}
+def _all_of(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The statements of both, each once, in an order of their own."""
+    found = {json.dumps(statement, sort_keys=True): statement for statement in (*one, *other)}
+    return [found[text] for text in sorted(found)]
 
 
 def merge(one: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapping[str, Any]]) -> Facts:
     """Returns what both say, whatever their order; of two versions of one file, both are kept."""
     statements = dict(one["statements"])
-    for path, statement in other["statements"].items():
-        statements[path] = _of_both(statements.get(path, statement), statement)
+    for path, found in other["statements"].items():
+        statements[path] = _all_of(statements.get(path, []), found)
     texts = {**one["texts"], **other["texts"]}
     return {
         "statements": {path: statements[path] for path in sorted(statements)},
@@ -98,7 +97,8 @@ def _statement(path: str, text: str) -> dict[str, Any] | None:
     if _is_record(path):
         return {"kind": "record", "covers": folder, "licence": None, "tops": _tops(folder, text)}
     if _is_text(folder, name):
-        licence = identified(text) or licence_of_words(text)
+        # Above that, it is a list of what a binary bundles: a licence is known by 0.3 MB/s.
+        licence = identified(text) or licence_of_words(text) if len(text) <= _MAX_TEXT_CHARS else None
         short = licence is None and len(text) < _POINTER_CHARS
         return {
             "kind": "licence",

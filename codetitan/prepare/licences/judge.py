@@ -43,7 +43,8 @@ class Licences:
     """Keeps files under a permissive licence: *all* that is said of a file must be (StarCoder2, arXiv 2402.19173).
 
     What a file's head says counts, else its nearest folder upwards that says anything (licence texts, package metadata,
-    debian/copyright); and what the store says. Permissive is what the Blue Oak Council rates so.
+    debian/copyright), and both where the head only names a licence in passing; and what the store says. Permissive is
+    what the Blue Oak Council rates so.
     """
 
     enable: bool = True
@@ -132,13 +133,14 @@ def _found(
     texts = around.texts if around else ()
     parts: list[str | None] = []
     if own is not None:
-        provenance.append({"file": file.path, "by": "its head", "says": own[0]})
-        parts.append(own[1])
-    elif around is not None:
+        provenance.append({"file": file.path, "by": "its head", "says": own.says})
+        parts.append(own.licence)
+    if around is not None and (own is None or not own.alone):
         provenance += around.provenance
         parts.append(around.licence)
     store = file.licence.strip() if file.licence else ""
-    if store.lower() not in _SAYS_NOTHING:
+    # Where nobody else says anything, "NOASSERTION" is of a licence that the store could not name.
+    if store.lower() not in _SAYS_NOTHING and not (store.upper() == "NOASSERTION" and parts):
         # A store has seen the same texts, with a better detector than ours: it settles what we do not know.
         licence = licence_of_words(store) or store
         provenance.append({"file": None, "by": "the store", "says": store})

@@ -1,5 +1,6 @@
 """What a package's own description says its licence is: pyproject.toml, setup.cfg, setup.py, PKG-INFO, package.json,
-Cargo.toml, pom.xml. A description that says nothing is no statement, and the next folder upwards is asked.
+composer.json, Cargo.toml, pom.xml, *.gemspec. A description that says nothing is no statement, and the next folder
+upwards is asked.
 """
 
 import configparser
@@ -11,10 +12,12 @@ from email.parser import HeaderParser
 from typing import Any
 
 _SETUP_PY = re.compile(r"""\blicen[sc]e\s*=\s*(["'])([^"'\n]{2,200})\1""")
-_POM = re.compile(r"<license>.*?<name>\s*([^<]+?)\s*</name>.*?</license>", re.DOTALL)
+_POM_NAME = re.compile(r"<name>([^<]*)</name>")
+_GEMSPEC = re.compile(r"""\.licenses?\s*=\s*(\[[^\]\n]*\]|["'][^"'\n]*["'])""")
 _CLASSIFIER = re.compile(r"License\s*::\s*(.+)")
 _APPROVED = "OSI Approved"
 _MAX_WORDS = 200  # characters: more is the licence's text
+_MOST = 100_000  # characters of a description that is read: tomllib takes a minute for 300 kB of "0.0.0.0."
 
 
 def said(name: str, text: str) -> list[str] | None:
@@ -24,8 +27,8 @@ def said(name: str, text: str) -> list[str] | None:
         name: of the file, without its folder.
         text: its content; what can't be read says nothing.
     """
-    read = _READERS.get(name)
-    if read is None:
+    read = _reader(name)
+    if read is None or (len(text) > _MOST and read in _SLOW):
         return None
     try:
         words = [word.strip() for word in read(text) if isinstance(word, str)]
@@ -36,7 +39,11 @@ def said(name: str, text: str) -> list[str] | None:
 
 def describes(name: str) -> bool:
     """Whether a file of that name is a package's description."""
-    return name in _READERS
+    return _reader(name) is not None
+
+
+def _reader(name: str) -> "Callable[[str], list[Any]] | None":
+    return _READERS.get(name) or (_gemspec if name.endswith(".gemspec") else None)
 
 
 def _classifiers(lines: Iterable[Any]) -> list[str]:
@@ -88,7 +95,7 @@ def _setup_py(text: str) -> list[Any]:
 
 
 def _core_metadata(text: str) -> list[Any]:
-    head = HeaderParser().parsestr(text, headersonly=True)
+    head = HeaderParser().parsestr(text.replace("\r\n", "\n").partition("\n\n")[0][:_MOST], headersonly=True)
     expression = head.get("License-Expression")
     return [expression] if expression else _or_classifiers(head.get("License"), head.get_all("Classifier") or [])
 
@@ -101,8 +108,7 @@ def _package_json(text: str) -> list[Any]:
     if isinstance(licence, str):
         return [] if licence.upper().startswith("SEE LICENSE IN") else [licence]
     if isinstance(several, list):  # npm's old form: one may choose
-        types = [each.get("type") if isinstance(each, dict) else each for each in several]
-        return [" OR ".join(f"({each})" if " " in each else each for each in types if isinstance(each, str) and each)]
+        return [_any([each.get("type") if isinstance(each, dict) else each for each in several])]
     return []
 
 
@@ -113,7 +119,25 @@ def _cargo(text: str) -> list[Any]:
 
 def _pom(text: str) -> list[Any]:
     # No XML parser: an attacker's entities are not worth a licence. A project's dependencies have no <license>.
-    return _POM.findall(text)
+    parts = (part.partition("</license>")[0] for part in text.split("<license>")[1:])
+    return [found[1].strip() for part in parts if (found := _POM_NAME.search(part))]
+
+
+def _composer(text: str) -> list[Any]:
+    licence = _table(json.loads(text), "license")
+    if isinstance(licence, list):  # of which one may be chosen (https://getcomposer.org/doc/04-schema.md#license)
+        return [_any(licence)]
+    return [licence]
+
+
+def _gemspec(text: str) -> list[Any]:
+    """`spec.license = "MIT"`, `spec.licenses = ["MIT", "Ruby"]`, of which one may be chosen."""
+    found = [re.findall(r"""["']([^"'\n]+)["']""", words) for words in _GEMSPEC.findall(text)]
+    return [_any(each) for each in found if each]
+
+
+def _any(names: list[Any]) -> str:
+    return " OR ".join(f"({name})" if " " in name else name for name in names if isinstance(name, str) and name)
 
 
 _READERS: dict[str, Callable[[str], list[Any]]] = {
@@ -123,6 +147,8 @@ _READERS: dict[str, Callable[[str], list[Any]]] = {
     "PKG-INFO": _core_metadata,
     "METADATA": _core_metadata,
     "package.json": _package_json,
+    "composer.json": _composer,
     "Cargo.toml": _cargo,
     "pom.xml": _pom,
 }
+_SLOW = (_pyproject, _setup_cfg, _cargo)

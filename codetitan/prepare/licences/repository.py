@@ -39,11 +39,12 @@ class Repository:
     def __init__(self, facts: Mapping[str, Mapping[str, Any]]) -> None:
         self._covering: dict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
         records = []
-        for path, statement in sorted(facts["statements"].items()):
-            if statement["kind"] == "record":
-                records.append(statement)
-            else:
-                self._covering[statement["covers"]].append((path, statement))
+        for path, statements in sorted(facts["statements"].items()):
+            for statement in statements:
+                if statement["kind"] == "record":
+                    records.append(statement)
+                else:
+                    self._covering[statement["covers"]].append((path, statement))
         for record in records:  # what a package says in its dist-info, it says of what it installed beside it
             for top in record["tops"]:
                 self._covering[top] += self._covering.get(record["covers"], [])
@@ -82,11 +83,17 @@ def _of_level(path: str, level: str, statements: list[tuple[str, Mapping[str, An
     by_kind: dict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
     for name, statement in statements:
         by_kind[statement["kind"]].append((name, statement))
-    for name, statement in by_kind["debian"]:
-        below = path[len(level) + 1 :] if level else path
-        words = licence_words(statement["stanzas"], below) if statement["stanzas"] else None
-        if words is not None:  # it speaks of single files: more than a licence text beside it does
-            return Said(licence_of_words(words), (_origin(name, "debian/copyright", words),), (statement["hash"],))
+    below = path[len(level) + 1 :] if level else path
+    of_files = [
+        (name, words, statement["hash"])
+        for name, statement in by_kind["debian"]
+        if statement["stanzas"] and (words := licence_words(statement["stanzas"], below)) is not None
+    ]
+    if of_files:  # it speaks of single files: more than a licence text beside it does
+        known = [licence_of_words(words) for _, words, _ in of_files]
+        licence = both(one for one in known if one) if all(known) else None
+        origins = tuple(_origin(name, "debian/copyright", words) for name, words, _ in of_files)
+        return Said(licence, origins, tuple(digest for _, _, digest in of_files))
     texts, described = by_kind["licence"], by_kind["metadata"]
     if not texts and not described:
         return None

@@ -27,17 +27,25 @@ def licensing() -> "Licensing":
 
 
 @cache
-def _listed() -> dict[str, tuple[str, str]]:
+def _listed(*, exceptions: bool = False) -> dict[str, tuple[str, str]]:
     """Identifier, and every older one, in lower case → (as it is written now, ScanCode's category)."""
     from license_expression import get_license_index
 
     found = {}
     for entry in get_license_index():
         key = entry["spdx_license_key"]
-        if key and not entry["is_exception"]:
+        if key and entry["is_exception"] == exceptions:
             for name in (*entry["other_spdx_license_keys"], key):
                 found[name.lower()] = (key, entry["category"])
     return found
+
+
+_PERMITTING = ("Permissive", "Copyleft", "Copyleft Limited")
+
+
+def _permits_more(exception: str) -> bool:
+    """Whether what is added by WITH is known to permit more: the Commons Clause, on the same list, takes away."""
+    return _listed(exceptions=True).get(exception.lower(), ("", ""))[1] in _PERMITTING
 
 
 def identifier(name: str) -> str | None:
@@ -75,7 +83,7 @@ def parsed(expression: str) -> Any:
         text = " OR ".join(_SLASH.split(text))  # as Cargo wrote a choice before it knew SPDX
     try:
         return licensing().parse(text)
-    except ExpressionError:
+    except (ExpressionError, AssertionError, IndexError, RecursionError):  # "()", "( OR" and the like, of its parser
         return None
 
 
@@ -93,7 +101,7 @@ def normalised(expression: str) -> str | None:
 
 
 def _is_known(symbol: Any) -> bool:
-    return symbol.is_exception or identifier(symbol.key) is not None
+    return symbol.key.lower() in _listed(exceptions=True) or identifier(symbol.key) is not None
 
 
 def both(expressions: Iterable[str]) -> str | None:
@@ -117,7 +125,7 @@ def names(expression: str) -> set[str]:
 
 
 def _licence_of(symbol: Any) -> str:
-    """An exception that is added `WITH` permits more: what is asked of the licence is asked without it."""
+    """What is added by `WITH` is left out."""
     licence = getattr(symbol, "license_symbol", symbol)
     return str(licence.key)
 
@@ -125,7 +133,8 @@ def _licence_of(symbol: Any) -> str:
 def refusal(expression: str, refuses: Callable[[str], str | None], order: Iterable[str]) -> str | None:
     """Returns why an expression will not do; None where it does.
 
-    AND: every part must do. OR: one alternative must. WITH: the licence before it must.
+    AND: every part must do. OR: one alternative must. WITH: the licence before it must, and what is added must be known
+    to permit more; else it is asked about as it is written, "MIT WITH Commons-Clause", which is nobody's identifier.
 
     Args:
         expression: the licences.
@@ -139,7 +148,8 @@ def refusal(expression: str, refuses: Callable[[str], str | None], order: Iterab
 
 def _refusal(node: Any, refuses: Callable[[str], str | None], weight: dict[str, int]) -> str | None:
     if node.isliteral:
-        return refuses(_licence_of(node))
+        added = getattr(node, "exception_symbol", None)
+        return refuses(str(node) if added is not None and not _permits_more(added.key) else _licence_of(node))
     found = [_refusal(part, refuses, weight) for part in node.args]
     why = sorted((reason for reason in found if reason is not None), key=weight.__getitem__)
     if isinstance(node, licensing().OR):

@@ -33,7 +33,18 @@ _NAMES = {
     "agpl": "AGPL-3.0-only", "gnu agpl": "AGPL-3.0-only", "gnu affero general public": "AGPL-3.0-only",
     "epl 1.0": "EPL-1.0", "epl 2.0": "EPL-2.0", "eclipse public 1.0": "EPL-1.0", "eclipse public 2.0": "EPL-2.0",
     "eclipse public v2.0": "EPL-2.0", "eclipse public v1.0": "EPL-1.0", "eupl 1.2": "EUPL-1.2",
-    "cddl 1.0": "CDDL-1.0", "artistic": "Artistic-1.0-Perl", "artistic 2.0": "Artistic-2.0",
+    "cddl 1.0": "CDDL-1.0", "cddl": "CDDL-1.0", "common development and distribution": "CDDL-1.0",
+    "common development and distribution 1.0": "CDDL-1.0", "common development and distribution 1.1": "CDDL-1.1",
+    "eupl": "EUPL-1.2", "european union public 1.2": "EUPL-1.2", "open software 3.0": "OSL-3.0",
+    "business source": "BUSL-1.1", "business source 1.1": "BUSL-1.1", "elastic 2.0": "Elastic-2.0",
+    "server side public": "SSPL-1.0", "server side public 1": "SSPL-1.0", "sspl": "SSPL-1.0",
+    "artistic": "Artistic-1.0-Perl", "artistic 2.0": "Artistic-2.0",
+    "isc iscl": "ISC", "unlicense unlicense": "Unlicense", "boost software 1.0 bsl 1.0": "BSL-1.0",
+    "mit no attribution mit 0": "MIT-0", "cc0 1.0 universal cc0 1.0 public domain dedication": "CC0-1.0",
+    "zero clause bsd 0bsd": "0BSD", "universal permissive upl": "UPL-1.0", "ncsa": "NCSA",
+    "university of illinois ncsa open source": "NCSA", "european union public 1.2 eupl 1.2": "EUPL-1.2",
+    "blue oak model blueoak 1.0.0": "BlueOak-1.0.0", "historical permission notice and disclaimer hpnd": "HPND",
+    "mulan permissive software v2 mulanpsl 2.0": "MulanPSL-2.0",
     "unlicensed": PROPRIETARY, "proprietary": PROPRIETARY, "commercial": PROPRIETARY, "other proprietary": PROPRIETARY,
 }  # fmt: skip
 
@@ -60,19 +71,52 @@ def licence_of_words(words: str) -> str | None:
     found = _one(words) or normalised(words)
     if found is not None:
         return found
-    for pattern, joint in ((r"\s+or\s+|\s*\|\|?\s*|/", " OR "), (r"\s+and\s+|\s*&\s*|;\s*", " AND ")):
-        parts = re.split(pattern, words, flags=re.IGNORECASE)
+    for pattern, joint in _JOINTS:
+        parts = _split(pattern, words)
         if len(parts) > 1:
-            known = [licence_of_words(part.strip(" ()")) for part in parts if part.strip(" ()")]
-            if known and all(known):
-                return joint.join(f"({one})" if " " in str(one) else str(one) for one in known)
-    return None
+            known = [licence_of_words(part) for part in parts]
+            if not all(known):
+                return None
+            return joint.join(f"({one})" if " " in str(one) else str(one) for one in known)
+    whole = _WHOLE.fullmatch(words)
+    return licence_of_words(whole[1]) if whole else None
+
+
+# The loosest first; Cargo's slash, and "MIT/Apache-2.0 and GPL-3.0", bind tightest.
+_JOINTS = (
+    (re.compile(r"\s+or\s+|\s*\|\|?\s*", re.IGNORECASE), " OR "),
+    (re.compile(r"\s+and\s+|\s*&\s*|;\s*", re.IGNORECASE), " AND "),
+    (re.compile(r"\s*/\s*"), " OR "),
+)
+_WHOLE = re.compile(r"\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
+
+
+def _split(joint: re.Pattern[str], words: str) -> list[str]:
+    """The parts between joints that are in no brackets; words whose brackets do not match are one part."""
+    parts, at = [], 0
+    for match in joint.finditer(words):
+        before = words[: match.start()]
+        if before.count("(") == before.count(")"):
+            parts.append(words[at : match.start()].strip())
+            at = match.end()
+    parts = [part for part in (*parts, words[at:].strip()) if part]
+    return parts if all(part.count("(") == part.count(")") for part in parts) else [words]
+
+
+_TWICE = re.compile(r"([^()]+)\(([^()]+)\)")
+
+
+def _plain(words: str) -> str:
+    return " ".join(_NOISE.sub(" ", words).lower().split())
 
 
 def _one(words: str) -> str | None:
-    plain = " ".join(_NOISE.sub(" ", words).lower().split())
+    plain = _plain(words)
     if plain in _NAMES:
         return _NAMES[plain]
+    twice = _TWICE.fullmatch(words)  # "The MIT License (MIT)"
+    if twice and (first := _one(twice[1])) is not None and first == (_one(twice[2]) or normalised(twice[2])):
+        return first
     match = _GNU.fullmatch(plain)
     if match is None:
         return None
