@@ -41,6 +41,10 @@ LARGEST = 16_000_000
 has installed, by which its licence is known, may have 1.5 MB (torch's)."""
 
 
+UNPRINTABLE = "unprintable name"
+"""The reason of a path with bytes that are no UTF-8, or with control characters, which a terminal would obey."""
+
+
 def decoded(data: bytes) -> tuple[str, str]:
     """Returns (text, "") of a file's bytes; ("", reason) where they are none."""
     if not data:

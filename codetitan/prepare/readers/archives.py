@@ -23,12 +23,16 @@ from codetitan.data.sources.listing import INCLUDE, SCRIPTS, matcher
 from codetitan.errors import ConfigError, one_line
 from codetitan.places import expand
 from codetitan.prepare.file import File
-from codetitan.prepare.readers import LARGEST, decoded
+from codetitan.prepare.readers import LARGEST, UNPRINTABLE, decoded
 
 _TARS = (".tar", ".tgz", ".txz", ".tbz2", ".crate", ".tar.gz", ".tar.xz", ".tar.bz2")
-_ZIPS = (".zip", ".whl")
-# What a name and a version are joined by: NAME-1.2.3 (PyPI, npm, crates), NAME_1.2.3 (Debian).
+_ZIPS = (".zip", ".whl", ".jar")  # Maven has sources as NAME-VERSION-sources.jar
+# What a name and a version are joined by: NAME-1.2.3 (PyPI, npm, crates).
 _VERSION = re.compile(r"[-_]v?\d")
+# bash_5.2.15.orig.tar.gz, sqlite3_3.40.1.orig-www.tar.xz, bash_5.2.15-2.debian.tar.xz; dpkg-source(1), "3.0 (quilt)"
+_DEBIAN = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9+.-]+)_(?P<version>[^_]+?)(?:\.orig(?:-(?P<component>[a-z0-9-]+))?|-[^-_]+\.debian)\.tar\.\w+"
+)
 _TOO_MANY = 1_000_000  # members: headers alone would fill the memory of what lists them
 # Reproducible packages have one date for all files: zips 1980, npm 1985-10-26, and what tar-rs packs (crates, maturin's
 # sdists) 2006-07-24, when Rust began.
@@ -62,21 +66,36 @@ class Archives:
     """Of an archive that unpacks to more, what comes behind is left out."""
 
 
-def name_of(file: str) -> str:
-    """Returns what an archive's name says that it is of: "requests" of requests-2.32.3.tar.gz, "bash" of
-    bash_5.2.15.orig.tar.xz."""
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What an archive's name says.
+
+    Attributes:
+        repo: what it is of: "requests" of requests-2.32.3.tar.gz, "bash" of bash_5.2.15.orig.tar.xz.
+        tree: which other archives are of the same tree: Debian's licences of a package lie beside its source.
+        below: the folder of the tree that it is, with a slash.
+        has_top: whether a folder that all of it lies in is the archive's rather than the project's.
+    """
+
+    repo: str
+    tree: str
+    below: str = ""
+    has_top: bool = True
+
+
+def named(file: str) -> _Named:
+    """Returns what the path of an archive says."""
+    folder, slash, name = file.rpartition("/")
+    if debian := _DEBIAN.fullmatch(name):
+        below = f"{debian['component']}/" if debian["component"] else ""
+        tree = f"{folder}{slash}{debian['name']}_{debian['version']}"
+        return _Named(debian["name"], tree, below, has_top=".orig" in name)  # the other is debian/ alone
     ends = sorted((*_TARS, *_ZIPS), key=len, reverse=True)
-    stem = next((file[: -len(end)] for end in ends if file.lower().endswith(end)), file)
+    stem = next((name[: -len(end)] for end in ends if name.lower().endswith(end)), name)
+    if name.lower().endswith(".whl"):
+        return _Named(stem.partition("-")[0], file, has_top=False)
     version = _VERSION.search(stem, 1)
-    return stem[: version.start()] if version else stem
-
-
-def _without_top(archive: str, repo: str, path: str) -> str:
-    """Returns a path without the folder NAME-VERSION that sdists and tarballs have at their top, npm's "package"."""
-    top, slash, inside = path.partition("/")
-    plain, name = top.lower().replace("_", "-"), repo.lower().replace("_", "-")
-    is_top = plain == name or plain.startswith(f"{name}-") or (top == "package" and archive.endswith(".tgz"))
-    return inside if slash and is_top and not archive.endswith(".whl") else path
+    return _Named(stem[: version.start()] if version else stem, file)
 
 
 def _place(name: str) -> str | None:
@@ -134,6 +153,25 @@ def _date_of_zip(member: zipfile.ZipInfo) -> datetime | None:
         return None
 
 
+def _top(members: Iterator[_Member], most_bytes: int) -> str:
+    """Returns the folder that all of an archive lies in, with a slash; "" where there is none.
+
+    As dpkg-source(1) does: sdists have NAME-VERSION, npm "package", and many tarballs a name of their own.
+    """
+    tops, unpacked = set[str](), 0
+    with contextlib.suppress(*_DAMAGED, OSError):  # which is said when it is read in earnest
+        for number, member in enumerate(members):
+            unpacked += member.n_bytes
+            if unpacked > most_bytes or number >= _TOO_MANY:
+                break
+            place = _place(member.name)
+            if place is not None and not (member.is_folder and "/" not in place):
+                tops.add(place[: place.find("/") + 1])
+                if len(tops) > 1 or "" in tops:
+                    return ""
+    return min(tops, default="")
+
+
 class ArchiveReader:
     """The archives of a folder; a unit is one of them.
 
@@ -160,9 +198,10 @@ class ArchiveReader:
         )
         if not found:
             raise ConfigError(f'{key} "{config.path}" has no archive: {", ".join((*_TARS, *_ZIPS))}')
-        self._files = found
-        sizes = "".join(f"{file} {(self._root / file).stat().st_size}\n" for file in found)
-        self.dropped: Mapping[str, int] = {}
+        self._files = [file for file in found if file.isprintable()]
+        n_others = len(found) - len(self._files)
+        self.dropped: Mapping[str, int] = {UNPRINTABLE: n_others} if n_others else {}
+        sizes = "".join(f"{file} {(self._root / file).stat().st_size}\n" for file in self._files)
         self.fingerprint = hashlib.sha256(sizes.encode()).hexdigest()
 
     def __len__(self) -> int:
@@ -172,10 +211,13 @@ class ArchiveReader:
         """Yields the files of an archive, in its order; see `Reader`."""
         file = self._files[unit]
         path = self._root / file
-        members = _of_zip(path) if file.lower().endswith(_ZIPS) else _of_tar(path)
+        of = _of_zip if file.lower().endswith(_ZIPS) else _of_tar
         try:
-            with contextlib.closing(members):
-                yield from self._files_of(file, members)
+            said = named(file)
+            with contextlib.closing(of(path)) as members:
+                top = _top(members, self._config.max_unpacked_bytes) if said.has_top else ""
+            with contextlib.closing(of(path)) as members:
+                yield from self._files_of(file, said, top, members)
         except FileNotFoundError:
             raise ConfigError(f"{path} has vanished since it was listed; run the same command again") from None
         except OSError as error:
@@ -185,9 +227,10 @@ class ArchiveReader:
         except _DAMAGED as error:
             yield Dropped(self.name, file, f"damaged archive ({one_line(error)})")
 
-    def _files_of(self, archive: str, members: Iterator[_Member]) -> Iterator[File | Dropped]:
-        repo, unpacked = name_of(archive.rsplit("/", 1)[-1]), 0
-        root = f"{self.name}:{archive}"  # two versions of a project are two trees
+    def _files_of(self, archive: str, said: "_Named", top: str, members: Iterator[_Member]) -> Iterator[File | Dropped]:
+        repo, root = said.repo, f"{self.name}:{said.tree}"  # two versions of a project are two trees
+        unpacked = 0
+        number = -1
         for number, member in enumerate(members):
             unpacked += member.n_bytes
             if unpacked > self._config.max_unpacked_bytes or number >= _TOO_MANY:
@@ -197,15 +240,19 @@ class ArchiveReader:
             if member.is_folder:
                 continue
             if place is None:
-                yield Dropped(self.name, f"{archive}:{member.name!r}", "path out of the archive")
+                yield Dropped(self.name, f"{archive}:{member.name!a}", "path out of the archive")
+                continue
+            if not place.isprintable():
+                yield Dropped(self.name, f"{archive}:{place!a}", UNPRINTABLE)
                 continue
             if not member.is_file:
                 yield Dropped(self.name, f"{archive}:{place}", "link or device")
                 continue
-            inside = _without_top(archive, repo, place)
+            inside = said.below + place.removeprefix(top)
             name = inside.rsplit("/", 1)[-1]
             is_code = self._code.match(name) is not None
             if not is_code and not self._also.match(name):
+                yield Dropped(self.name, f"{repo}/{inside}", "other file type")
                 continue
             if member.n_bytes > self._config.max_file_bytes:
                 yield Dropped(self.name, f"{repo}/{inside}", "too large")
@@ -217,3 +264,5 @@ class ArchiveReader:
             yield File(
                 self.name, repo, inside, text, language_of(inside, text), in_corpus=is_code, root=root, date=member.date
             )
+        if number < 0:
+            yield Dropped(self.name, archive, "empty archive")

@@ -12,7 +12,7 @@ from codetitan.data.language import language_of
 from codetitan.data.sources.listing import INCLUDE, SCRIPTS, matcher
 from codetitan.errors import ConfigError
 from codetitan.prepare.file import File
-from codetitan.prepare.readers import LARGEST, decoded
+from codetitan.prepare.readers import LARGEST, UNPRINTABLE, decoded
 
 
 @dataclass(kw_only=True, slots=True)
@@ -69,6 +69,9 @@ class PackageReader:
             is_code = self._code.match(name) is not None
             if path.startswith(("../", "/")) or not (is_code or self._also.match(name)):
                 continue  # of a folder for programs, or no text
+            if not path.isprintable():
+                yield Dropped(self.name, ascii(f"{repo}/{path}"), UNPRINTABLE)
+                continue
             place = Path(str(package.locate_file(path)))
             try:
                 if place.stat().st_size > self._config.max_file_bytes:

@@ -12,7 +12,8 @@ import pytest
 from codetitan.data.document import Dropped
 from codetitan.errors import ConfigError
 from codetitan.prepare.file import File
-from codetitan.prepare.readers.archives import ArchiveReader, Archives, name_of
+from codetitan.prepare.licences import Licences, Repository, collect
+from codetitan.prepare.readers.archives import ArchiveReader, Archives, named
 
 
 def tar(path: Path, members: dict[str, bytes], *others: tarfile.TarInfo, mode: str = "w:gz") -> None:
@@ -41,7 +42,7 @@ def test_tarballs(tmp_path: Path, end: str) -> None:
     assert [(file.repo, file.path, file.text, file.language) for file in files] == [
         ("demo", "src/a.py", "x = 1\n", "python"), ("demo", "LICENSE", "MIT\n", "text"),
     ]  # fmt: skip
-    assert dropped == []
+    assert dropped == [("demo/logo.png", "other file type")]
 
 
 def test_dates_of_members(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_zips_and_their_order(tmp_path: Path) -> None:
             archive.writestr("b/a.py", "a = 1\n")
     files, _ = read(tmp_path)
     assert [(file.repo, file.path) for file in files] == [
-        ("a", "z.py"), ("a", "b/a.py"), ("b", "a/z.py"), ("b", "b/a.py"),  # a wheel has no folder of its own
+        ("a", "a/z.py"), ("a", "b/a.py"), ("b", "a/z.py"), ("b", "b/a.py"),
     ]  # fmt: skip
 
 
@@ -87,11 +88,32 @@ def test_zips_and_their_order(tmp_path: Path) -> None:
     [
         ("requests-2.32.3.tar.gz", "requests"), ("bash_5.2.15.orig.tar.xz", "bash"), ("lodash-4.17.21.tgz", "lodash"),
         ("scikit-learn-1.5.0.tar.gz", "scikit-learn"), ("main.zip", "main"), ("serde-v1.0.crate", "serde"),
-        ("2to3-1.0.tar.gz", "2to3"),
+        ("2to3-1.0.tar.gz", "2to3"), ("foo_2-1.0-py3-none-any.whl", "foo_2"), ("v1.2.tar.gz", "v1.2"),
+        ("gcc-12_12.2.0.orig.tar.xz", "gcc-12"), ("sqlite3_3.40.1.orig-www.tar.xz", "sqlite3"),
+        ("git_2.39.5-0+deb12u3.debian.tar.xz", "git"), ("dpkg_1.21.22.tar.xz", "dpkg"),
     ],
 )  # fmt: skip
 def test_names(file: str, name: str) -> None:
-    assert name_of(file) == name
+    assert named(f"folder/{file}").repo == name
+
+
+def test_a_debian_source_is_one_tree(tmp_path: Path) -> None:
+    """Its licences lie in another archive than its code; the top folder is left out, whatever its name."""
+    copyright = b"Format: 1.0\n\nFiles: *\nLicense: MIT\n\nFiles: lib/*\nLicense: GPL-2+\n"
+    (tmp_path / "other").mkdir()
+    tar(tmp_path / "demo_1.2-0.1.orig.tar.gz", {"Demo-v1/a.py": b"x = 1\n", "Demo-v1/lib/b.py": b"y = 1\n"})
+    tar(tmp_path / "demo_1.2-0.1.orig-www.tar.gz", {"./site/a.py": b"z = 1\n"})
+    tar(tmp_path / "demo_1.2-0.1-3~deb12u1.debian.tar.xz", {"debian/copyright": copyright}, mode="w:xz")
+    tar(tmp_path / "other" / "demo_1.2-0.1.orig.tar.gz", {"demo/a.py": b"x = 1\n"})
+    reader = ArchiveReader(Archives(path=str(tmp_path)), ["copyright"])
+    files = [each for unit in range(len(reader)) for each in reader.read(unit) if isinstance(each, File)]
+    tree = f"archives:{tmp_path}:demo_1.2-0.1"
+    assert [(file.path, file.root) for file in files] == [
+        ("debian/copyright", tree), ("www/a.py", tree), ("a.py", tree), ("lib/b.py", tree),
+        ("a.py", f"archives:{tmp_path}:other/demo_1.2-0.1"),
+    ]  # fmt: skip
+    repository = Repository(collect((file.path, file.text) for file in files[:1]))
+    assert [Licences().judge(file, repository).licence for file in files[2:4]] == ["MIT", "GPL-2.0-or-later"]
 
 
 def test_what_points_out_of_it_is_left_out(tmp_path: Path) -> None:
@@ -103,6 +125,39 @@ def test_what_points_out_of_it_is_left_out(tmp_path: Path) -> None:
     files, dropped = read(tmp_path)
     assert [file.path for file in files] == ["ok.py"]
     assert [reason for _, reason in dropped] == ["path out of the archive"] * 2 + ["link or device"] * 2
+
+
+def test_names_that_no_terminal_should_see(tmp_path: Path) -> None:
+    """Control characters; bytes that are no UTF-8, which no Parquet file would take."""
+    link = tarfile.TarInfo("d/\x1b[2J.py")
+    link.type, link.linkname = tarfile.SYMTYPE, "x"
+    names = {"d/a\n.py": b"x", "d/\udcff.py": b"x", "../\udcff.py": b"x", "d/ü.py": b"x = 1\n"}
+    tar(tmp_path / "d-1.tar.gz", names, link)
+    (tmp_path / "\x1b.tar.gz").write_bytes(b"")
+    files, dropped = read(tmp_path)
+    assert [file.path for file in files] == ["ü.py"]
+    assert dropped == [
+        ("d-1.tar.gz:'d/a\\n.py'", "unprintable name"), ("d-1.tar.gz:'d/\\udcff.py'", "unprintable name"),
+        ("d-1.tar.gz:'../\\udcff.py'", "path out of the archive"), ("d-1.tar.gz:'d/\\x1b[2J.py'", "unprintable name"),
+    ]  # fmt: skip
+    assert ArchiveReader(Archives(path=str(tmp_path)), []).dropped == {"unprintable name": 1}
+
+
+def test_archives_that_hold_nothing(tmp_path: Path) -> None:
+    tar(tmp_path / "a-1.tar.gz", {})
+    (tmp_path / "b-1.tar.gz").write_bytes(b"")
+    (tmp_path / "c-1.zip").write_bytes(b"")
+    with zipfile.ZipFile(tmp_path / "d-1.jar", "w"):
+        pass
+    tar(tmp_path / "e-1.tar", {"e/inner.tar.gz": b"x", "e/e.py": b"x = 1\n"}, mode="w")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "loop.tar").symlink_to(tmp_path / "loop.tar")
+    files, dropped = read(tmp_path)
+    assert [file.path for file in files] == ["e.py"]
+    assert [(path, reason.partition(" (")[0]) for path, reason in dropped] == [
+        ("a-1.tar.gz", "empty archive"), ("b-1.tar.gz", "damaged archive"), ("c-1.zip", "damaged archive"),
+        ("d-1.jar", "empty archive"), ("e/inner.tar.gz", "other file type"),
+    ]  # fmt: skip
 
 
 def test_what_is_no_text(tmp_path: Path) -> None:
