@@ -11,6 +11,7 @@ from codetitan.config.load import find, load
 from codetitan.data.sources.open import SOURCE_TYPES, SourceConfig, source_from_text
 from codetitan.errors import ConfigError
 from codetitan.prepare.contamination import Contamination
+from codetitan.prepare.documents.notebooks import Notebooks
 from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
 from codetitan.prepare.engine.tables import Local, Ray, Slurm
 from codetitan.prepare.licences import Licences
@@ -72,6 +73,7 @@ class Prepare:
     memory_mb: int = 1024
     """Of a worker, beside 150 MB for the process itself, while duplicates are looked for."""
 
+    notebooks: Notebooks = field(default_factory=Notebooks)
     paths: Paths = field(default_factory=Paths)
     licences: Licences = field(default_factory=Licences)
     replacement: Replacement = field(default_factory=Replacement)

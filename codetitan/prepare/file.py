@@ -1,14 +1,16 @@
 """A file on its way from raw code to the corpus, and why it does not get there."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
 from codetitan.data.document import Document
+from codetitan.data.structure import Parts
 
 _ASCII = bytes(range(128))
+_DOCUMENTS = {"issue": "issue", "commit": "commit", "jupyter": "notebook", "pr": "pull request"}
 _WHITE = b" \t\r\f\v\x1c\x1d\x1e\x1f"  # what `str.isspace` holds for below 128, but the line feed
 
 
@@ -31,6 +33,8 @@ class File:
         root: names the tree that the path is in, apart from those of other sources: what a LICENSE in it says holds for
             the tree. None of a file that came without one, such as a row that names no repository.
         date: of the last change, in UTC; None where it is not known.
+        parts: of a structured document, such as an issue: (kind, characters) in the order of the text, as
+            `codetitan.data.structure` has them; () of a plain file.
     """
 
     source: str
@@ -43,6 +47,7 @@ class File:
     in_corpus: bool = True
     root: str | None = None
     date: datetime | None = None
+    parts: Parts = ()
 
     @staticmethod
     def of(document: Document) -> "File":
@@ -56,7 +61,35 @@ class File:
             document.licence,
             document.stars,
             date=document.date,
+            parts=document.parts,
         )
+
+    @property
+    def document(self) -> str:
+        """Which document it is: "issue", "commit", "notebook", "pull request", or "" for a plain file."""
+        return document_of(self.parts)
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of the parts, in order; of a plain file its text."""
+        if not self.parts:
+            return [self.text]
+        at, found = 0, []
+        for _, n in self.parts:
+            found.append(self.text[at : at + n])
+            at += n
+        return found
+
+    def with_parts(self, parts: Iterable[tuple[str, str]]) -> "File":
+        """Returns the file with the text that parts, each a kind and its text, are together."""
+        parts = list(parts)
+        return replace(self, text="".join(text for _, text in parts), parts=tuple((k, len(text)) for k, text in parts))
+
+    def with_texts(self, texts: Iterable[str]) -> "File":
+        """Returns the file with other texts in its parts, one for each; of a plain file, another text."""
+        if not self.parts:
+            return replace(self, text="".join(texts))
+        return self.with_parts(zip((kind for kind, _ in self.parts), texts, strict=True))
 
     @cached_property
     def data(self) -> bytes:
@@ -121,3 +154,21 @@ class Drop:
     threshold: float | str | None = None
     twin: str | None = None
     similarity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A document that its reader leaves out by its own rules.
+
+    Attributes:
+        file: what it is, as far as that was found.
+        drop: why; its rule is the type of the source, or the table of the configuration.
+    """
+
+    file: File
+    drop: Drop
+
+
+def document_of(parts: Parts) -> str:
+    """Returns which document parts are of; see `File.document`."""
+    return _DOCUMENTS.get(parts[0][0].partition("_")[0], "document") if parts else ""

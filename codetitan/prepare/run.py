@@ -20,7 +20,7 @@ from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.report.markdown import markdown, megabytes
 from codetitan.prepare.report.tally import Tally
 from codetitan.prepare.stages.facts import GatherFacts
-from codetitan.prepare.stages.judge import JudgeFiles
+from codetitan.prepare.stages.judge import JudgeFiles, file_of
 from codetitan.prepare.stages.read import LEFT_OUT, TABLE, Read
 from codetitan.prepare.stages.shards import CORPUS, LICENCES, CountLanguages, Scatter, WriteShards
 from codetitan.prepare.tables import rows
@@ -31,7 +31,7 @@ _PUBLISHED = ("corpus", "dropped", "licences")
 
 def _texts(folder: Path, task: int) -> Iterable[Text]:
     """Reads what is compared with all the rest: the files that a task of `JudgeFiles` has left."""
-    columns = ["repo", "path", "content", "stars", "date", "source", "permissive"]
+    columns = ["repo", "path", "content", "stars", "date", "source", "permissive", "document_parts"]
     for row in rows(earlier(folder, JudgeFiles.name)[task] / TABLE, columns):
         key = order_key(
             permissive=bool(row["permissive"]),
@@ -41,7 +41,7 @@ def _texts(folder: Path, task: int) -> Iterable[Text]:
             path=row["path"],
             source=row["source"],
         )
-        yield Text(key, (row["content"],))
+        yield Text(key, (row["content"],), file_of(row).document)
 
 
 def stages(config: Prepare) -> list[Stage]:

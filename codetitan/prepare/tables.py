@@ -23,6 +23,7 @@ TEXT, NUMBER, REAL = "string", "int64", "float64"
 FILES = {
     "repo": TEXT, "path": TEXT, "content": TEXT, "language": TEXT, "licence": TEXT, "stars": NUMBER, "sha256": TEXT,
     "n_bytes": NUMBER, "token_count": NUMBER, "source": TEXT, "licence_from": TEXT, "quality": REAL, "date": TEXT,
+    "document_parts": TEXT,
 }  # fmt: skip
 """Columns of the corpus; `dataloader.sources` finds what it needs by their names. Dates are ISO 8601, in UTC."""
 

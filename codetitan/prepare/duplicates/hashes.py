@@ -23,10 +23,12 @@ class Text(NamedTuple):
     Attributes:
         key: `order.order_key`, or other bytes that sort like the total order.
         texts: one of a file; of a repository that of each file, in any order.
+        kind: only documents of one kind are compared: a commit is nearly the file that it changed.
     """
 
     key: bytes
     texts: tuple[str, ...]
+    kind: str = ""
 
 
 class Row(NamedTuple):
@@ -62,8 +64,8 @@ def hash_texts(texts: Iterable[Text], out: Path, *, white_space: bool, memory: i
     for n, text in enumerate(texts, 1):
         files = [file.encode() for file in text.texts]
         n_bytes += sum(map(len, files))
-        whole = _digest(files)
-        group = whole if white_space else _digest(map(without_white_space, text.texts))
+        whole = _digest(files, text.kind)
+        group = whole if white_space else _digest(map(without_white_space, text.texts), text.kind)
         rows.append(Row(text.key, whole, group, n - 1))
         if len(rows) * _BYTES > memory:
             _write(rows, out, runs)
@@ -73,8 +75,10 @@ def hash_texts(texts: Iterable[Text], out: Path, *, white_space: bool, memory: i
     return {"documents": n, "n_bytes": n_bytes}
 
 
-def _digest(files: Iterable[bytes]) -> bytes:
+def _digest(files: Iterable[bytes], kind: str) -> bytes:
     digests = sorted(hashlib.sha256(file).digest() for file in files)
+    if kind:
+        digests.append(kind.encode())
     digest = digests[0] if len(digests) == 1 else hashlib.sha256(b"".join(digests)).digest()
     return digest[:DIGEST_BYTES]
 

@@ -1,19 +1,12 @@
 """Rows that hold a whole repository, as The Stack v3 has them: a list of files in a column `files`."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from codetitan.data.document import Document, Dropped
 from codetitan.data.sources.records import by_record, columns_of, to_document
-from codetitan.errors import ConfigError, one_line
-from codetitan.places import expand
 from codetitan.prepare.file import File
-
-_ROWS = 64  # of a batch: each is a repository
+from codetitan.prepare.readers.rows import BROKEN, RowFiles, rows
 
 
 @dataclass(kw_only=True, slots=True)
@@ -21,7 +14,7 @@ class Repositories:
     """`type = "repositories"`: Parquet or JSON Lines with a repository a row, whose files are a list in one column."""
 
     path: str
-    """A file, or a folder: every *.parquet and *.jsonl below it."""
+    """A file, or a folder: every *.parquet, *.jsonl and *.jsonl.gz below it."""
 
     files: str = "files"
     """The column that holds the list of files: records with a text, a path and what else is known of one."""
@@ -41,53 +34,22 @@ class RepositoryReader:
     """
 
     def __init__(self, config: Repositories) -> None:
-        key = "prepare.sources: repositories"
         self.name, self._config = f"repositories:{config.path}", config
-        place = expand(config.path, key)
-        found = (
-            [place] if place.is_file() else sorted(p for end in ("parquet", "jsonl") for p in place.rglob(f"*.{end}"))
-        )
-        if not found:
-            raise ConfigError(f'{key} "{config.path}": no *.parquet and no *.jsonl there')
-        self._files = found
-        first = next(iter(self._rows(found[0])), None)
-        if first is None or config.files not in first:
-            there = ", ".join(first or ()) or "none"
-            raise ConfigError(f'{key} "{config.path}": no column "{config.files}" of files; there are {there}')
-        sizes = "".join(f"{path.name} {path.stat().st_size}\n" for path in found)
+        self._rows = RowFiles("repositories", config.path, {"files": [config.files]})
         self.dropped: Mapping[str, int] = {}
-        self.fingerprint = hashlib.sha256(sizes.encode()).hexdigest()
+        self.fingerprint = self._rows.fingerprint
 
     def __len__(self) -> int:
-        return len(self._files)
-
-    def _rows(self, path: Path) -> Iterator[Mapping[str, Any]]:
-        """Yields the rows of a file. Raises ConfigError: it is damaged, or has vanished."""
-        try:
-            if path.suffix == ".parquet":
-                import pyarrow.parquet as pq
-
-                with pq.ParquetFile(path) as file:
-                    for batch in file.iter_batches(batch_size=_ROWS):
-                        yield from batch.to_pylist()
-                return
-            with path.open(encoding="utf-8") as lines:
-                for number, line in enumerate(lines, start=1):
-                    row = json.loads(line) if line.strip() else None
-                    if isinstance(row, dict):
-                        yield row
-                    elif row is not None:
-                        raise ValueError(f"line {number} is no JSON object")
-        except OSError as error:
-            raise ConfigError(f"{path} can't be read: {error.strerror or one_line(error)}") from None
-        except ValueError as error:  # pyarrow's errors are
-            raise ConfigError(f"{path} can't be read: {one_line(error)}") from None
+        return len(self._rows)
 
     def read(self, unit: int) -> Iterator[File | Dropped]:
         """Yields the files of the repositories of a unit; see `Reader`."""
-        path = self._files[unit]
+        path = self._rows.files[unit]
         columns_of_file = by_record({})
-        for number, row in enumerate(self._rows(path)):
+        for number, row in enumerate(rows(path)):
+            if row is None:
+                yield Dropped(self.name, f"{path.name}:{number}", BROKEN)
+                continue
             of_row = columns_of((*row, "text"), {})
             assert of_row is not None, "it has a text"
             # What a row says of its repository holds for each of its files, where they do not say it themselves.

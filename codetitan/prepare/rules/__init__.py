@@ -51,6 +51,10 @@ TEXT_RULES: dict[str, type[Any]] = {
 }  # fmt: skip
 """Table → rule: what lines and text tell, the cheapest first; each has `judge(file)`."""
 
+OF_FILES = {*TEXT_RULES, Syntax.NAME} - {Replacement.NAME, ShortFiles.NAME, LineCount.NAME, EncodedData.NAME}
+"""Rules that are not asked of issues, commits, notebooks and pull requests: they know what a file of code looks like.
+Their readers have rules of their own."""
+
 RULES: dict[str, type[Any]] = {
     Paths.NAME: Paths,
     Generated.NAME: Generated,

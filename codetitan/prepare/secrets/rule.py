@@ -69,7 +69,7 @@ class Secrets:
         """Returns why a file is dropped for its secrets; None where it has none, or is to be redacted."""
         if not self.enable or self.action != "drop":
             return None
-        found = Counter(secret.kind for secret in self.find(file.text))
+        found = Counter(secret.kind for text in file.texts for secret in self.find(text))
         if not found:
             return None
         kinds = ", ".join(f"{found[kind]} {kind}" for kind in KINDS if found[kind])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -9,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import codetitan
+from codetitan.data.structure import parse_parts, to_json
 from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.contamination import Benchmarks
 from codetitan.prepare.engine.stage import earlier
 from codetitan.prepare.examples.collect import FORMAT, Examples
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.licences import Licences, versions
-from codetitan.prepare.rules import TEXT_RULES, Judge
+from codetitan.prepare.licences import Licences, Verdict, versions
+from codetitan.prepare.rules import OF_FILES, TEXT_RULES, Judge
 from codetitan.prepare.rules.copyright import Copyright
 from codetitan.prepare.secrets import Secrets
 from codetitan.prepare.secrets.keys import versions as secret_versions
@@ -30,9 +32,15 @@ JUDGED = {**RAW, "licence_texts": TEXT, "permissive": NUMBER}
 licence is permissive: of copies such a one stays."""
 
 
+_NOT_ASKED = Verdict(None, (), (), None)
+
+
 def file_of(row: Row) -> File:
     """Returns the file of a row of a table of files."""
-    return File(row["source"], row["repo"], row["path"], row["content"], row["language"], row["licence"], row["stars"])
+    return File(
+        row["source"], row["repo"], row["path"], row["content"], row.get("language", "other"), row.get("licence"),
+        row["stars"], parts=parse_parts(row["document_parts"], row["content"]),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,10 @@ class JudgeFiles:
         return [*enabled(*TEXT_RULES, "syntax"), *benchmarks, *enabled("secrets", "quality")]
 
     @cached_property
+    def _judges_of_documents(self) -> "list[Judge | Benchmarks]":
+        return [rule for rule in self._judges if getattr(rule, "NAME", None) not in OF_FILES]
+
+    @cached_property
     def _benchmarks(self) -> Benchmarks | None:
         return Benchmarks(self.config.contamination) if self.config.contamination.enable else None
 
@@ -93,7 +105,9 @@ class JudgeFiles:
                 file = file_of(row)
                 n_bytes += row["n_bytes"]
                 repository = known.repository(row["root"])
-                verdict = self.config.licences.judge(file, repository)
+                verdict = _NOT_ASKED
+                if file.document != "issue":  # what people said there is under no licence of the repository
+                    verdict = self.config.licences.judge(file, repository)
                 strict = verdict if self._strict == self.config.licences else self._strict.judge(file, repository)
                 file.licence = verdict.licence
                 counts.add(tree, row["n_bytes"], "licences", verdict.licence or "", "read")
@@ -118,7 +132,8 @@ class JudgeFiles:
                         counts.add(tree, 1, "changed", name, what, files=n)
                 said = [f"{origin['file'] or 'the store'}: {origin['says']}" for origin in verdict.provenance]
                 kept.add({
-                    **row, "content": file.text, "licence": file.licence, "licence_from": "; ".join(said) or None,
+                    **row, "content": file.text, "document_parts": to_json(file.parts), "licence": file.licence,
+                    "licence_from": "; ".join(said) or None,
                     "sha256": hashlib.sha256(file.data).hexdigest(), "n_bytes": len(file.data),
                     "quality": self.config.quality.weight(file) if self.config.quality.enable else None,
                     "licence_texts": json.dumps(sorted(verdict.texts)),
@@ -128,7 +143,7 @@ class JudgeFiles:
         return {"n_bytes": n_bytes, "counts": tree}
 
     def _drops(self, file: File) -> Iterator[Drop]:
-        for rule in self._judges:
+        for rule in self._judges_of_documents if file.parts else self._judges:
             drop = rule.judge(file)
             if drop is not None:
                 yield drop
@@ -136,5 +151,12 @@ class JudgeFiles:
 
 def _changed(file: File, rule: Copyright | Secrets) -> tuple[File, Mapping[str, int]]:
     """Returns a file as a rule changes it, and what was changed how often."""
-    text, found = rule.change(file) if rule.enable else (file.text, {})
-    return (replace(file, text=text) if found else file), found
+    if not file.parts:
+        text, found = rule.change(file) if rule.enable else (file.text, {})
+        return (replace(file, text=text) if found else file), found
+    counted, texts = Counter[str](), []
+    for part in file.texts if rule.enable and isinstance(rule, Secrets) else ():
+        text, found = rule.change(replace(file, text=part, parts=()))
+        counted.update(found)
+        texts.append(text)
+    return (file.with_texts(texts) if counted else file), counted

@@ -10,10 +10,11 @@ from typing import Any
 
 import codetitan
 from codetitan.data.document import Dropped
+from codetitan.data.structure import to_json
 from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.examples.collect import FORMAT, Examples
-from codetitan.prepare.file import Drop, File
+from codetitan.prepare.file import Drop, File, Refused
 from codetitan.prepare.licences import Facts, collect, is_interesting, merge
 from codetitan.prepare.readers import Reader
 from codetitan.prepare.readers.open import open_reader
@@ -77,18 +78,26 @@ class Read:
         sources = [{"type": type(source).__name__, **asdict(source)} for source in self.config.sources]
         return {
             "codetitan": codetitan.__version__, "sources": sources, "fingerprints": self.fingerprints,
-            "paths": asdict(self.config.paths), "examples": FORMAT,
+            "paths": asdict(self.config.paths), "notebooks": asdict(self.config.notebooks), "examples": FORMAT,
         }  # fmt: skip
 
     @cached_property
     def _readers(self) -> list[Reader]:
         return [open_reader(source) for source in self.config.sources]
 
-    def _files(self, task: int) -> Iterator[File | Dropped]:
+    def _files(self, task: int) -> Iterator[File | Dropped | Refused]:
         for source, unit in self.units[
             task * len(self.units) // self.tasks : (task + 1) * len(self.units) // self.tasks
         ]:
-            yield from self._readers[source].read(unit)
+            for each in self._readers[source].read(unit):
+                yield self._converted(each) if isinstance(each, File) and each.in_corpus else each
+
+    def _converted(self, file: File) -> File | Refused:
+        """A notebook as the document that it is, if paths do not rule it out: that is said of it first."""
+        notebooks, paths = self.config.notebooks, self.config.paths
+        if not notebooks.takes(file) or (paths.enable and paths.judge_path(file.path, 0) is not None):
+            return file
+        return notebooks.change(file)
 
     def _speaks(self, path: str) -> bool:
         """Whether what lies there says something of the repository: not what is vendored, but debian/copyright; and
@@ -111,10 +120,13 @@ class Read:
                     counts.add(tree, 0, "unread", each.reason)
                     left_out.add({"source": each.source, "path": each.path, "rule": "read", "reason": each.reason})
                     continue
+                refused = each.drop if isinstance(each, Refused) else None
+                each = each.file if isinstance(each, Refused) else each
                 size = len(each.data)
                 n_bytes += size
                 drop = self.config.paths.judge(each) if self.config.paths.enable else None
-                if each.root is not None and is_interesting(each.path) and self._speaks(each.path):
+                drop = drop or refused
+                if each.root is not None and not each.parts and is_interesting(each.path) and self._speaks(each.path):
                     root, found = each.root, collect([(each.path, each.text)])
                     facts[root] = merge(facts[root], found) if root in facts else found
                 if not each.in_corpus:
@@ -132,6 +144,7 @@ class Read:
                     "repo": each.repo, "path": each.path, "content": each.text, "language": each.language,
                     "licence": each.licence, "stars": each.stars, "n_bytes": size, "source": each.source,
                     "root": each.root, "date": None if each.date is None else each.date.isoformat(),
+                    "document_parts": to_json(each.parts),
                 })  # fmt: skip
         examples.write(folder)
         for number in range(FACTS_FILES):

@@ -1,5 +1,6 @@
 """What training reads, and repositories in rows, as raw code."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -85,12 +86,14 @@ def test_mistakes(tmp_path: Path) -> None:
         ConfigError, match=r'^prepare.sources: repositories ".*": no column "files" of files; there are a$'
     ):
         RepositoryReader(Repositories(path=str(tmp_path)))
-    (tmp_path / "a.jsonl").write_text('{"files": []}\n{oops\n')
+    (tmp_path / "a.jsonl").write_text('{"files": []}\n{oops\n\n[1]\n')
+    assert read(RepositoryReader(Repositories(path=str(tmp_path)))) == ([], ["no JSON object"] * 2)
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"files": []}\n' * 9)[:-8])
     reader = RepositoryReader(Repositories(path=str(tmp_path)))
-    with pytest.raises(ConfigError, match=r"a.jsonl can't be read: "):
+    with pytest.raises(ConfigError, match=r"a.jsonl.gz can't be read: "):
         read(reader)
     (tmp_path / "b.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(ConfigError, match=r"b.parquet can't be read: "):
         read(RepositoryReader(Repositories(path=str(tmp_path / "b.parquet"))))
-    with pytest.raises(ConfigError, match=r"no \*.parquet and no \*.jsonl there$"):
+    with pytest.raises(ConfigError, match=r": no \*.parquet, \*.jsonl, \*.jsonl.gz there$"):
         RepositoryReader(Repositories(path=str(tmp_path / "none")))

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codetitan.data.minhash import band_hashes
+from codetitan.data.order import key
 from codetitan.data.shingles import Grams, sorted_set, word_grams_of
 from codetitan.errors import ConfigError
 from codetitan.prepare.duplicates import runs
@@ -113,7 +114,9 @@ def _grams(batch: Sequence[tuple[int, Text]]) -> Iterator[tuple[int, Grams]]:
     every = iter(word_grams_of([file for _, text in batch for file in text.texts]))
     for index, text in batch:
         files = [next(every) for _ in text.texts]
-        yield index, sorted_set(np.concatenate(files) if len(files) != 1 else files[0])
+        grams = np.concatenate(files) if len(files) != 1 else files[0]
+        # No gram of one kind is one of another, but by chance.
+        yield index, sorted_set(grams ^ np.uint64(key("kind", text.kind)) if text.kind else grams)
 
 
 class _Buckets:

@@ -1,0 +1,90 @@
+"""Files of rows, Parquet and JSON Lines, read one after another: what readers of dumps have in common."""
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from codetitan.errors import ConfigError, one_line
+from codetitan.places import expand
+
+_ENDS = (".parquet", ".jsonl", ".jsonl.gz")
+_ROWS = 64  # of a batch: each may be a repository
+BROKEN = "no JSON object"
+"""Why a line is left out."""
+
+
+class RowFiles:
+    """The files of rows that a path names.
+
+    Args:
+        kind: the type of the source, for an error.
+        path: a file, or a folder: every *.parquet, *.jsonl and *.jsonl.gz below it.
+        needs: columns, each a name or several of which one will do, that the first row must have.
+
+    Raises:
+        ConfigError: there is no such file, or the first row is another's.
+
+    Attributes:
+        files: in order.
+        fingerprint: of their names and sizes.
+    """
+
+    def __init__(self, kind: str, path: str, needs: Mapping[str, Collection[str]]) -> None:
+        key = f"prepare.sources: {kind}"
+        place = expand(path, key)
+        self.files = [place] if place.is_file() else sorted(p for p in place.rglob("*") if _is_one(p))
+        if not self.files:
+            raise ConfigError(f'{key} "{path}": no {", ".join(f"*{end}" for end in _ENDS)} there')
+        first = next((row for row in rows(self.files[0]) if row is not None), None)
+        for what, columns in needs.items():
+            if first is None or not any(column in first for column in columns):
+                there = ", ".join(first or ()) or "none"
+                named = " or ".join(f'"{column}"' for column in columns)
+                raise ConfigError(f'{key} "{path}": no column {named} of {what}; there are {there}')
+        root = place if place.is_dir() else place.parent
+        sizes = "".join(f"{file.relative_to(root)} {file.stat().st_size}\n" for file in self.files)
+        self.fingerprint = hashlib.sha256(sizes.encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+def _is_one(path: Path) -> bool:
+    return path.name.endswith(_ENDS) and path.is_file()
+
+
+def rows(path: Path) -> Iterator[Mapping[str, Any] | None]:
+    """Yields the rows of a file; None for a line that is no JSON object. Blank lines are none.
+
+    Raises:
+        ConfigError: it is damaged, or has vanished.
+    """
+    try:
+        if path.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=_ROWS):
+                    yield from batch.to_pylist()
+            return
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+            for line in lines:
+                if line.strip():
+                    yield _object(line)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise ConfigError(f"{path} can't be read: {reason}") from None
+    except ValueError as error:  # pyarrow's errors are
+        raise ConfigError(f"{path} can't be read: {one_line(error)}") from None
+
+
+def _object(line: bytes) -> Mapping[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
