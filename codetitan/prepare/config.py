@@ -8,16 +8,14 @@ from typing import Annotated, Any
 from codetitan.config import schema
 from codetitan.config.choice import Choice
 from codetitan.config.load import find, load
-from codetitan.data.sources.open import SOURCE_TYPES, SourceConfig, source_from_text
+from codetitan.data.sources.open import source_from_text
 from codetitan.errors import ConfigError
 from codetitan.prepare.contamination import Contamination
 from codetitan.prepare.documents.notebooks import Notebooks
 from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
 from codetitan.prepare.engine.tables import Local, Ray, Slurm
 from codetitan.prepare.licences import Licences
-from codetitan.prepare.readers.archives import Archives
-from codetitan.prepare.readers.packages import PythonPackages
-from codetitan.prepare.readers.repositories import Repositories
+from codetitan.prepare.readers.open import RAW_TYPES, RawConfig
 from codetitan.prepare.rules.alphabetic import Alphabetic
 from codetitan.prepare.rules.asserts import Asserts
 from codetitan.prepare.rules.balance import Balance
@@ -41,22 +39,12 @@ from codetitan.prepare.rules.white_space import WhiteSpace
 from codetitan.prepare.rules.xml import Xml
 from codetitan.prepare.secrets import Secrets
 
-RAW_TYPES: dict[str, type] = {
-    **SOURCE_TYPES,
-    "archives": Archives,
-    "repositories": Repositories,
-    "python-packages": PythonPackages,
-}
-"""Type of a source → its options."""
-
 
 @dataclass(kw_only=True, slots=True)
 class Prepare:
     """`[prepare]`."""
 
-    sources: Annotated[
-        list[SourceConfig | Archives | Repositories | PythonPackages], Choice("type", RAW_TYPES, word=source_from_text)
-    ] = field(default_factory=list)
+    sources: Annotated[list[RawConfig], Choice("type", RAW_TYPES, word=source_from_text)] = field(default_factory=list)
     """The raw code: tables with a `type`, or words such as "archives:PATH" and "python-packages"."""
 
     executor: Annotated[Local | Slurm | Ray, Choice("name", {"local": Local, "slurm": Slurm, "ray": Ray})] = field(

@@ -2,13 +2,14 @@
 
 A reader has units, which can be read in any order and in any process: an archive, a range of documents. What it hands
 out are files, those that say what licence a repository has among them, and what it could not read, with the reason.
+`documents/` has readers of what is no code.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from codetitan.data.document import Dropped
-from codetitan.prepare.file import File
+from codetitan.prepare.file import File, Refused
 
 
 class Reader(Protocol):
@@ -27,7 +28,7 @@ class Reader(Protocol):
     def __len__(self) -> int:
         """Returns how many units there are."""
 
-    def read(self, unit: int) -> Iterator[File | Dropped]:
+    def read(self, unit: int) -> Iterator[File | Dropped | Refused]:
         """Yields what is in a unit, in an order that depends on nothing else.
 
         Raises:

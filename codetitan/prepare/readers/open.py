@@ -1,6 +1,7 @@
 """Opens a source of raw code by its type."""
 
-from codetitan.data.sources.open import SourceConfig
+from codetitan.data.sources.open import SOURCE_TYPES, SourceConfig
+from codetitan.prepare.documents.issues import IssueReader, Issues
 from codetitan.prepare.readers import Reader
 from codetitan.prepare.readers.archives import ArchiveReader, Archives
 from codetitan.prepare.readers.packages import PackageReader, PythonPackages
@@ -16,7 +17,19 @@ ALSO = [
 ]  # fmt: skip
 
 
-def open_reader(config: SourceConfig | Archives | Repositories | PythonPackages) -> Reader:
+RawConfig = SourceConfig | Archives | Repositories | PythonPackages | Issues
+
+RAW_TYPES: dict[str, type] = {
+    **SOURCE_TYPES,
+    "archives": Archives,
+    "repositories": Repositories,
+    "python-packages": PythonPackages,
+    "issues": Issues,
+}
+"""Type of a source → its options."""
+
+
+def open_reader(config: RawConfig) -> Reader:
     """Opens a source.
 
     Raises:
@@ -28,4 +41,6 @@ def open_reader(config: SourceConfig | Archives | Repositories | PythonPackages)
         return RepositoryReader(config)
     if isinstance(config, PythonPackages):
         return PackageReader(config, ALSO)
+    if isinstance(config, Issues):
+        return IssueReader(config)
     return ServedReader(config, ALSO)

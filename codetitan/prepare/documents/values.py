@@ -1,0 +1,30 @@
+"""What is in a column of a dump, as what it should be."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def text_of(value: object) -> str:
+    """Returns a text, without lone surrogates, which have no UTF-8; "" where it is none."""
+    if not isinstance(value, str):
+        return ""
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
+
+
+def lines_of(value: object) -> str:
+    """Returns a text whose lines end as Unix has it: a form in a browser sends "\\r\\n"."""
+    return text_of(value).replace("\r\n", "\n")
+
+
+def number_of(row: Mapping[str, Any], *names: str) -> int | None:
+    """Returns the first of these columns that holds a whole number, not below 0; None where none does.
+
+    Where some rows have none, a store makes floats of whole numbers.
+    """
+    for name in names:
+        value = row.get(name)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if type(value) is int and value >= 0:
+            return value
+    return None
