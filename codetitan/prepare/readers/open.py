@@ -1,6 +1,7 @@
 """Opens a source of raw code by its type."""
 
 from codetitan.data.sources.open import SOURCE_TYPES, SourceConfig
+from codetitan.prepare.documents.commits import CommitReader, Commits
 from codetitan.prepare.documents.issues import IssueReader, Issues
 from codetitan.prepare.readers import Reader
 from codetitan.prepare.readers.archives import ArchiveReader, Archives
@@ -17,7 +18,7 @@ ALSO = [
 ]  # fmt: skip
 
 
-RawConfig = SourceConfig | Archives | Repositories | PythonPackages | Issues
+RawConfig = SourceConfig | Archives | Repositories | PythonPackages | Issues | Commits
 
 RAW_TYPES: dict[str, type] = {
     **SOURCE_TYPES,
@@ -25,6 +26,7 @@ RAW_TYPES: dict[str, type] = {
     "repositories": Repositories,
     "python-packages": PythonPackages,
     "issues": Issues,
+    "commits": Commits,
 }
 """Type of a source → its options."""
 
@@ -43,4 +45,6 @@ def open_reader(config: RawConfig) -> Reader:
         return PackageReader(config, ALSO)
     if isinstance(config, Issues):
         return IssueReader(config)
+    if isinstance(config, Commits):
+        return CommitReader(config)
     return ServedReader(config, ALSO)
