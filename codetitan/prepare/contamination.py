@@ -1,15 +1,17 @@
 """[prepare.contamination]: files that hold what models are measured on, problems or their solutions.
 
 A file is out where 10 words that follow each other are those of a benchmark's text; a text of 3 to 9 words must stand
-in it whole. Source: DeepSeek-Coder, arXiv 2401.14196 §2 (10-grams, shorter ones exact); Qwen2.5-Coder, arXiv
-2409.12186, takes 10-grams of words too. What is no benchmark's own (keywords, one-letter names, imports) can't match
-alone: `for i in range(len(lst)): for j in range(i + 1, len(lst))` is in a solution, and in half of the world's code.
+in it whole, and so must a longer one of which no 10 words are its own. Source: DeepSeek-Coder, arXiv 2401.14196 §2
+(10-grams, shorter ones exact); Qwen2.5-Coder, arXiv 2409.12186, takes 10-grams of words too. What is no benchmark's own
+(keywords, one-letter names, imports) can't match alone: `for i in range(len(lst)): for j in range(i + 1, len(lst))` is
+in a solution, and in half of the world's code.
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,9 @@ _OF_LICENCES = ("licen", "permission", "redistribution")
 
 Gram = tuple[bytes, ...]
 
+_OF_GRAMS, _OF_LONG = 1, 2  # of which a word is
+_HAS = {bit: bytes(bool(byte & bit) for byte in range(256)) for bit in (_OF_GRAMS, _OF_LONG)}
+
 
 @dataclass(kw_only=True, slots=True)
 class Contamination:
@@ -72,8 +77,15 @@ class Contamination:
                 f"prepare.contamination.min_words = {self.min_words} must lie between 1 and "
                 f"prepare.contamination.words = {self.words}"
             )
-        if self.enable:
-            Benchmarks(self)
+        if not self.enable:
+            return
+        Benchmarks(self)
+        for i, place in enumerate(self.strings):
+            if not Benchmarks(replace(self, humaneval=False, strings=[place])).n_looked_for:
+                raise ConfigError(
+                    f'prepare.contamination.strings.{i} = "{place}": nothing in it can be looked for: no text '
+                    f"of it has {self.min_words} words, three of them its own"
+                )
 
 
 class Benchmarks:
@@ -87,17 +99,23 @@ class Benchmarks:
 
     Attributes:
         not_looked_for: names of the texts that say too little: a person should know that they are not.
+        n_looked_for: how many texts say enough.
     """
 
     def __init__(self, rule: Contamination) -> None:
         self._n = rule.words
         self._grams: dict[Gram, str] = {}
         self._whole: dict[Gram, str] = {}
+        self._long: dict[Gram, dict[Gram, str]] = {}  # of `words` and more that count as a whole, by the first of them
         self.not_looked_for: list[str] = []
+        self.n_looked_for = 0
         for name, text in _texts(rule):
             self._add(name, text, rule.min_words)
         known = [*self._grams, *self._whole]
-        self._words = frozenset(word for gram in known for word in gram)
+        long = [gram for grams in self._long.values() for gram in grams]
+        self._words = dict.fromkeys((word for gram in long for word in gram), _OF_LONG)
+        for word in {word for gram in known for word in gram}:
+            self._words[word] = self._words.get(word, 0) | _OF_GRAMS
         self._shortest = min(map(len, known), default=self._n)
         self._lengths = sorted({len(gram) for gram in known})
 
@@ -115,30 +133,40 @@ class Benchmarks:
         if len(rest) == 1 and min_words <= len(rest[0]) < self._n and _is_own(rest[0]):
             self._whole.setdefault(rest[0], name)
             added = True
+        if not added and len(rest) == 1 and _is_long(rest[0], self._n):
+            self._long.setdefault(rest[0][: self._n], {}).setdefault(rest[0], name)
+            added = True
+        self.n_looked_for += added
         if not added:
             self.not_looked_for.append(name)
 
     def digest(self) -> str:
         """Returns a name for what is looked for: a state made with other texts is another's."""
-        looked_for = sorted((gram, name) for gram, name in [*self._grams.items(), *self._whole.items()])
+        long = [item for grams in self._long.values() for item in grams.items()]
+        looked_for = sorted([*self._grams.items(), *self._whole.items(), *long])
         return hashlib.sha256(repr((self._n, looked_for)).encode()).hexdigest()
 
     def judge(self, file: File) -> Drop | None:
         """Returns why a file is dropped, naming the problem and the words; None where it shares nothing."""
         words = _words(file.data)
         # Almost no file has a run of words that all are some benchmark's, and finding one takes no loop of Python's.
-        run = b"\x01" * self._shortest
-        known = bytes(map(self._words.__contains__, words))
-        at = known.find(run)
-        while at >= 0:
-            stop = known.find(b"\x00", at)
-            stop = len(known) if stop < 0 else stop
-            found = self._in_run(words[at:stop])
-            if found is not None:
-                name, gram = found
-                said = b" ".join(gram).decode("utf-8", "replace")
-                return Drop("contamination", REASON, f'{name}: "{said}"', self._n)
-            at = known.find(run, stop)
+        whose = bytes(map(self._words.get, words, itertools.repeat(0)))
+        for bit, shortest, find in (
+            (_OF_GRAMS, self._shortest, self._in_run),
+            (_OF_LONG, _shortest_long(self._n), self._long_in_run),
+        ):
+            known = whose.translate(_HAS[bit])
+            run = b"\x01" * shortest
+            at = known.find(run)
+            while at >= 0:
+                stop = known.find(b"\x00", at)
+                stop = len(known) if stop < 0 else stop
+                found = find(words[at:stop])
+                if found is not None:
+                    name, gram = found
+                    said = b" ".join(gram).decode("utf-8", "replace")
+                    return Drop("contamination", REASON, f'{name}: "{said}"', self._n)
+                at = known.find(run, stop)
         return None
 
     def _in_run(self, words: list[bytes]) -> tuple[str, Gram] | None:
@@ -150,6 +178,22 @@ class Benchmarks:
                     return name, gram
         return None
 
+    def _long_in_run(self, words: list[bytes]) -> tuple[str, Gram] | None:
+        for i in range(len(words) - self._n + 1):
+            for whole, name in self._long.get(tuple(words[i : i + self._n]), {}).items():
+                if tuple(words[i : i + len(whole)]) == whole:
+                    return name, whole
+        return None
+
+
+def _shortest_long(n: int) -> int:
+    return -(-3 * n // 2)
+
+
+def _is_long(gram: Gram, n: int) -> bool:
+    """Whether a text that says nothing of its own in any n words is too long to be written twice by chance."""
+    return len(gram) >= 2 * n or (len(gram) >= _shortest_long(n) and len(_own(gram)) >= _OWN_WORDS - 1)
+
 
 def _words(data: bytes) -> list[bytes]:
     return data.lower().translate(_BETWEEN).split()
@@ -157,8 +201,11 @@ def _words(data: bytes) -> list[bytes]:
 
 def _is_own(gram: Gram) -> bool:
     """Whether a gram says enough to be some benchmark's own."""
-    own = {word for word in gram if len(word) > 1 and not word.isdigit()} - _COMMON
-    return len(own) >= _OWN_WORDS
+    return len(_own(gram)) >= _OWN_WORDS
+
+
+def _own(gram: Gram) -> set[bytes]:
+    return {word for word in gram if len(word) > 1 and not word.isdigit()} - _COMMON
 
 
 def _without_boilerplate(text: str) -> Iterator[bytes]:

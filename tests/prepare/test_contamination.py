@@ -83,7 +83,15 @@ def test_a_drop_names_the_problem_and_the_words(problems: list[Gold], humaneval:
     assert drop.value == 'HumanEval/0: "def has_close_elements numbers list float threshold float bool check if"'
     solution = humaneval.judge(file(problems[1].solution))
     assert solution is not None and str(solution.value).startswith("HumanEval/1: ")
-    assert len(humaneval.not_looked_for) < 164  # of 328 texts: solutions of a line or two, in common words
+
+
+def test_what_is_looked_for(problems: list[Gold], humaneval: Benchmarks) -> None:
+    """Each prompt, and each solution but those of a line or two in common words: of 20 words and more, all."""
+    assert all(humaneval.judge(file(f"x = 1\n{problem.prompt.upper()}\n")) for problem in problems)
+    assert len(humaneval.not_looked_for) == 48
+    for problem in problems:
+        if len(re.findall(r"\w+", problem.solution)) >= 20:
+            assert humaneval.judge(file(problem.solution)), problem.solution
 
 
 @pytest.mark.parametrize(
@@ -101,7 +109,9 @@ def test_boilerplate_is_nobodys(text: str, humaneval: Benchmarks, tmp_path: Path
     assert humaneval.judge(file(text)) is None
     # Neither is it where a benchmark's text begins with it.
     (tmp_path / "b.jsonl").write_text(
-        json.dumps({"prompt": f"{APACHE}{text}\nimport os\nfrom a.b.c.d import e, f, g, h, i, j\n"})
+        json.dumps(
+            {"prompt": f"{APACHE}{text}\nimport os\nfrom a.b.c.d import e, f, g, h, i, j\nFeed violet owls twice"}
+        )
     )
     other = Benchmarks(Contamination(humaneval=False, strings=[str(tmp_path / "b.jsonl")]))
     assert other.judge(file("from a.b.c.d import e, f, g, h, i, j\n" + text)) is None
@@ -152,10 +162,13 @@ def test_other_texts_have_another_name(tmp_path: Path, humaneval: Benchmarks) ->
 def test_errors_are_one_line(tmp_path: Path) -> None:
     broken = tmp_path / "b.jsonl"
     broken.write_text('{"a": "b"}\nno\n')
+    short = tmp_path / "short.jsonl"
+    short.write_text('"two words"\n{"id": "Count violet umbrellas quickly"}\n')
     for rule, text in [
         (Contamination(strings=[str(broken)]),
          f'prepare.contamination.strings.0 = "{broken}": line 2 is no JSON; it is a JSON Lines file of a benchmark'),
         (Contamination(strings=[str(tmp_path / "gone.jsonl")]), "gone.jsonl\" can't be read: No such file or"),
+        (Contamination(strings=[str(short)]), f'prepare.contamination.strings.0 = "{short}": nothing in it'),
         (Contamination(words=2),
          "prepare.contamination.min_words = 3 must lie between 1 and prepare.contamination.words = 2"),
     ]:  # fmt: skip

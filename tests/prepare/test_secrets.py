@@ -1,5 +1,6 @@
 """Secrets and personal data: planted in real files beside what only looks like them; and what takes their place."""
 
+import ast
 import base64
 import hashlib
 import os
@@ -235,3 +236,45 @@ def test_what_is_scanned_has_everything_at_its_place(parts: list[str]) -> None:
     assert len(scanned) == len(text)
     assert all(a == b or (b == "\n" and a in " ;,") for a, b in zip(text, scanned, strict=True))
     assert all(len(line) < 5000 or not re.search(r"[ ;,]", line[2000:]) for line in scanned.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("__author__ = 'Jane Roe'\n", "__author__ = '<NAME>'\n"),
+        ("# Author: Jane Q. Roe.\n", "# Author: <NAME>.\n"),
+        ("by Jane Roe Jr. <jane@uni-bonn.de>", "by <NAME>. <<EMAIL>>"),
+        ("# Author: Dara O'Neil\n", "# Author: <NAME>\n"),
+        ('u = "postgresql://postgres:postgres@db/x"\n', 'u = "postgresql://postgres:<PASSWORD>@db/x"\n'),
+        ('u = "mysql://root:root@root.net/root"\n', 'u = "mysql://root:<PASSWORD>@root.net/root"\n'),
+        ('print(f"the password: {code} {msg}")\n', None),
+        ('print(f"password={password!r}")\n', None),
+        ("OID 2.5.29.15", None),
+        ("joe@gmail.com\r\nann@gmail.com\r", "<EMAIL>\r\n<EMAIL>\r"),
+        ("\ufeff😀 joe@gmail.com\0😀", "\ufeff😀 <EMAIL>\0😀"),
+    ],
+)
+def test_the_secret_goes_and_nothing_beside_it(text: str, expected: str | None) -> None:
+    assert Secrets().change(File("s", "r", "a.py", text))[0] == (text if expected is None else expected)
+
+
+@pytest.mark.parametrize("line", ["{}\n", "{}\r\n", "  {}\n", '"{}\\n"\n', "// {}\n", "#{}\n"])
+def test_a_private_key_without_its_end(line: str) -> None:
+    lines = block(3).split("\n")[:-1]
+    text = "x = 1\n" + "".join(line.format(each) for each in lines) + "y = 2\n"
+    found = Secrets().change(File("s", "r", "a.py", text))[0]
+    assert not any(each in found for each in lines[1:]) and found.startswith("x = 1\n") and found.endswith("y = 2\n")
+
+
+def test_code_without_its_secrets_is_code() -> None:
+    """Of the standard library, what speaks of authors and passwords parses afterwards as before, line by line."""
+    n = 0
+    for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py")):
+        text = path.read_text("utf-8")
+        if not re.search(r"@\w+\.\w|assword|uthor", text):
+            continue
+        found, counts = Secrets().change(File("s", "r", path.name, text))
+        n += bool(counts)
+        ast.parse(found)
+        assert found.count("\n") == text.count("\n"), path
+    assert n > 10

@@ -21,7 +21,7 @@ _PUBLIC_DNS = {
 _EXAMPLES = {"1.2.3.4", "4.3.2.1", "1.1.1.2", "2.2.2.2", "3.3.3.3", "4.4.4.4", "5.6.7.8", "12.34.56.78", "123.45.67.89"}
 _CONTEXT = 100  # characters on each side in which a short one must be called an address
 _VERSION = re.compile(
-    r"(?:version|section|chapter|§|\bver|\bv|release|\brev(?:ision)?|build|assembly|sdk|[=~<>!^]=|[~^])[\w\"')(]{0,24}[\s=:\"'(<>~^-]*$",
+    r"(?:\boid|version|section|chapter|§|\bver|\bv|release|\brev(?:ision)?|build|assembly|sdk|[=~<>!^]=|[~^])[\w\"')(]{0,24}[\s=:\"'(<>~^-]*$",
     re.I,
 )
 

@@ -19,6 +19,11 @@ _NO_SECRETS = re.compile(r"username|(?:instance|project|app|base|jfrog|rest)-?ur
 # betterleaks asks for the secret that belongs to it nearby; BigCode's scanner did not, and the identifier is a name.
 _AWS_WORDS = ("AKIA", "ASIA", "ABIA", "ACCA")
 _AWS = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(_AWS_WORDS)})[A-Z2-7]{{16}}(?![A-Za-z0-9])")
+# A private key of which the end was cut off, or is in another string; betterleaks asks for both.
+_OPENING = " PRIVATE KEY"
+_BLOCK = re.compile(r"-----BEGIN[A-Z ]* PRIVATE KEY(?: BLOCK)?-----")
+_OF_BLOCK = re.compile(r"[A-Za-z0-9+/]{16,76}={0,2}")
+_AROUND_BLOCK = " \t\r\"'`\\,;#*|>"
 _LONG = 5000
 _LINE_CHARS = 2000
 _SEPARATOR = re.compile(r"[\s,;}]")
@@ -36,6 +41,8 @@ def secrets_in(text: str) -> Iterator[Secret]:
     """
     if any(word in text for word in _AWS_WORDS):
         yield from (Secret(*match.span(), "key") for match in _AWS.finditer(text) if "EXAMPLE" not in match[0])
+    if _OPENING in text:
+        yield from _cut_blocks(text)
     scanned = for_scanner(text)
     lines: list[str] | None = None
     seen = set[tuple[str, str, str]]()
@@ -59,6 +66,22 @@ def secrets_in(text: str) -> Iterator[Secret]:
             elif confidence == "low" and (is_hash(value, line_before(text, start)) or not looks_drawn(value)):
                 continue
             yield Secret(start, stop, kind)
+
+
+def _cut_blocks(text: str) -> Iterator[Secret]:
+    """Yields private keys from their first line to the last that is base64."""
+    for block in _BLOCK.finditer(text):
+        stop, at = 0, text.find("\n", block.end())
+        while at >= 0:
+            end = text.find("\n", at + 1)
+            line = text[at + 1 : end if end >= 0 else len(text)]
+            words = line.lstrip(f"{_AROUND_BLOCK}/").rstrip(_AROUND_BLOCK).removesuffix("\\n")
+            if not _OF_BLOCK.fullmatch(words):
+                break
+            stop = at + 1 + line.find(words) + len(words)
+            at = end
+        if stop:
+            yield Secret(block.start(), stop, "key")
 
 
 def for_scanner(text: str) -> str:
@@ -91,11 +114,26 @@ def _places(text: str, around: str, value: str) -> Iterator[tuple[int, int]]:
     """Every place of a value: by itself where it is long, else only with what it was found with ("password = ")."""
     if len(value) >= 16:
         around = value
-    inside = max(around.find(value), 0)
+    inside = _place_in(around, value)
     at = text.find(around)
     while at >= 0:
         yield at + inside, at + inside + len(value)
         at = text.find(around, at + len(around))
+
+
+def _place_in(around: str, value: str) -> int:
+    """Where a value stands in what it was found with: not the user in `mysql://root:root@db`, nor a part of a word."""
+
+    def fits(at: int) -> tuple[bool, bool]:
+        before, after = around[at - 1 : at], around[at + len(value) : at + len(value) + 1]
+        return before == ":" and after == "@", not (before.isalnum() or after.isalnum())
+
+    places, at = [0], around.find(value)
+    if at >= 0:
+        places = [at]
+    while at >= 0 and (at := around.find(value, at + 1)) >= 0:
+        places.append(at)
+    return max(places, key=fits)
 
 
 def _findings(text: str) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:

@@ -14,7 +14,7 @@ _HASH_WORDS = re.compile(
 _TEMPLATE = re.compile(
     r"^[$%<{\[].*[}>%\])]$|^\$\w+$|\$\{|\{\{|%\(|%s|<[\w -]+>|x{6,}|\*{3,}|\.{3}|your[-_ ]", re.IGNORECASE
 )
-_FIELD = re.compile(r"\{\w*\}|\\[nrt]$")
+_FIELD = re.compile(r"\{\w*(?:[}!:.\[(]|$)|\\[nrt]$")  # of a format: `{code`, of which what follows was cut off
 _PLACEHOLDERS = re.compile(
     r"pass(?:word|wd|phrase)?|pwd|secret|change_?me|test(?:ing)?|example|dummy|none|null|true|false|str(?:ing)?|bytes|user"
     r"|your|my|new|old|the|[\W_\d]{1,2}$|[\W_]",

@@ -30,7 +30,7 @@ _NOBODY = re.compile(
     r"|mail|host|server|company|yourdomain|acme)\.(?:com|org|net)$",
     re.IGNORECASE,
 )
-_NAME_WORD = r"[A-Z][\w'’.-]*"
+_NAME_WORD = r"[A-Z](?:[\w'’.-]*\w|\.)?"  # what ends it is the code's: `__author__ = 'Jane Roe'`
 _NAME = rf"{_NAME_WORD}(?:[ ](?:(?:van|von|de|der|den|del|da|di|la|le|al|bin)[ ])?{_NAME_WORD}){{1,3}}"
 _TAGGED = re.compile(
     r"(?:@authors?[ \t]+"
@@ -39,7 +39,7 @@ _TAGGED = re.compile(
     rf"({_NAME}(?:(?:,| and| &)[ ]{_NAME})*)"
 )
 _TAGS = ("uthor", "aintainer", "reated", "ritten", "AUTHOR", "MAINTAINER")  # in each tag; finding words is fast
-_BEFORE_ADDRESS = re.compile(rf"({_NAME})[ ]?[<(]$")
+_BEFORE_ADDRESS = re.compile(rf"({_NAME})\.?[ ]?[<(]$")
 _NO_PERSON = re.compile(
     r"\b(?:Inc|Ltd|LLC|GmbH|Corp|Corporation|Company|Team|Group|Foundation|Project|Developers?|Contributors?|Authors?"
     r"|University|Institute|Labs?|Software|Systems|Technologies|The|Google|Microsoft|Facebook|Apache|Red Hat|Mailing"
