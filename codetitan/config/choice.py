@@ -12,7 +12,8 @@ class Choice:
     Attributes:
         key: the key that holds the name.
         options: name → dataclass; None switches the component off.
-        word: expands a value given as one word into a table; None where only tables are allowed.
+        word: expands a value, or an item of a list, that is given as one word into a table; None where only tables are
+            allowed.
     """
 
     key: str

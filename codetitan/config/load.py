@@ -42,6 +42,9 @@ class Setting:
 
 Tree = dict[str, "Setting | Tree"]
 
+WORD = "\0"
+"""Key in a table, which no file has: the word that stands for one in a lower layer, such as `executor = "slurm"`."""
+
 
 def _shown(path: Path) -> str:
     """A path as the user would write it: relative to the working directory where it lies below."""
@@ -126,13 +129,16 @@ def _lay_over(tree: Tree, table: dict[str, Any], origin: str, layer: int, prefix
     for name, value in table.items():
         below = tree.get(name)
         if isinstance(value, dict):
-            if isinstance(below, Setting):
-                below = None
-            subtree: Tree = below if below is not None else {}
+            subtree: Tree = below if isinstance(below, dict) else _over(below)
             tree[name] = subtree
             _lay_over(subtree, value, origin, layer, f"{prefix}{name}.")
         else:
             tree[name] = Setting(value, origin, layer)
+
+
+def _over(below: Setting | None) -> Tree:
+    """Returns an empty table over what is no table: whether a word of it may stand for one, its key's type says."""
+    return {} if below is None or not isinstance(below.value, str) else {WORD: below}
 
 
 def _overrides(arguments: Sequence[str]) -> list[tuple[list[str], str]]:
@@ -190,10 +196,8 @@ def _set(tree: Tree, path: list[str], setting: Setting) -> None:
         if isinstance(below, Setting) and isinstance(below.value, list) and path[i + 1].isdigit():
             _set_in_list(node, name, below, path[i + 1 :], setting, ".".join(path))
             return
-        if isinstance(below, Setting) and below.from_command_line:
-            raise ConfigError(f"{'.'.join(path[: i + 1])} = {below.value} (command line) must be a table")
         if not isinstance(below, dict):
-            below = {}
+            below = _over(below)
             node[name] = below
         node = below
     node[path[-1]] = setting

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from codetitan import places
 from codetitan.config import values
 from codetitan.config.choice import Choice
-from codetitan.config.load import Setting, Tree, read_value
+from codetitan.config.load import WORD, Setting, Tree, read_value
 from codetitan.errors import ConfigError, did_you_mean
 
 _CLOSE = 0.7  # of difflib: a name so like another is taken for a slip in it
@@ -317,6 +317,7 @@ def build(
             known = [*fields, extra_key] if extra_key else list(fields)
             raise _unknown(prefix + name, known, root, setting)
         base, choice = split(fields[name])
+        setting = _without_word(setting, None if get_origin(base) is list else choice, prefix + name)
         if isinstance(setting, Setting) and (choice is None or get_origin(base) is list):
             arguments[name] = coerce(setting, fields[name], prefix + name, root)
         elif isinstance(setting, Setting):
@@ -351,6 +352,22 @@ def build(
         if said.partition(" ")[0] in fields:  # it begins with its key
             raise ConfigError(prefix + said) from None
         raise ConfigError(f"{key or 'the configuration'}: {said}") from None
+
+
+def _without_word(setting: "Setting | Tree", choice: Choice | None, key: str) -> "Setting | Tree":
+    """Returns a component that a word names as a table, with what other layers say of its keys."""
+    word = setting if isinstance(setting, Setting) else setting.get(WORD)
+    if not isinstance(word, Setting):
+        return setting
+    if choice is not None and choice.word is not None and isinstance(word.value, str):
+        table: Tree = {part: dataclasses.replace(word, value=text) for part, text in choice.word(word.value).items()}
+        rest = {} if isinstance(setting, Setting) else setting
+        return table | {name: item for name, item in rest.items() if name != WORD}
+    if isinstance(setting, Setting):
+        return setting
+    if word.from_command_line:
+        raise ConfigError(f"{key} = {word.value} (command line) must be a table")
+    return {name: item for name, item in setting.items() if name != WORD}
 
 
 def _default(field: "dataclasses.Field[Any]") -> Any:

@@ -13,7 +13,7 @@ from codetitan.errors import ConfigError
 from codetitan.prepare.contamination import Contamination
 from codetitan.prepare.documents.notebooks import Notebooks
 from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
-from codetitan.prepare.engine.tables import Local, Ray, Slurm
+from codetitan.prepare.engine.tables import EXECUTORS, Local, Ray, Slurm, executor_from_text
 from codetitan.prepare.licences import Licences
 from codetitan.prepare.readers.open import RAW_TYPES, RawConfig
 from codetitan.prepare.rules.alphabetic import Alphabetic
@@ -47,10 +47,10 @@ class Prepare:
     sources: Annotated[list[RawConfig], Choice("type", RAW_TYPES, word=source_from_text)] = field(default_factory=list)
     """The raw code: tables with a `type`, or words such as "archives:PATH" and "python-packages"."""
 
-    executor: Annotated[Local | Slurm | Ray, Choice("name", {"local": Local, "slurm": Slurm, "ray": Ray})] = field(
+    executor: Annotated[Local | Slurm | Ray, Choice("name", EXECUTORS, word=executor_from_text)] = field(
         default_factory=Local
     )
-    """Where tasks run: this machine, SLURM or Ray."""
+    """Where tasks run: "local" (this machine), "slurm" or "ray", or a table with that `name` and its options."""
 
     tokenizer: str | None = None
     """Whose tokens are counted in `token_count`: a folder or a name, as `hf_assets_path`; None: none are."""

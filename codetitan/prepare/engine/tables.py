@@ -1,4 +1,4 @@
-"""How tasks are run, as TOML tables: `[prepare.executor]`, whose `name` chooses one.
+"""How tasks are run, as TOML tables: `[prepare.executor]`, whose `name` chooses one; or that name as a word.
 
 ```toml
 [prepare.executor]
@@ -94,4 +94,9 @@ class Ray:
 How = Local | Slurm | Ray
 
 EXECUTORS: dict[str, type | None] = {"local": Local, "slurm": Slurm, "ray": Ray}
-"""name → table, for `codetitan.config.choice.Choice("name", EXECUTORS)`."""
+"""name → table, for `codetitan.config.choice.Choice("name", EXECUTORS, word=executor_from_text)`."""
+
+
+def executor_from_text(text: str) -> dict[str, str]:
+    """Expands an executor written as one word, such as `executor = "local"`."""
+    return {"name": text}

@@ -1,0 +1,45 @@
+"""The table [prepare]: an executor by one word, whichever layer says it."""
+
+from pathlib import Path
+
+import pytest
+
+from codetitan.errors import ConfigError
+from codetitan.prepare.config import read_config
+from codetitan.prepare.engine.tables import How, Local, Ray, Slurm
+
+
+def executor(folder: Path, text: str, *words: str, base: str = "") -> How:
+    (folder / "base.toml").write_text(base)
+    (folder / "mine.toml").write_text(f'extends = "base.toml"\n{text}\n')
+    sources = ("--prepare.sources", "python-stdlib", "--prepare.contamination.humaneval", "false")
+    return read_config(folder / "mine.toml", [*sources, *words]).executor
+
+
+def test_a_word_is_a_table(tmp_path: Path) -> None:
+    word, table = '[prepare]\nexecutor = "ray"', '[prepare.executor]\nname = "ray"'
+    assert executor(tmp_path, word) == executor(tmp_path, table) == Ray()
+    assert executor(tmp_path, "", "--prepare.executor", "local", base=word) == Local()
+    partition = ("--prepare.executor.partition", "cpu")
+    assert executor(tmp_path, "", "--prepare.executor", "slurm", *partition) == Slurm(partition="cpu")
+    # A table over a word adds to it, as it does to a table: it would silently be another executor else.
+    for base in (word, table):
+        assert executor(tmp_path, "[prepare.executor]\nworkers = 3", base=base) == Ray(workers=3)
+        assert executor(tmp_path, "", "--prepare.executor.workers", "3", base=base) == Ray(workers=3)
+        assert executor(tmp_path, '[prepare.executor]\nname = "local"\nworkers = 2', base=base) == Local(workers=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('executor = "locl"', 'prepare.executor.name = "locl" (mine.toml) must be one of local, ray, slurm; did you mean "local"?'),
+        ('executor = "slurm"', "prepare.executor.partition: missing; must be a string"),
+        ("executor = 3", 'prepare.executor = 3 (mine.toml) must be a table with the key "name"'),
+        ('paths = "x"', 'prepare.paths = "x" (mine.toml) must be a table'),
+    ],
+)  # fmt: skip
+def test_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as error:
+        executor(tmp_path, f"[prepare]\n{text}")
+    assert str(error.value) == line
