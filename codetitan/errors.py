@@ -14,6 +14,11 @@ def _escaped(character: str) -> str:
     return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character, f"\\u{ord(character):04x}")
 
 
+def printable(text: str) -> str:
+    """Returns a text in one line that does nothing to a terminal: control characters are shown as TOML writes them."""
+    return _CONTROL.sub(lambda found: _escaped(found[0]), text)
+
+
 class ConfigError(ValueError):
     """A wrong TOML, command line, corpus or machine; the text names key, value, rule and a fix.
 
@@ -22,7 +27,7 @@ class ConfigError(ValueError):
     """
 
     def __init__(self, text: str) -> None:
-        super().__init__(_CONTROL.sub(lambda found: _escaped(found[0]), text))
+        super().__init__(printable(text))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from codetitan.cli.data import DataDigestCommand, DataHeldOutCommand, DataInspec
 from codetitan.cli.evaluate import EvaluateCommand
 from codetitan.cli.model import CompleteCommand, ExportCommand, ImportCommand, InfillCommand, LmEvalCommand
 from codetitan.cli.plan import PlanCommand
-from codetitan.cli.prepare import PrepareCommand, PrepareWhyCommand
+from codetitan.cli.prepare import PrepareCommand, PrepareDiffCommand, PrepareWhyCommand
 from codetitan.cli.tokenizer import TokenizerTrainCommand
 from codetitan.cli.train import TrainCommand
 from codetitan.errors import ConfigError, did_you_mean, fail
@@ -45,6 +45,7 @@ COMMANDS: dict[str, type] = {
     "tokenizer train": TokenizerTrainCommand,
     "prepare": PrepareCommand,
     "prepare why": PrepareWhyCommand,
+    "prepare diff": PrepareDiffCommand,
 }
 _Command: Any = Union[  # noqa: UP007  (made of a dictionary)
     tuple(Annotated[command, tyro.conf.subcommand(name)] for name, command in COMMANDS.items())

@@ -46,3 +46,28 @@ class PrepareWhyCommand:
             raise ConfigError("prepare why: name one file; codetitan prepare why --output DIR PATH")
         for line in why(self.output, self.path[0]):
             print(line)
+
+
+@dataclass
+class PrepareDiffCommand:
+    """Compare two corpora: what each keeps, and which files one drops by which rule; codetitan prepare diff A B."""
+
+    WORDS = "--outputs"
+
+    outputs: tuple[Path, ...] = ()
+    """Two folders, each the --output of codetitan prepare."""
+
+    show: int = 3
+    """How many files of each kind of difference are named."""
+
+    def run(self, overrides: Sequence[str]) -> None:
+        from codetitan.prepare.report.diff import diff
+
+        if self.show < 0:
+            raise ConfigError(f"--show {self.show} must not be negative; 0 names no file")
+        if len(self.outputs) != 2:
+            raise ConfigError(
+                f"prepare diff: compares two folders, not {len(self.outputs)}; codetitan prepare diff A B"
+            )
+        for line in diff(*self.outputs, self.show):
+            print(line)

@@ -15,9 +15,11 @@ from codetitan.prepare.duplicates.parts import Work
 from codetitan.prepare.duplicates.stages import stages as duplicates_stages
 from codetitan.prepare.engine.run import execute
 from codetitan.prepare.engine.stage import Stage, earlier
+from codetitan.prepare.engine.state import as_json
 from codetitan.prepare.engine.totals import total
 from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.report.markdown import markdown, megabytes
+from codetitan.prepare.report.output import TALLY
 from codetitan.prepare.report.tally import Tally
 from codetitan.prepare.stages.facts import GatherFacts
 from codetitan.prepare.stages.judge import JudgeFiles, file_of
@@ -77,7 +79,8 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
 
     Args:
         config: of `read_config`.
-        output: gets corpus/, dropped/, licences/, report.md; new, empty, or of an earlier call.
+        output: gets corpus/, dropped/, licences/, report.md and report.json, its counts; new, empty, or of an earlier
+            call.
         say: called with a line now and then.
         remove_old: removes what stages with other thresholds have left.
 
@@ -86,9 +89,11 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
     """
     all_stages = stages(config)
     statistics = execute(all_stages, output, config.executor, say, remove_old=remove_old)
-    tally = Tally(total(of_stage.get("counts", {}) for of_stage in statistics))
+    counted = total(of_stage.get("counts", {}) for of_stage in statistics)
+    tally = Tally(counted)
     _publish(output, all_stages)
     _write(output / REPORT, markdown(tally, "Corpus"))
+    _write(output / TALLY, as_json(counted))
     kept, read = tally.kept, tally.read
     if not kept[0]:
         raise ConfigError(f"nothing is kept of {read[0]:,} files; {output / REPORT} says why")

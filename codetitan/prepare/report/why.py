@@ -1,67 +1,138 @@
 """Why a file is not in the corpus, in one line: `codetitan prepare why`."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from codetitan.errors import ConfigError, did_you_mean
-from codetitan.prepare.tables import rows
+from codetitan.errors import ConfigError, printable
+from codetitan.prepare.report.output import Output, batches, name_of, open_output, row_at
+from codetitan.prepare.secrets.replace import PLACEHOLDERS
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNS = ("repo", "path", "rule", "reason", "value", "threshold", "twin", "similarity")
+"""Of dropped/*.parquet: what `sentence` reads."""
+
+_OF_CORPUS = ("repo", "path", "language", "licence", "licence_from", "content")
 _MOST = 20
+_LENGTHS = 4  # by which the last names of two files differ at most that are taken for a slip
+_MOST_NAMES = 5_000  # that are held against what was written
 
 
-def _named(row: Mapping[str, Any]) -> str:
-    return f"{row['repo']}/{row['path']}" if row["repo"] else str(row["path"])
+def reason(row: Mapping[str, Any]) -> str:
+    """Returns the rule that dropped a row of dropped/*.parquet, and what it found."""
+    text = f"{row['rule']}: {row['reason']}"
+    if row["twin"] is not None:
+        similar = "" if row["similarity"] is None else f", Jaccard similarity {row['similarity']:.2f}"
+        text += f": {row['twin']} is kept{similar}"
+    elif row["value"] is not None:
+        threshold = "" if row["threshold"] is None else f"; the threshold is {row['threshold']}"
+        text += f" ({row['value']}{threshold})"
+    return printable(text)
 
 
 def sentence(row: Mapping[str, Any]) -> str:
     """Returns why a row of dropped/*.parquet was dropped."""
-    text = f"{_named(row)}: dropped by {row['rule']}: {row['reason']}"
-    if row["twin"] is not None:
-        similar = "" if row["similarity"] is None else f", Jaccard similarity {row['similarity']:.2f}"
-        return f"{text}: {row['twin']} is kept{similar}"
-    if row["value"] is not None:
-        text += (
-            f" ({row['value']}" + ("" if row["threshold"] is None else f"; the threshold is {row['threshold']}") + ")"
-        )
-    return text
+    return f"{name_of(row)}: dropped by {reason(row)}"
 
 
-def _matches(row: Mapping[str, Any], path: str) -> bool:
-    name = _named(row)
-    return name == path or row["path"] == path or name.endswith(f"/{path}")
+def kept(row: Mapping[str, Any]) -> str:
+    """Returns what is known of a row of the corpus: its language, its licence and who says so, what was redacted."""
+    licence = row["licence"] or "no licence"
+    text = f"in the corpus ({row['language']}, {licence}"
+    text += f"; says {row['licence_from']})" if row["licence_from"] else ")"
+    found = [(row["content"].count(word), word) for word in PLACEHOLDERS.values()]
+    if redacted := ", ".join(f"{n} {word}" for n, word in found if n):
+        text += f"; its text has {redacted}"
+    return f"{name_of(row)}: {printable(text)}"
 
 
 def why(output: Path, path: str) -> Iterator[str]:
     """Yields a sentence for each file of that name: why it was dropped, or that it is in the corpus.
 
+    Names alone are read of all files, and whole rows of those that are meant.
+
     Args:
         output: of `codetitan prepare`.
-        path: repository/path, a path, or the end of one.
+        path: repository/path, a path, or the end of one. Where that is a file's whole name, others that end so are
+            counted.
 
     Raises:
         ConfigError: there is no such file, or no such folder.
     """
-    dropped, corpus = output / "dropped", output / "corpus"
-    if not dropped.is_dir() or not corpus.is_dir():
-        raise ConfigError(f"--output {output} is not what codetitan prepare writes: it has no dropped and no corpus")
-    n, names = 0, dict[str, None]()
-    for file in sorted(dropped.glob("*.parquet")):
-        for row in rows(file):
-            names[_named(row)] = None
-            if _matches(row, path):
-                n += 1
-                if n <= _MOST:
-                    yield sentence(row)
-    columns = ["repo", "path", "language", "licence"]
-    for file in sorted(corpus.glob("*.parquet")):
-        for row in rows(file, columns):
-            names[_named(row)] = None
-            if _matches(row, path):
-                n += 1
-                if n <= _MOST:
-                    yield f"{_named(row)}: in the corpus ({row['language']}, {row['licence'] or 'no licence'})"
-    if n > _MOST:
-        yield f"and {n - _MOST:,} more"
-    if not n:
-        raise ConfigError(f"{path}: no such file was read{did_you_mean(path, names)}")
+    opened = open_output(output)
+    path = path.removeprefix("./").strip("/") or path
+    found = list(_matches(opened, path))
+    if not found:
+        raise ConfigError(f"{path}: no such file was read{_hint(opened, path)}")
+    whole = [place for place, name in found if name == path]
+    others = len(found) - len(whole) if whole else 0
+    places = whole or [place for place, _ in found]
+    rows = [(place[0], _row(opened, place)) for place in places[:_MOST]]
+    names = Counter(name_of(row) for _, row in rows)
+    for dropped, row in rows:
+        line = sentence(row) if dropped else kept(row)
+        if names[name_of(row)] > 1:  # two sources, or "a/b" with "c" and "a" with "b/c"
+            line += printable(f" [source {row['source']}, repository {row['repo'] or 'not known'}, path {row['path']}]")
+        yield line
+    if len(places) > _MOST:
+        yield f"and {len(places) - _MOST:,} more"
+    if others:
+        yield f"and {others:,} whose name ends in /{printable(path)}"
+
+
+_Place = tuple[bool, Path, int]  # dropped?, table, row
+
+
+def _row(opened: Output, place: _Place) -> dict[str, Any]:
+    dropped, file, number = place
+    return row_at(file, number, (*(COLUMNS if dropped else _OF_CORPUS), "source"))
+
+
+def _names(opened: Output) -> Iterator[tuple[bool, Path, int, "pa.Array", "pa.Array"]]:
+    """Yields dropped?, table, number of the first row, repositories and paths."""
+    for dropped, files in ((True, opened.dropped), (False, opened.corpus)):
+        for file in files:
+            at = 0
+            for batch in batches(file, ["repo", "path"]):
+                yield dropped, file, at, *batch.columns
+                at += len(batch)
+
+
+def _matches(opened: Output, path: str) -> Iterator[tuple[_Place, str]]:
+    """Yields the files whose name is `path` or ends in it, and their names."""
+    import pyarrow.compute as pc
+
+    last = path.rpartition("/")[2]
+    for dropped, file, at, repos, paths in _names(opened):
+        # Python looks at those alone whose path ends as it must.
+        for i in pc.indices_nonzero(pc.ends_with(paths, last)).to_pylist():
+            repo, own = repos[i].as_py(), paths[i].as_py()
+            name = f"{repo}/{own}" if repo else own
+            if f"/{name}".endswith(f"/{path}"):
+                yield (dropped, file, at + i), name
+
+
+def _hint(opened: Output, path: str) -> str:
+    """Returns `; did you mean "x"?`: of files with the same last name, or with the most similar one, the closest."""
+    import pyarrow.compute as pc
+
+    last = path.rpartition("/")[2]
+    lasts: set[str] = set()
+    for *_, paths in _names(opened):
+        short = pc.replace_substring_regex(paths, ".*/", "")
+        length = pc.utf8_length(short)
+        near = pc.and_(pc.greater_equal(length, len(last) - _LENGTHS), pc.less_equal(length, len(last) + _LENGTHS))
+        lasts.update(pc.unique(short.filter(near)).to_pylist())
+    close = [last] if last in lasts else get_close_matches(last, sorted(lasts), n=1)
+    names: list[str] = []
+    for *_, repos, paths in _names(opened) if close else ():
+        for i in pc.indices_nonzero(pc.ends_with(paths, close[0])).to_pylist()[: _MOST_NAMES - len(names)]:
+            names.append(f"{repos[i].as_py()}/{paths[i].as_py()}" if repos[i].as_py() else paths[i].as_py())
+    # The end that is as long as what was written: it may be an end itself.
+    ends = {"/".join(name.split("/")[-1 - path.count("/") :]): name for name in reversed(names)}
+    best = get_close_matches(path, list(ends), n=1)
+    return f'; did you mean "{ends[best[0]]}"?' if best else ""

@@ -7,6 +7,7 @@ import pytest
 from codetitan.errors import ConfigError
 from codetitan.prepare.report.why import why
 from codetitan.prepare.tables import DROPPED, FILES, Writer
+from tests.prepare.report.outputs import write_output
 
 
 @pytest.fixture
@@ -47,3 +48,46 @@ def test_mistakes(output: Path, tmp_path: Path) -> None:
         list(why(output, "a/b/src/x.p"))
     with pytest.raises(ConfigError, match=r"is not what codetitan prepare writes: it has no dropped and no corpus$"):
         list(why(tmp_path / "none", "x"))
+
+
+def test_of_a_kept_file(tmp_path: Path) -> None:
+    kept = {
+        "repo": "r",
+        "path": "a.py",
+        "licence": "MIT",
+        "licence_from": "LICENSE: MIT",
+        "content": "# <EMAIL>, <EMAIL>",
+    }
+    write_output(tmp_path, [kept], [])
+    assert list(why(tmp_path, "r/a.py")) == [
+        "r/a.py: in the corpus (python, MIT; says LICENSE: MIT); its text has 2 <EMAIL>"
+    ]
+
+
+def test_which_of_several(tmp_path: Path) -> None:
+    """A whole name is meant before the ends of others; two readings of one name are told apart."""
+    dropped = {"rule": "paths", "reason": "vendored"}
+    kept = [{"repo": "a", "path": "b/x.py", "content": "1"}, {"repo": "z/a/b", "path": "x.py", "content": "2"}]
+    write_output(tmp_path, kept, [dropped | {"repo": "a/b", "path": "x.py"}, dropped | {"path": "new\nline.py"}])
+    assert list(why(tmp_path, "./a/b/x.py")) == [
+        "a/b/x.py: dropped by paths: vendored [source s, repository a/b, path x.py]",
+        "a/b/x.py: in the corpus (python, no licence) [source s, repository a, path b/x.py]",
+        "and 1 whose name ends in /a/b/x.py",
+    ]
+    assert len(list(why(tmp_path, "x.py"))) == 3 and len(list(why(tmp_path, "b/x.py"))) == 3
+    assert list(why(tmp_path, "new\nline.py")) == ["new\\nline.py: dropped by paths: vendored"]
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("a/b/src/x.pi", "a/b/src/x.py"), ("src/z/x.py", "a/b/src/x.py"), ("stup.py", "r/0/setup.py"),
+        ("r/3/setup.py/", "r/3/setup.py"), ("r/77/setup.py", "r/7/setup.py"), ("README", ""), ("/", ""),
+    ],
+)  # fmt: skip
+def test_a_near_miss(output: Path, path: str, meant: str) -> None:
+    try:
+        assert next(iter(why(output, path))).startswith(f"{meant}: in the corpus") and path.endswith("/")
+    except ConfigError as error:
+        said = str(error).partition("no such file was read")[2]
+        assert said == (f'; did you mean "{meant}"?' if meant else "")
