@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pickle
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from codetitan.prepare.config import Prepare
 from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.report.why import why
 from codetitan.prepare.rules.paths import Paths
+from codetitan.prepare.run import stages
 from codetitan.prepare.stages.read import Read
 from codetitan.prepare.tables import rows
 
@@ -156,6 +158,15 @@ def test_a_licence_holds_for_its_own_tree(tmp_path: Path, capsys: pytest.Capture
     assert main([*words, str(tmp_path / "none"), "--prepare.sources", f"jsonl:{records}"]) == 2
     said = capsys.readouterr().err
     assert said == f"codetitan: error: nothing is kept of 2 files; {tmp_path}/none/report.md says why\n"
+
+
+def test_stages_go_to_other_processes_as_they_are(raw: Path) -> None:
+    """Also with a tokenizer that can't be sent, and without what was worked out of them before."""
+    config = Prepare(sources=[Directory(path=str(raw))], tokenizer="code-32k")
+    for stage in stages(config):
+        sent = pickle.dumps(stage)
+        inputs = stage.inputs()
+        assert pickle.dumps(stage) == sent and pickle.loads(sent).inputs() == inputs, stage.name
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from codetitan.prepare.rules import OF_FILES, TEXT_RULES, Judge
 from codetitan.prepare.rules.copyright import Copyright
 from codetitan.prepare.secrets import Secrets
 from codetitan.prepare.secrets.keys import versions as secret_versions
-from codetitan.prepare.stages import read
+from codetitan.prepare.stages import Lean, read
 from codetitan.prepare.stages.facts import GatherFacts, Known
 from codetitan.prepare.stages.read import LEFT_OUT, RAW, TABLE, Read, dropped_row
 from codetitan.prepare.tables import DROPPED, NUMBER, TEXT, Row, Writer, rows
@@ -44,7 +44,7 @@ def file_of(row: Row) -> File:
 
 
 @dataclass(frozen=True)
-class JudgeFiles:
+class JudgeFiles(Lean):
     """A task for each of `Read`.
 
     Attributes:

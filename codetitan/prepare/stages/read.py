@@ -18,6 +18,7 @@ from codetitan.prepare.file import Drop, File, Refused
 from codetitan.prepare.licences import Facts, collect, is_interesting, merge
 from codetitan.prepare.readers import Reader
 from codetitan.prepare.readers.open import open_reader
+from codetitan.prepare.stages import Lean
 from codetitan.prepare.tables import DROPPED, FILES, TEXT, Row, Writer
 
 RAW = {**FILES, "root": TEXT}
@@ -46,7 +47,7 @@ def _shown(value: float | str | None) -> str | None:
 
 
 @dataclass(frozen=True)
-class Read:
+class Read(Lean):
     """Reads a part of the sources in each task.
 
     Attributes:

@@ -14,6 +14,7 @@ from codetitan.prepare.duplicates.drops import read_drops
 from codetitan.prepare.engine.stage import earlier
 from codetitan.prepare.examples.collect import FORMAT, Examples
 from codetitan.prepare.file import Drop
+from codetitan.prepare.stages import Lean
 from codetitan.prepare.stages.facts import GatherFacts, Known
 from codetitan.prepare.stages.judge import JUDGED, JudgeFiles, file_of
 from codetitan.prepare.stages.read import LEFT_OUT, TABLE, Read, bucket, dropped_row
@@ -98,7 +99,7 @@ class Scatter:
 
 
 @dataclass(frozen=True)
-class WriteShards:
+class WriteShards(Lean):
     """A task a shard."""
 
     config: Prepare
