@@ -10,6 +10,10 @@ class Span:
     start: int
     stop: int
 
+    def of(self, lines: list[str]) -> list[str]:
+        """Returns the lines of the span."""
+        return lines[self.start : self.stop]
+
     def widened(self, before: int, after: int, lines: list[str]) -> list[str]:
         """Returns the lines of the span, and so many before and after it as there are."""
         return lines[max(0, self.start - before) : self.stop + after]

@@ -3,6 +3,7 @@
 from codetitan.data.sources.open import SOURCE_TYPES, SourceConfig
 from codetitan.prepare.documents.commits import CommitReader, Commits
 from codetitan.prepare.documents.issues import IssueReader, Issues
+from codetitan.prepare.documents.pull_requests import PullRequestReader, PullRequests
 from codetitan.prepare.readers import Reader
 from codetitan.prepare.readers.archives import ArchiveReader, Archives
 from codetitan.prepare.readers.packages import PackageReader, PythonPackages
@@ -18,7 +19,7 @@ ALSO = [
 ]  # fmt: skip
 
 
-RawConfig = SourceConfig | Archives | Repositories | PythonPackages | Issues | Commits
+RawConfig = SourceConfig | Archives | Repositories | PythonPackages | Issues | Commits | PullRequests
 
 RAW_TYPES: dict[str, type] = {
     **SOURCE_TYPES,
@@ -27,6 +28,7 @@ RAW_TYPES: dict[str, type] = {
     "python-packages": PythonPackages,
     "issues": Issues,
     "commits": Commits,
+    "pull_requests": PullRequests,
 }
 """Type of a source → its options."""
 
@@ -47,4 +49,6 @@ def open_reader(config: RawConfig) -> Reader:
         return IssueReader(config)
     if isinstance(config, Commits):
         return CommitReader(config)
+    if isinstance(config, PullRequests):
+        return PullRequestReader(config)
     return ServedReader(config, ALSO)

@@ -1,0 +1,70 @@
+"""Files before and after a change: which of them are shown, and their diffs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from codetitan.data.sources.records import word
+from codetitan.prepare.documents.changes import changed
+from codetitan.prepare.documents.values import text_of
+
+_FILE, _FILE_LINES, _MEAN_LINE, _LONGEST_LINE, _ALPHANUMERIC = 1_000_000, 100_000, 100, 1000, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A file before and after, in lines."""
+
+    path: str
+    base: list[str]
+    head: list[str]
+
+
+def versions_of(files: object) -> list[Version]:
+    """Returns the files that are shown: changed ones whose lines before look like code.
+
+    Source: StarCoder2 §2.3 ("File filters").
+
+    Args:
+        files: records of path, base and head; what is none is left out.
+    """
+    found = []
+    for file in files if isinstance(files, list) else ():
+        if not isinstance(file, dict) or (path := word(file.get("path"))) is None:
+            continue
+        base, head = text_of(file.get("base")), text_of(file.get("head"))
+        lines = base.split("\n")
+        if base and head and base != head and max(len(base), len(head)) <= _FILE and _looks_like_code(base, lines):
+            found.append(Version(path, lines, head.split("\n")))
+    return found
+
+
+def _looks_like_code(text: str, lines: list[str]) -> bool:
+    n = len(lines) - (not lines[-1])
+    return (
+        n <= _FILE_LINES
+        and sum(map(len, lines)) / n <= _MEAN_LINE
+        and max(map(len, lines)) <= _LONGEST_LINE
+        and sum(map(str.isalnum, text)) >= _ALPHANUMERIC * len(text)
+    )
+
+
+def hunks(version: Version, context: int) -> Iterator[str]:
+    """Yields what is changed as a unified diff has it, without the lines that name the file."""
+    spans = changed(version.base, version.head)
+    start = max(0, spans[0].start - context)  # so much of what both begin with is the same in both
+    old, new = (
+        lines[start : span.stop + context] for lines, span in zip((version.base, version.head), spans, strict=True)
+    )
+    for group in SequenceMatcher(None, old, new).get_grouped_opcodes(context):
+        (_, old_start, _, new_start, _), (_, _, old_stop, _, new_stop) = group[0], group[-1]
+        lines = [
+            f"@@ -{start + old_start + 1},{old_stop - old_start} +{start + new_start + 1},{new_stop - new_start} @@"
+        ]
+        for tag, a, b, c, d in group:
+            if tag == "equal":
+                lines += [f" {line}" for line in old[a:b]]
+                continue
+            lines += [f"-{line}" for line in old[a:b]]
+            lines += [f"+{line}" for line in new[c:d]]
+        yield "\n".join(lines)
