@@ -1,25 +1,31 @@
 """datatrove's executor for this machine, on the standard library's pool of processes.
 
 datatrove's own `LocalPipelineExecutor` (0.10.1) maps over a `multiprocess.Pool`: a worker that the kernel kills is
-replaced, its task is lost, and the run waits for it forever. `ProcessPoolExecutor` notices.
+replaced, its task is lost, and the run waits for it forever. `ProcessPoolExecutor` notices. And it starts its workers
+anew for each pipeline, and these import all that they use; here they go from one stage to the next.
 """
 
 import contextlib
+import gc
 import itertools
 import multiprocessing
 import os
+import pickle
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 from datatrove.executor.base import DistributedEnvVars, PipelineExecutor
 
 from codetitan import stop
 from codetitan.errors import ConfigError
 from codetitan.prepare.engine.pipeline import Task, Whole, logs
+from codetitan.prepare.engine.progress import watching
 from codetitan.prepare.engine.state import PARTIAL, Place
 from codetitan.prepare.engine.tables import Local
 from codetitan.prepare.engine.task import ended, failure
@@ -27,8 +33,78 @@ from codetitan.prepare.engine.task import ended, failure
 WORKERS_LOG = "workers.log"
 """In a stage's folder: what its workers print, and what the libraries in them say when they die."""
 
+_PICKLED = "executor.pickle"
+"""In a stage's folder while it runs: what its workers run, which each reads once."""
+
 # One task a core: what counts cores by itself would start as many threads in each worker. Only where nobody set them.
 _ONE_CORE = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+class Workers:
+    """Processes for the tasks of one stage after another, started when there is something to do for them.
+
+    Leaving the context ends them: after an error at once, else when they are done.
+
+    Args:
+        how: the table.
+
+    Attributes:
+        n: how many there are at most.
+    """
+
+    def __init__(self, how: Local) -> None:
+        self.n = how.workers or len(os.sched_getaffinity(0))
+        self._others = set(multiprocessing.active_children())
+        self._children = set[BaseProcess]()
+        self._pool = ProcessPoolExecutor(
+            self.n,
+            multiprocessing.get_context("spawn"),  # fork would copy threads' locks, and what libraries keep open
+            _begin,
+            (os.getpid(),),
+        )
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is not None:  # a failed task, a signal: nothing goes on behind the message
+            for child in self._alive():
+                child.kill()
+        self._pool.shutdown(cancel_futures=True)
+
+    def perform(self, executor: "LocalExecutor", tasks: list[int]) -> None:
+        """Has tasks of a stage done; never more in the queue than keep the workers busy.
+
+        Raises:
+            ConfigError: one failed, or its worker was killed; the others are left.
+        """
+        path = executor.place.folder / _PICKLED
+        path.write_bytes(pickle.dumps(executor))
+        pending: dict[Future[None], int] = {}
+        left = iter(tasks)
+        try:
+            with _one_core():
+                while True:
+                    with _without_ctrl_c():
+                        for task in itertools.islice(left, 2 * self.n - len(pending)):
+                            pending[self._pool.submit(_perform, path, task)] = task
+                    if not pending:
+                        break
+                    self._alive()
+                    done, _ = wait(pending, return_when=FIRST_COMPLETED)
+                    for future in sorted(done, key=pending.__getitem__):
+                        del pending[future]
+                        future.result()
+        except BrokenProcessPool:
+            self._pool.shutdown()  # it ends the others, and waits for them
+            raise executor.killed(self._children) from None
+        path.unlink()
+
+    def _alive(self) -> set[BaseProcess]:
+        """Returns the processes that have been started, dead ones that were seen before too."""
+        if len(self._children) < self.n:
+            self._children |= set(multiprocessing.active_children()) - self._others
+        return self._children
 
 
 class LocalExecutor(Whole):
@@ -36,13 +112,16 @@ class LocalExecutor(Whole):
 
     Args:
         place: of the stage; its folder is made.
-        how: the table.
+        workers: the processes; in one of them, None.
     """
 
-    def __init__(self, place: Place, how: Local) -> None:
+    def __init__(self, place: Place, workers: Workers) -> None:
         super().__init__([Task(place)], str(logs(place)))
-        self.place = place
-        self.workers = how.workers or len(os.sched_getaffinity(0))
+        self.place, self.workers = place, workers.n
+        self._workers: Workers | None = workers
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_workers": None}
 
     @property
     def world_size(self) -> int:
@@ -61,56 +140,12 @@ class LocalExecutor(Whole):
         """Returns when all tasks are done.
 
         Raises:
-            ConfigError: a task failed, or its worker was killed; the others' tasks in hand are left, and none goes on.
+            ConfigError: as `Workers.perform`.
         """
-        tasks = self.place.left()
-        if not tasks:
-            return
-        workers = min(self.workers, len(tasks))
-        pool = ProcessPoolExecutor(
-            workers,
-            multiprocessing.get_context("spawn"),  # fork would copy threads' locks, and what libraries keep open
-            _begin,
-            (self, os.getpid(), self.place.folder / WORKERS_LOG),
-        )
-        others, children = set(multiprocessing.active_children()), set[BaseProcess]()
-        try:
-            with _one_core():
-                self._drain(pool, iter(tasks), 2 * workers, others, children)
-        except BrokenProcessPool:
-            pool.shutdown()  # it ends the others, and waits for them
-            raise self._killed(children) from None
-        except BaseException:  # a failed task, a signal: nothing goes on behind the message
-            for child in children | set(multiprocessing.active_children()) - others:
-                child.kill()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+        assert self._workers is not None
+        self._workers.perform(self, self.place.left())
 
-    def _drain(
-        self,
-        pool: ProcessPoolExecutor,
-        tasks: Iterator[int],
-        at_once: int,
-        others: set[BaseProcess],
-        children: set[BaseProcess],
-    ) -> None:
-        """Has the pool do the tasks; never more in its queue than keep it busy. Adds its processes to `children`."""
-        pending: dict[Future[None], int] = {}
-        while True:
-            with _without_ctrl_c():
-                for task in itertools.islice(tasks, at_once - len(pending)):
-                    pending[pool.submit(_perform, task)] = task
-            if len(children) < at_once // 2:
-                children |= set(multiprocessing.active_children()) - others
-            if not pending:
-                return
-            done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in sorted(done, key=pending.__getitem__):
-                del pending[future]
-                future.result()
-
-    def _killed(self, children: set[BaseProcess]) -> ConfigError:
+    def killed(self, children: set[BaseProcess]) -> ConfigError:
         """Says which task's worker was killed. The pool has ended the others by SIGTERM."""
         killed = [child for child in children if child.exitcode not in (0, None, -signal.SIGTERM)]
         pids = {str(child.pid) for child in killed or children}
@@ -124,31 +159,51 @@ class LocalExecutor(Whole):
         )
 
 
-_executor: LocalExecutor | None = None
-"""In a worker: what it runs."""
+def run(place: Place, workers: Workers, say: Callable[[str], None]) -> None:
+    """Does what is left of a stage.
+
+    Raises:
+        ConfigError: as `Workers.perform`.
+    """
+    place.clear()
+    with watching(place, say):
+        LocalExecutor(place, workers).run()
 
 
-def _begin(executor: LocalExecutor, parent: int, log: Path) -> None:
-    """Prepares a worker: it ends with its parent, and what it prints goes to a file, not into the progress."""
-    global _executor
+_running: tuple[Path, LocalExecutor] | None = None
+"""In a worker: of which file it has read what it runs."""
+
+
+def _begin(parent: int) -> None:
+    """Prepares a worker: it ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all; the parent ends this one
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     stop.end_with(parent)
-    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o664)
-    os.dup2(fd, 1)
-    os.dup2(fd, 2)
-    os.close(fd)
-    _executor = executor
 
 
-def _perform(task: int) -> None:
-    assert _executor is not None
+def _executor(path: Path) -> LocalExecutor:
+    """Returns what runs a stage; from now on, what is printed goes to that stage's file, not into the progress."""
+    global _running
+    if _running is None or _running[0] != path:
+        _running = None
+        gc.collect()  # what the last stage kept in memory
+        fd = os.open(path.with_name(WORKERS_LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o664)
+        os.dup2(fd, 1)
+        os.dup2(fd, 2)
+        os.close(fd)
+        executor: LocalExecutor = pickle.loads(path.read_bytes())
+        _running = path, executor
+    return _running[1]
+
+
+def _perform(path: Path, task: int) -> None:
+    executor = _executor(path)
     try:
-        PipelineExecutor._run_for_rank(_executor, task, local_rank=1)  # 0 would print each task's log
+        PipelineExecutor._run_for_rank(executor, task, local_rank=1)  # 0 would print each task's log
     except ConfigError:
         raise
     except Exception as error:  # datatrove's own files, such as its log on a full disk
-        raise failure(_executor.place, task, error) from None
+        raise failure(executor.place, task, error) from None
 
 
 @contextlib.contextmanager

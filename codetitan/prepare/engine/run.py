@@ -13,7 +13,6 @@ from typing import Any
 
 from codetitan.errors import ConfigError
 from codetitan.lock import Lock
-from codetitan.prepare.engine.progress import watching
 from codetitan.prepare.engine.stage import Stage
 from codetitan.prepare.engine.state import Place, claim, old, places, statistics
 from codetitan.prepare.engine.tables import How, Local, Ray, Slurm
@@ -81,27 +80,29 @@ def _run(all_places: Sequence[Place], left: Sequence[Place], how: How, say: Call
 
             slurm.run(left, how, say)
             return
-        for place in left:
-            if (done := place.stage.tasks - len(place.left())) > 0:
-                say(f"{place.stage.name}: goes on after {done} of {place.stage.tasks} tasks")
-            _run_one(place, how, say)
+        with _executor(how, say) as run_one:
+            for place in left:
+                if (done := place.stage.tasks - len(place.left())) > 0:
+                    say(f"{place.stage.name}: goes on after {done} of {place.stage.tasks} tasks")
+                run_one(place)
     except (KeyboardInterrupt, SystemExit):
         there = "; ".join(f"{p.stage.name} {p.stage.tasks - len(p.left())} of {p.stage.tasks}" for p in all_places)
         say(f"stopped; tasks that are done stay ({there}); the same command goes on")
         raise
 
 
-def _run_one(place: Place, how: Local | Ray, say: Callable[[str], None]) -> None:
+@contextlib.contextmanager
+def _executor(how: Local | Ray, say: Callable[[str], None]) -> Iterator[Callable[[Place], None]]:
+    """Gives what runs one stage."""
     if isinstance(how, Ray):
         from codetitan.prepare.engine import ray
 
-        ray.run(place, how, say)
+        yield lambda place: ray.run(place, how, say)
     else:
-        from codetitan.prepare.engine.local import LocalExecutor
+        from codetitan.prepare.engine import local
 
-        place.clear()
-        with watching(place, say):
-            LocalExecutor(place, how).run()
+        with local.Workers(how) as workers:
+            yield lambda place: local.run(place, workers, say)
 
 
 def _check(folder: Path) -> None:

@@ -6,12 +6,15 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from codetitan.errors import ConfigError
+from codetitan.prepare.engine.run import execute
 from codetitan.prepare.engine.tables import Local
 from codetitan.stop import EXIT_STOPPED
 from tests.prepare.engine import toys
@@ -167,6 +170,30 @@ def test_one_owner(corpus: Path, out: Path, trap: Trap, start: Start) -> None:
         toys.run(corpus, out)
     process.kill()
     process.communicate()
+
+
+@dataclass
+class Process:
+    """Says which process does it."""
+
+    name: str
+    tasks: int = 2
+
+    def inputs(self) -> Mapping[str, Any]:
+        return {}
+
+    def run(self, task: int, folder: Path) -> Mapping[str, Any]:
+        print(f"{self.name} {task}")
+        return {"processes": [os.getpid()]}
+
+
+def test_the_same_workers_do_all_stages(out: Path) -> None:
+    stages = [Process("one"), Process("two")]
+    one, two = execute(stages, out, Local(workers=1), lambda _: None)
+    assert one == two and len(set(one["processes"])) == 1
+    logs = {path.parent.name.partition("-")[0]: path.read_text() for path in out.glob("stages/*/workers.log")}
+    assert logs == {"one": "one 0\none 1\n", "two": "two 0\ntwo 1\n"}
+    assert not list(out.glob("stages/*/*.pickle"))
 
 
 def test_prints_go_to_a_file(corpus: Path, out: Path, capfd: pytest.CaptureFixture[str]) -> None:
