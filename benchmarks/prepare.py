@@ -30,11 +30,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from string import ascii_lowercase, ascii_uppercase
+from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import Any
 
-from benchmarks.prepare_rules import read
+from prepare_rules import read
 
 _FILES = 16
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -63,7 +64,7 @@ def write_input(folder: Path, folders: Sequence[str], megabytes: float, times: i
     n_bytes = 0
     outs = [(folder / f"{number:02}.jsonl").open("w", encoding="utf-8") for number in range(_FILES)]
     for copy in range(times):
-        letters = {ord(a): b for all_ in (ascii_lowercase, ascii_uppercase) for a, b in zip(all_, _turned(all_, copy))}
+        letters = str.maketrans(ascii_letters, _turned(ascii_lowercase, copy) + _turned(ascii_uppercase, copy))
         for number, file in enumerate(files):
             text = file.text.translate(letters) if copy else file.text
             n_bytes += len(text.encode())
@@ -95,10 +96,7 @@ def ours(source: Path, output: Path, workers: int, words: Sequence[str]) -> dict
     words = [*words, "--prepare.executor.workers", str(workers)]
     tally = prepare(read_config(config, words), output, say)
     names = list(ends)
-    stages = {
-        name: (ends[name][0] - ends[last][0], ends[name][1] - ends[last][1])
-        for last, name in zip(names, names[1:], strict=False)
-    }
+    stages = {name: (ends[name][0] - ends[last][0], ends[name][1] - ends[last][1]) for last, name in pairwise(names)}
     return {"kept": tally.kept[0], "stages": stages}
 
 
@@ -115,7 +113,7 @@ def datatrove(source: Path, output: Path, workers: int) -> dict[str, Any]:
     from datatrove.pipeline.readers import JsonlReader
     from datatrove.pipeline.writers import JsonlWriter
 
-    from benchmarks.prepare_duplicates_datatrove import CONFIG, Words
+    from prepare_duplicates_datatrove import CONFIG, Words
 
     words = Words()
     filters = [
@@ -186,7 +184,7 @@ def measured(what: str, source: Path, scratch: Path, workers: int, words: Sequen
     shutil.rmtree(output, ignore_errors=True)
     before, start = os.times(), time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.prepare", "--child", what, str(source), str(output), str(workers), *words],
+        [sys.executable, __file__, "--child", what, str(source), str(output), str(workers), *words],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     peaks: dict[int, float] = {}
@@ -243,7 +241,9 @@ def main() -> None:
             shutil.rmtree(source, ignore_errors=True)
             source.mkdir()
             n, mb = write_input(source, arguments.folders, arguments.megabytes, times)
-            print(f"\n{n:,} files, {mb:.1f} MB, {arguments.workers} workers; load {os.getloadavg()[0]:.1f}\n", flush=True)
+            print(
+                f"\n{n:,} files, {mb:.1f} MB, {arguments.workers} workers; load {os.getloadavg()[0]:.1f}\n", flush=True
+            )
             best: dict[str, Run] = {}
             for _ in range(arguments.rounds):
                 for name in names:

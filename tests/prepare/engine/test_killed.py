@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,14 @@ def kill(process: "subprocess.Popen[str]", draw: random.Random) -> str:
     return what
 
 
+def until_it_works(process: "subprocess.Popen[str]", out: Path) -> None:
+    """Waits until a worker has a task in hand, or the process has ended."""
+    while process.poll() is None:
+        if any(list(out.glob(f"stages/*/tasks/*.partial-{pid}-*")) for pid in workers_of(process.pid)):
+            return
+        time.sleep(0.02)
+
+
 def storm(start: Start, corpus: Path, tmp_path: Path, seed: int, times: int, sleep_s: float) -> int:
     """Kills the command again and again, then lets it end; returns the tasks that were torn."""
     stages = [toys.Count(corpus), toys.Most(corpus)]
@@ -49,8 +58,10 @@ def storm(start: Start, corpus: Path, tmp_path: Path, seed: int, times: int, sle
     draw, killed, torn, finished = random.Random(seed), 0, 0, 0
     while killed < times:
         process = start(sleep_s=sleep_s)
+        if draw.random() < 0.7:  # where much else runs, most workers would be killed before they have begun
+            until_it_works(process, tmp_path / "out")
         try:
-            process.wait(timeout=draw.uniform(0.5, 3.5))
+            process.wait(timeout=draw.uniform(0.0, 2.0))
         except subprocess.TimeoutExpired:
             kill(process, draw)
             killed += 1
