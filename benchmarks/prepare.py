@@ -68,7 +68,12 @@ def write_input(folder: Path, folders: Sequence[str], megabytes: float, times: i
         for number, file in enumerate(files):
             text = file.text.translate(letters) if copy else file.text
             n_bytes += len(text.encode())
-            row = {"id": f"{copy}/{file.path}", "repo": f"{copy}", "path": file.path, "content": text}
+            row = {
+                "id": f"{copy}/{file.path}",
+                "repo": f"{copy}/{file.path.partition('/')[0]}",
+                "path": file.path,
+                "content": text,
+            }
             outs[number % _FILES].write(json.dumps(row | {"language": file.language}) + "\n")
     for out in outs:
         out.close()

@@ -55,11 +55,12 @@ class Prepare:
     tokenizer: str | None = None
     """Whose tokens are counted in `token_count`: a folder or a name, as `hf_assets_path`; None: none are."""
 
-    shards: int = 16
-    """Files of the corpus. Each holds whole repositories, and fits into memory while it is written."""
+    shards: int | None = None
+    """Files of the corpus, each of which holds whole repositories; None: one for 256 MB of what the sources hold, from
+    16 to 4,096."""
 
     memory_mb: int = 1024
-    """Of a worker, beside 150 MB for the process itself, while duplicates are looked for."""
+    """Of a worker, beside 250 MB for the process itself: what does not fit in lies on the disk meanwhile."""
 
     notebooks: Notebooks = field(default_factory=Notebooks)
     paths: Paths = field(default_factory=Paths)
@@ -91,8 +92,8 @@ class Prepare:
 
     def __post_init__(self) -> None:
         for name in ("shards", "memory_mb"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} = {getattr(self, name)} must be at least 1")
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name} = {value} must be at least 1")
 
 
 @dataclass(kw_only=True, slots=True)

@@ -23,11 +23,14 @@ from codetitan.prepare.report.output import TALLY
 from codetitan.prepare.report.tally import Tally
 from codetitan.prepare.stages.facts import GatherFacts
 from codetitan.prepare.stages.judge import JudgeFiles, file_of
-from codetitan.prepare.stages.read import LEFT_OUT, TABLE, Read
+from codetitan.prepare.stages.read import FACTS_FILES, LEFT_OUT, TABLE, Read
 from codetitan.prepare.stages.shards import CORPUS, LICENCES, CountLanguages, Scatter, WriteShards
 from codetitan.prepare.tables import rows
 
 REPORT = "report.md"
+_SHARD_BYTES = 256_000_000
+_TASK_BYTES = 64_000_000  # of stages that do not go by what was read: less would be a task's start
+_MOST_TASKS = 256  # of these: each opens a file of every task before it
 _PUBLISHED = ("corpus", "dropped", "licences")
 
 
@@ -53,24 +56,26 @@ def stages(config: Prepare) -> list[Stage]:
         ConfigError: a source can't be opened.
     """
     read = Read.of(config, [open_reader(source) for source in config.sources])
+    shards = config.shards or min(max(16, read.n_bytes // _SHARD_BYTES), 4096)
+    tasks = min(max(1, read.n_bytes // _TASK_BYTES), _MOST_TASKS)
     work = Work(
         read=_texts,
         shards=read.tasks,
         exact=config.exact_duplicates,
         near=config.near_duplicates,
-        tasks=min(read.tasks, 16),
+        tasks=tasks,
         memory_mb=config.memory_mb,
         after=(JudgeFiles.name,),
         earlier=earlier,
     )
     return [
         read,
-        GatherFacts(),
+        GatherFacts(min(FACTS_FILES, tasks)),
         JudgeFiles(config, read.tasks),
         *duplicates_stages(work),
         CountLanguages(config),
-        Scatter(config, read.tasks),
-        WriteShards(config),
+        Scatter(config, read.tasks, shards),
+        WriteShards(config, shards),
     ]
 
 
@@ -106,7 +111,6 @@ def _publish(output: Path, all_stages: Sequence[Stage]) -> None:
     from codetitan.prepare.engine.state import places
 
     *_, last = places(all_stages, output)
-    texts: dict[str, str] = {}
     try:
         partial = output / ".partial"  # a kill must not leave half a corpus that looks whole
         shutil.rmtree(partial, ignore_errors=True)
@@ -115,9 +119,8 @@ def _publish(output: Path, all_stages: Sequence[Stage]) -> None:
         for task in range(last.stage.tasks):
             for table, name in ((CORPUS, "corpus"), (LEFT_OUT, "dropped")):
                 _link(last.task(task) / table, partial / name / f"part-{task:05}.parquet")
-            texts |= json.loads((last.task(task) / LICENCES).read_text(encoding="utf-8"))
-        for digest, text in sorted(texts.items()):
-            (partial / "licences" / f"{digest}.txt").write_text(text, encoding="utf-8")
+            for digest, text in json.loads((last.task(task) / LICENCES).read_text(encoding="utf-8")).items():
+                (partial / "licences" / f"{digest}.txt").write_text(text, encoding="utf-8")
         for name in _PUBLISHED:
             shutil.rmtree(output / name, ignore_errors=True)
             (partial / name).rename(output / name)

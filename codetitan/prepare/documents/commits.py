@@ -102,7 +102,7 @@ class CommitReader:
         self.name, self._config = f"commits:{config.path}", config
         needs = {"what a file was": ["old_contents"], "what it became": ["new_contents"]}
         self._rows = RowFiles("commits", config.path, needs)
-        self.fingerprint = self._rows.fingerprint
+        self.fingerprint, self.sizes = self._rows.fingerprint, self._rows.sizes
         self.dropped: Mapping[str, int] = {}
 
     def __len__(self) -> int:

@@ -73,7 +73,7 @@ class IssueReader:
     def __init__(self, config: Issues) -> None:
         self.name, self._config = f"issues:{config.path}", config
         self._rows = RowFiles("issues", config.path, {"events": ["events"]})
-        self.fingerprint = self._rows.fingerprint
+        self.fingerprint, self.sizes = self._rows.fingerprint, self._rows.sizes
         self.dropped: Mapping[str, int] = {}
 
     def __len__(self) -> int:

@@ -143,7 +143,7 @@ class LocalExecutor(Whole):
             ConfigError: as `Workers.perform`.
         """
         assert self._workers is not None
-        self._workers.perform(self, self.place.left())
+        self._workers.perform(self, self.place.largest_first())
 
     def killed(self, children: set[BaseProcess]) -> ConfigError:
         """Says which task's worker was killed. The pool has ended the others by SIGTERM."""

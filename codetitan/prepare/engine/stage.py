@@ -21,6 +21,8 @@ class Stage(Protocol):
         name: a few characters that a folder's name may have; of this stage alone.
         tasks: how many there are, at least one.
         after: optional; the names of the stages that it reads. Without it: all that come before.
+        size: optional; task → how large it is, in numbers that only compare: large ones are begun first, so that none
+            is alone at the end. Without it, the "n_bytes" of the same task of a stage that it reads.
     """
 
     @property

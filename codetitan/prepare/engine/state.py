@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +62,21 @@ class Place:
         """Returns the tasks that are not done."""
         there = {path.name for path in self.tasks.iterdir()}
         return [task for task in range(self.stage.tasks) if folder_name(task) not in there]
+
+    def largest_first(self) -> list[int]:
+        """Returns the tasks that are not done, in the order in which they are begun."""
+        size = getattr(self.stage, "size", None) or self._size_before()
+        return self.left() if size is None else sorted(self.left(), key=lambda task: (-size(task), task))
+
+    def _size_before(self) -> Callable[[int], int] | None:
+        for folder in map(self.folder.with_name, reversed(self.record["after"].values())):
+            record = _read(folder / RECORD)
+            if record is not None and record["tasks"] == self.stage.tasks:
+                tasks = (folder / TASKS / folder_name(task) / STATISTICS for task in range(self.stage.tasks))
+                sizes = [(_read(task) or {}).get("n_bytes") for task in tasks]
+                if None not in sizes:
+                    return lambda task: int(sizes[task] or 0)
+        return None
 
     def outputs(self) -> list[Path]:
         """Returns the tasks' folders, in order."""

@@ -30,12 +30,14 @@ class Verdict:
         provenance: who said so: each {"file": in the repository, None for the store, "by", "says"}.
         texts: SHA-256 of the licence and NOTICE texts, in the facts, that go with the file.
         drop: why it is not kept; None where it is.
+        expression: as `licence`, but None where it is words, too.
     """
 
     licence: str | None
     provenance: tuple[Mapping[str, str | None], ...]
     texts: tuple[str, ...]
     drop: Drop | None
+    expression: str | None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -94,7 +96,11 @@ class Licences:
         drop = None
         if reason is not None:
             drop = Drop("licences", reason, licence or words or None, f"permissive = {self.permissive}")
-        return Verdict(licence or words or None, provenance, texts, drop)
+        return Verdict(licence or words or None, provenance, texts, drop, licence)
+
+    def would_drop(self, verdict: Verdict) -> bool:
+        """Whether this table drops a file that another has judged."""
+        return self.enable and self._refusal(verdict.expression, bool(verdict.provenance)) is not None
 
     def _refusal(self, licence: str | None, said: bool) -> str | None:
         if licence is None:

@@ -19,10 +19,12 @@ class Reader(Protocol):
         name: for people, and of the files.
         fingerprint: changes when the data does, not when it lies elsewhere.
         dropped: what was left out when it was opened: reason → files and folders.
+        sizes: about how many bytes of text are in each unit, by which the work is cut into pieces.
     """
 
     name: str
     fingerprint: str
+    sizes: list[int]
     dropped: Mapping[str, int]
 
     def __len__(self) -> int:
@@ -36,6 +38,9 @@ class Reader(Protocol):
         """
         ...
 
+
+PACKED = 4
+"""About how often a text is larger than what archives and Parquet make of it."""
 
 LARGEST = 16_000_000
 """Bytes of a file that is read, at least: the rule `paths` drops large code and says so, and the list of what a package

@@ -23,7 +23,7 @@ from codetitan.data.sources.listing import INCLUDE, SCRIPTS, matcher
 from codetitan.errors import ConfigError, one_line
 from codetitan.places import expand
 from codetitan.prepare.file import File
-from codetitan.prepare.readers import LARGEST, UNPRINTABLE, decoded
+from codetitan.prepare.readers import LARGEST, PACKED, UNPRINTABLE, decoded
 
 _TARS = (".tar", ".tgz", ".txz", ".tbz2", ".crate", ".tar.gz", ".tar.xz", ".tar.bz2")
 _ZIPS = (".zip", ".whl", ".jar")  # Maven has sources as NAME-VERSION-sources.jar
@@ -201,8 +201,9 @@ class ArchiveReader:
         self._files = [file for file in found if file.isprintable()]
         n_others = len(found) - len(self._files)
         self.dropped: Mapping[str, int] = {UNPRINTABLE: n_others} if n_others else {}
-        sizes = "".join(f"{file} {(self._root / file).stat().st_size}\n" for file in self._files)
-        self.fingerprint = hashlib.sha256(sizes.encode()).hexdigest()
+        sizes = {file: (self._root / file).stat().st_size for file in self._files}
+        self.fingerprint = hashlib.sha256("".join(f"{f} {n}\n" for f, n in sizes.items()).encode()).hexdigest()
+        self.sizes = [PACKED * n for n in sizes.values()]
 
     def __len__(self) -> int:
         return len(self._files)

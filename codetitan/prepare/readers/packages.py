@@ -56,6 +56,7 @@ class PackageReader:
         lists = "".join(f"{name}\n{found[name].read_text('RECORD')}" for name in sorted(found))
         self.dropped: Mapping[str, int] = {}
         self.fingerprint = hashlib.sha256(lists.encode()).hexdigest()
+        self.sizes = [sum(file.size or 0 for file in package.files or ()) for package in self._packages]
 
     def __len__(self) -> int:
         return len(self._packages)

@@ -37,7 +37,7 @@ class RepositoryReader:
         self.name, self._config = f"repositories:{config.path}", config
         self._rows = RowFiles("repositories", config.path, {"files": [config.files]})
         self.dropped: Mapping[str, int] = {}
-        self.fingerprint = self._rows.fingerprint
+        self.fingerprint, self.sizes = self._rows.fingerprint, self._rows.sizes
 
     def __len__(self) -> int:
         return len(self._rows)

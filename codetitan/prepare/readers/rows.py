@@ -10,6 +10,7 @@ from typing import Any
 
 from codetitan.errors import ConfigError, one_line
 from codetitan.places import expand
+from codetitan.prepare.readers import PACKED
 
 _ENDS = (".parquet", ".jsonl", ".jsonl.gz")
 _ROWS = 64  # of a batch: each may be a repository
@@ -31,6 +32,7 @@ class RowFiles:
     Attributes:
         files: in order.
         fingerprint: of their names and sizes.
+        sizes: about how many bytes of text each has.
     """
 
     def __init__(self, kind: str, path: str, needs: Mapping[str, Collection[str]]) -> None:
@@ -43,11 +45,13 @@ class RowFiles:
         for what, columns in needs.items():
             if first is None or not any(column in first for column in columns):
                 there = ", ".join(first or ()) or "none"
-                named = " or ".join(f'"{column}"' for column in columns)
-                raise ConfigError(f'{key} "{path}": no column {named} of {what}; there are {there}')
+                wanted = " or ".join(f'"{column}"' for column in columns)
+                raise ConfigError(f'{key} "{path}": no column {wanted} of {what}; there are {there}')
         root = place if place.is_dir() else place.parent
-        sizes = "".join(f"{file.relative_to(root)} {file.stat().st_size}\n" for file in self.files)
-        self.fingerprint = hashlib.sha256(sizes.encode()).hexdigest()
+        n_bytes = [file.stat().st_size for file in self.files]
+        named = "".join(f"{file.relative_to(root)} {n}\n" for file, n in zip(self.files, n_bytes, strict=True))
+        self.fingerprint = hashlib.sha256(named.encode()).hexdigest()
+        self.sizes = [n * (1 if f.suffix == ".jsonl" else PACKED) for f, n in zip(self.files, n_bytes, strict=True)]
 
     def __len__(self) -> int:
         return len(self.files)

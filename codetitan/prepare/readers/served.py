@@ -47,6 +47,7 @@ class ServedReader:
         self._in_files = isinstance(config, Directory)
         self.name, self.fingerprint = self._source.name, self._source.fingerprint
         self.dropped: Mapping[str, int] = self._source.dropped
+        self.sizes = [self._source.n_bytes // len(self)] * len(self)
 
     def __len__(self) -> int:
         return -(-len(self._source) // UNIT)

@@ -32,7 +32,7 @@ JUDGED = {**RAW, "licence_texts": TEXT, "permissive": NUMBER}
 licence is permissive: of copies such a one stays."""
 
 
-_NOT_ASKED = Verdict(None, (), (), None)
+_NOT_ASKED = Verdict(None, (), (), None, None)
 
 
 def file_of(row: Row) -> File:
@@ -100,7 +100,7 @@ class JudgeFiles(Lean):
         tree: counts.Tree = {}
         known, examples = Known(folder), Examples()
         n_bytes = 0
-        with Writer(folder / TABLE, JUDGED) as kept, Writer(folder / LEFT_OUT, DROPPED) as left_out:
+        with Writer(folder / TABLE, JUDGED, level=1) as kept, Writer(folder / LEFT_OUT, DROPPED, level=1) as left_out:
             for row in rows(earlier(folder, Read.name)[task] / read.TABLE):
                 file = file_of(row)
                 n_bytes += row["n_bytes"]
@@ -108,7 +108,7 @@ class JudgeFiles(Lean):
                 verdict = _NOT_ASKED
                 if file.document != "issue":  # what people said there is under no licence of the repository
                     verdict = self.config.licences.judge(file, repository)
-                strict = verdict if self._strict == self.config.licences else self._strict.judge(file, repository)
+                permissive = verdict is _NOT_ASKED or not self._strict.would_drop(verdict)
                 file.licence = verdict.licence
                 counts.add(tree, row["n_bytes"], "licences", verdict.licence or "", "read")
                 whole = file
@@ -137,7 +137,7 @@ class JudgeFiles(Lean):
                     "sha256": hashlib.sha256(file.data).hexdigest(), "n_bytes": len(file.data),
                     "quality": self.config.quality.weight(file) if self.config.quality.enable else None,
                     "licence_texts": json.dumps(sorted(verdict.texts)),
-                    "permissive": int(strict.drop is None),
+                    "permissive": int(permissive),
                 })  # fmt: skip
         examples.write(folder)
         return {"n_bytes": n_bytes, "counts": tree}

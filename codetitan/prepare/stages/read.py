@@ -29,6 +29,7 @@ FACTS_FILES = 64
 """Into how many files the facts of trees are dealt, by their names."""
 
 _MOST_TASKS = 1_000
+_FACTS_HELD = 64_000_000  # characters of licence texts and the like
 
 
 def dropped_row(file: File, drop: Drop) -> Row:
@@ -53,12 +54,12 @@ class Read(Lean):
     Attributes:
         config: what is read, and which paths are not.
         fingerprints: of the sources, in order.
-        units: (source, unit), in order.
+        units: (source, unit, bytes), in order.
     """
 
     config: Prepare
     fingerprints: tuple[str, ...]
-    units: tuple[tuple[int, int], ...]
+    units: tuple[tuple[int, int, int], ...]
 
     name = "read"
     after: tuple[str, ...] = ()
@@ -66,7 +67,7 @@ class Read(Lean):
     @staticmethod
     def of(config: Prepare, readers: Sequence[Reader]) -> "Read":
         """Returns the stage that reads what has been opened."""
-        units = tuple((s, unit) for s, reader in enumerate(readers) for unit in range(len(reader)))
+        units = tuple((s, unit, size) for s, reader in enumerate(readers) for unit, size in enumerate(reader.sizes))
         return Read(config, tuple(reader.fingerprint for reader in readers), units)
 
     @property
@@ -80,16 +81,28 @@ class Read(Lean):
         return {
             "codetitan": codetitan.__version__, "sources": sources, "fingerprints": self.fingerprints,
             "paths": asdict(self.config.paths), "notebooks": asdict(self.config.notebooks), "examples": FORMAT,
+            "format": 2,
         }  # fmt: skip
 
     @cached_property
     def _readers(self) -> list[Reader]:
         return [open_reader(source) for source in self.config.sources]
 
+    @property
+    def n_bytes(self) -> int:
+        """About how much there is to read."""
+        return sum(size for *_, size in self.units)
+
+    def _of(self, task: int) -> tuple[tuple[int, int, int], ...]:
+        n = len(self.units)
+        return self.units[task * n // self.tasks : (task + 1) * n // self.tasks]
+
+    def size(self, task: int) -> int:
+        """Returns about how many bytes a task reads."""
+        return sum(size for *_, size in self._of(task))
+
     def _files(self, task: int) -> Iterator[File | Dropped | Refused]:
-        for source, unit in self.units[
-            task * len(self.units) // self.tasks : (task + 1) * len(self.units) // self.tasks
-        ]:
+        for source, unit, _ in self._of(task):
             for each in self._readers[source].read(unit):
                 yield self._converted(each) if isinstance(each, File) and each.in_corpus else each
 
@@ -107,15 +120,15 @@ class Read(Lean):
         return not paths.enable or path == "debian/copyright" or paths.judge_path(path, 0) is None
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
-        """Writes files.parquet, dropped.parquet, examples.jsonl and facts-NUMBER.jsonl: [root, facts] a line."""
+        """Writes files.parquet, dropped.parquet, examples.jsonl and runs of facts: [root, facts] a line."""
         tree: counts.Tree = {}
-        facts: dict[str, Facts] = {}
+        facts = _FactsRuns(folder)
         examples = Examples()
         n_bytes = 0
         for reader in self._readers if task == 0 else ():
             for reason, n in reader.dropped.items():
                 counts.add(tree, 0, "unread", reason, files=n)
-        with Writer(folder / TABLE, RAW) as kept, Writer(folder / LEFT_OUT, DROPPED) as left_out:
+        with Writer(folder / TABLE, RAW, level=1) as kept, Writer(folder / LEFT_OUT, DROPPED, level=1) as left_out:
             for each in self._files(task):
                 if isinstance(each, Dropped):
                     counts.add(tree, 0, "unread", each.reason)
@@ -128,8 +141,7 @@ class Read(Lean):
                 drop = self.config.paths.judge(each) if self.config.paths.enable else None
                 drop = drop or refused
                 if each.root is not None and not each.parts and is_interesting(each.path) and self._speaks(each.path):
-                    root, found = each.root, collect([(each.path, each.text)])
-                    facts[root] = merge(facts[root], found) if root in facts else found
+                    facts.add(each.root, each.path, each.text)
                 if not each.in_corpus:
                     continue
                 counts.add(tree, size, "read")
@@ -148,19 +160,47 @@ class Read(Lean):
                     "document_parts": to_json(each.parts),
                 })  # fmt: skip
         examples.write(folder)
-        for number in range(FACTS_FILES):
-            roots = [root for root in sorted(facts) if bucket(root, FACTS_FILES) == number]
-            lines = (json.dumps([root, facts[root]], sort_keys=True) + "\n" for root in roots)
-            if roots:
-                (folder / facts_file(number)).write_text("".join(lines), encoding="utf-8")
+        facts.write()
         return {"n_bytes": n_bytes, "counts": tree}
 
 
-def facts_file(number: int) -> str:
-    """Returns the name of a file of facts, which is there where it has some."""
-    return f"facts-{number:02}.jsonl"
+class _FactsRuns:
+    """The facts of a task's trees, in files by name, sorted by `place_of`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._found: dict[str, Facts] = {}
+        self._held = self._runs = 0
+
+    def add(self, root: str, path: str, text: str) -> None:
+        """Adds what a file says of its tree."""
+        found = collect([(path, text)])
+        self._found[root] = merge(self._found[root], found) if root in self._found else found
+        self._held += len(text) + 1_000
+        if self._held > _FACTS_HELD:
+            self.write()
+
+    def write(self) -> None:
+        """Writes what has been added since the last time."""
+        files: dict[int, list[tuple[int, str]]] = {}
+        for place, root in sorted((place_of(root), root) for root in self._found):
+            files.setdefault(place % FACTS_FILES, []).append((place, root))
+        for number, roots in files.items():
+            lines = (json.dumps([root, self._found[root]], sort_keys=True) + "\n" for _, root in roots)
+            (self._folder / f"facts-{number:02}-{self._runs:03}.jsonl").write_text("".join(lines), encoding="utf-8")
+        self._found, self._held, self._runs = {}, 0, self._runs + 1
+
+
+def facts_runs(folder: Path, number: int) -> list[Path]:
+    """Returns the runs of a file of facts that a task of `Read` has left."""
+    return sorted(folder.glob(f"facts-{number:02}-*.jsonl"))
+
+
+def place_of(root: str) -> int:
+    """Returns by what trees are sorted, and dealt out: a hash of 64 bits."""
+    return int.from_bytes(hashlib.sha256(root.encode()).digest()[:8])
 
 
 def bucket(repo: str, n: int) -> int:
     """Returns in which of n files a repository, or a tree, is."""
-    return int.from_bytes(hashlib.sha256(repo.encode()).digest()[:8]) % n
+    return place_of(repo) % n

@@ -1,8 +1,7 @@
 """The corpus: what is left is dealt out by repository over the shards, and each shard is sorted and written."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from codetitan.prepare.engine.stage import earlier
 from codetitan.prepare.examples.collect import FORMAT, Examples
 from codetitan.prepare.file import Drop
 from codetitan.prepare.stages import Lean
+from codetitan.prepare.stages.deal import Dealer, dealt, in_order
 from codetitan.prepare.stages.facts import GatherFacts, Known
 from codetitan.prepare.stages.judge import JUDGED, JudgeFiles, file_of
 from codetitan.prepare.stages.read import LEFT_OUT, TABLE, Read, bucket, dropped_row
@@ -22,6 +22,7 @@ from codetitan.prepare.tables import DROPPED, FILES, Row, Writer, rows
 
 CORPUS, LICENCES = "corpus.parquet", "licences.json"
 DUPLICATES = "duplicates-drops"
+FILES_RUN, DROPPED_RUN = "files", "dropped"
 
 
 def _drops(folder: Path, task: int, config: Prepare) -> Mapping[int, Drop]:
@@ -61,37 +62,43 @@ class Scatter:
 
     config: Prepare
     tasks: int
+    shards: int
 
     name = "scatter"
-    after: tuple[str, ...] = (JudgeFiles.name, DUPLICATES, CountLanguages.name)
+    after: tuple[str, ...] = (Read.name, JudgeFiles.name, DUPLICATES, CountLanguages.name)
 
     def inputs(self) -> Mapping[str, Any]:
         """The shares, and over how many shards."""
-        return {"balance": asdict(self.config.balance), "shards": self.config.shards, "examples": FORMAT}
+        return {"format": 2, "balance": asdict(self.config.balance), "shards": self.shards, "examples": FORMAT}
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
-        """Writes files-SHARD.parquet, unsorted, dropped.parquet and examples.jsonl."""
+        """Writes the runs `files` and `dropped` (of the stages before, too), dealt out, and examples.jsonl."""
         tree: counts.Tree = {}
         kept = self._shares(folder)
-        dropped, examples = _drops(folder, task, self.config), Examples()
+        drops, examples = _drops(folder, task, self.config), Examples()
         n_bytes = 0
-        with ExitStack() as stack:
-            left_out = stack.enter_context(Writer(folder / LEFT_OUT, DROPPED))
-            shards = [
-                stack.enter_context(Writer(folder / f"files-{shard:05}.parquet", JUDGED))
-                for shard in range(self.config.shards)
-            ]
+        with self._dealer(folder, FILES_RUN, JUDGED) as files, self._dealer(folder, DROPPED_RUN, DROPPED) as dropped:
+            for name in (Read.name, JudgeFiles.name):
+                for row in rows(earlier(folder, name)[task] / LEFT_OUT):
+                    dropped.add(self._shard(row), row)
             for index, row in enumerate(rows(earlier(folder, JudgeFiles.name)[task] / TABLE)):
                 n_bytes += row["n_bytes"]
-                drop = dropped.get(index) or self.config.balance.judge(file_of(row), kept)
+                drop = drops.get(index) or self.config.balance.judge(file_of(row), kept)
                 if drop is not None:
                     counts.add(tree, row["n_bytes"], "dropped", drop.rule, drop.reason)
-                    left_out.add(left := dropped_row(file_of(row), drop))
+                    dropped.add(self._shard(row), left := dropped_row(file_of(row), drop))
                     examples.add(left, row["content"])
                 else:
-                    shards[bucket(row["repo"] or "", self.config.shards)].add(row)
+                    files.add(self._shard(row), row)
         examples.write(folder)
         return {"n_bytes": n_bytes, "counts": tree}
+
+    def _dealer(self, folder: Path, name: str, columns: Mapping[str, str]) -> Dealer:
+        return Dealer(folder, name, columns, self.shards, memory=_memory(self.config))
+
+    def _shard(self, row: Row) -> int:
+        """A repository's files are together; those of none are spread by their names."""
+        return bucket(row["repo"] or f"{row['source']}\0{row['path']}", self.shards)
 
     def _shares(self, folder: Path) -> Mapping[str, float]:
         part = earlier(folder, CountLanguages.name)[0]
@@ -103,14 +110,10 @@ class WriteShards(Lean):
     """A task a shard."""
 
     config: Prepare
+    tasks: int
 
     name = "write"
-    after: tuple[str, ...] = (Read.name, GatherFacts.name, JudgeFiles.name, Scatter.name)
-
-    @property
-    def tasks(self) -> int:
-        """As many as there are shards."""
-        return self.config.shards
+    after: tuple[str, ...] = (GatherFacts.name, Scatter.name)
 
     def inputs(self) -> Mapping[str, Any]:
         """Whose tokens are counted."""
@@ -127,35 +130,36 @@ class WriteShards(Lean):
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
         """Writes corpus.parquet by repository, path and text, dropped.parquet, and licences.json: SHA-256 → text."""
         tree: counts.Tree = {}
-        found: list[Row] = []
-        for part in earlier(folder, Scatter.name):
-            found += rows(part / f"files-{task:05}.parquet")
-        found.sort(key=lambda row: (row["repo"] or "", row["path"], row["sha256"], row["source"]))
+        parts, memory = earlier(folder, Scatter.name), _memory(self.config)
         known, texts = Known(folder), dict[str, str]()
+        n_bytes = 0
         with Writer(folder / CORPUS, FILES) as corpus:
-            for row in found:
+            for row in in_order(dealt(parts, FILES_RUN, task), _place, JUDGED, folder, memory=memory):
                 n_tokens = None if self._encoding is None else len(self._encoding.encode(row["content"]))
                 corpus.add({**row, "token_count": n_tokens})
                 of_repo = known.texts(row["root"])
                 texts |= {digest: of_repo[digest] for digest in json.loads(row["licence_texts"])}
                 size = row["n_bytes"]
+                n_bytes += size
                 counts.add(tree, size, "kept")
                 counts.add(tree, size, "languages", row["language"], "kept")
                 counts.add(tree, size, "licences", row["licence"] or "", "kept")
                 counts.add(tree, size, "sizes", "kept", counts.size_class(size))
         (folder / LICENCES).write_text(json.dumps(dict(sorted(texts.items()))), encoding="utf-8")
         with Writer(folder / LEFT_OUT, DROPPED) as left_out:
-            for row in sorted(self._left_out(folder, task), key=_order):
+            for row in in_order(dealt(parts, DROPPED_RUN, task), _words, DROPPED, folder, memory=memory):
                 left_out.add(row)
-        return {"n_bytes": sum(row["n_bytes"] for row in found), "counts": tree}
-
-    def _left_out(self, folder: Path, task: int) -> Iterator[Row]:
-        for name in (Read.name, JudgeFiles.name, Scatter.name):
-            for part in earlier(folder, name):
-                for row in rows(part / LEFT_OUT):
-                    if bucket(row["repo"] or "", self.tasks) == task:
-                        yield row
+        return {"n_bytes": n_bytes, "counts": tree}
 
 
-def _order(row: Row) -> tuple[str, ...]:
+def _memory(config: Prepare) -> int:
+    """Bytes of rows that are held: they lie there twice while a table is made of them, and runs are read beside."""
+    return config.memory_mb * 2**20 // 4
+
+
+def _place(row: Row) -> tuple[str, ...]:
+    return row["repo"] or "", row["path"], row["sha256"], row["source"]
+
+
+def _words(row: Row) -> tuple[str, ...]:
     return tuple(str(row[name]) for name in DROPPED)

@@ -196,6 +196,35 @@ def test_the_same_workers_do_all_stages(out: Path) -> None:
     assert not list(out.glob("stages/*/*.pickle"))
 
 
+@dataclass
+class Sized:
+    """Tasks that say how large they are, before or after."""
+
+    name: str
+    tasks: int = 4
+
+    def inputs(self) -> Mapping[str, Any]:
+        return {}
+
+    def run(self, task: int, folder: Path) -> Mapping[str, Any]:
+        print(task)
+        return {"n_bytes": (3, 8, 5, 8)[task]}
+
+
+@dataclass
+class Known(Sized):
+    """Tasks of which it is known."""
+
+    def size(self, task: int) -> int:
+        return task
+
+
+def test_large_tasks_come_first(out: Path) -> None:
+    execute([Sized("plain"), Sized("after"), Known("known")], out, Local(workers=1), lambda _: None)
+    logs = {path.parent.name.partition("-")[0]: path.read_text() for path in out.glob("stages/*/workers.log")}
+    assert logs == {"plain": "0\n1\n2\n3\n", "after": "1\n3\n2\n0\n", "known": "3\n2\n1\n0\n"}
+
+
 def test_prints_go_to_a_file(corpus: Path, out: Path, capfd: pytest.CaptureFixture[str]) -> None:
     statistics, _ = toys.run(corpus, out)
     assert capfd.readouterr() == ("", "")
