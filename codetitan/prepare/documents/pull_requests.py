@@ -92,7 +92,7 @@ class PullRequestReader:
         self.name, self._config = f"pull_requests:{config.path}", config
         needs = {"titles": ["title"], "changed files": ["files"], "events": ["events"]}
         self._rows = RowFiles("pull_requests", config.path, needs)
-        self.fingerprint = self._rows.fingerprint
+        self.fingerprint, self.sizes = self._rows.fingerprint, self._rows.sizes
         self.dropped: Mapping[str, int] = {}
 
     def __len__(self) -> int:
