@@ -9,6 +9,7 @@ from typing import Any
 from codetitan.data.language import canonical_language
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_NAME = 100  # characters of a language's name
 _TEXTS = ("text", "text/plain")
 _SHOWN = ("image/", "png", "jpeg", "svg", "pdf")  # what is shown in place of its text, such as "<Figure size 640x480>"
 
@@ -90,7 +91,7 @@ def _language(metadata: object, cells: list[dict[str, Any]]) -> str:
                 said += [found.get(key) for key in keys]
         said.append(metadata.get("language"))
     said += [cell["language"] for cell in cells if cell.get("cell_type") == "code" and "language" in cell][:1]
-    names = (canonical_language(re.sub(r"[\s\d.]+$", "", word)) for word in said if isinstance(word, str))
+    names = (canonical_language(word[:_NAME].rstrip("0123456789. ")) for word in said if isinstance(word, str))
     return next((name for name in names if name != "other"), "other")
 
 

@@ -17,11 +17,12 @@ _RULE = re.compile(r"^\s*(?:—|–|--|-{3,}|_{20,}|-+ ?Original Message ?-+)\s*
 _PAGE = re.compile(r"_{20,}")
 _SIGNED = re.compile(r"^Signed-off-by: .+<.+>\s*$")
 _NEAR = 4  # lines within which a header goes on
+_LONG = 1000  # characters of a line that no e-mail program writes, and in which some of these would look for minutes
 
 
 def without_email(text: str) -> str:
     """Returns what was written, without white space around it; a text that is no e-mail's as it is otherwise."""
-    lines = [line for line in text.strip().split("\n") if not _SIGNED.match(line)]
+    lines = [line for line in text.strip().split("\n") if len(line) > _LONG or not _SIGNED.match(line)]
     kept: list[str] = []
     at = 0
     while at < len(lines):
@@ -39,6 +40,8 @@ def without_email(text: str) -> str:
 def _end_of_reply(lines: list[str], at: int) -> int:
     """Returns the line behind what an e-mail program added, if that begins here; else `at`."""
     line = lines[at].strip()
+    if len(line) > _LONG:
+        return at
     if _FOOTER.search(line):
         return _end_of_footer(lines, at)
     begin = at + 1
@@ -48,7 +51,7 @@ def _end_of_reply(lines: list[str], at: int) -> int:
             begin = at + 2
         elif not (_FROM.match(line) and any(_HEADER.match(near.strip()) for near in lines[at + 1 : at + 1 + _NEAR])):
             return at
-    footer = next((i for i in range(begin, len(lines)) if _FOOTER.search(lines[i])), None)
+    footer = next((i for i in range(begin, len(lines)) if _FOOTER.search(lines[i][:_LONG])), None)
     if footer is not None:
         return _end_of_footer(lines, footer)
     # What a header of "From:" begins has no mark before its lines.
@@ -68,6 +71,6 @@ def _end_of_quotation(lines: list[str], at: int) -> int:
 def _end_of_footer(lines: list[str], at: int) -> int:
     end = at + 1
     for i in range(end, min(len(lines), at + 1 + _NEAR)):
-        if _FOOTER.search(lines[i]) or lines[i].lstrip().startswith(("<http", "https://github.com/")):
+        if _FOOTER.search(lines[i][:_LONG]) or lines[i].lstrip().startswith(("<http", "https://github.com/")):
             end = i + 1
     return _end_of_quotation(lines, end) if lines[at].lstrip().startswith(">") else end

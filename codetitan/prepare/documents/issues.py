@@ -98,7 +98,7 @@ class IssueReader:
         people = without_bots(turns)
         file = File(
             self.name,
-            word(row.get("repo")),
+            _repo(row),
             where if known is None else f"issues/{known}",
             "",
             "markdown",
@@ -123,6 +123,12 @@ class IssueReader:
         if len(people) > config.max_events_alone:
             return Drop(RULE, "one person, many events", len(people), config.max_events_alone)
         return None
+
+
+def _repo(row: Mapping[str, Any]) -> str | None:
+    """Returns OWNER/NAME; some dumps have the owner in a column of its own."""
+    repo, owner = word(row.get("repo")), word(row.get("org"))
+    return f"{owner}/{repo}" if repo and owner and "/" not in repo else repo
 
 
 def _turns(events: list[Any], max_lines: int) -> tuple[list[Turn], str]:

@@ -71,7 +71,7 @@ def anonymous(logins: Sequence[str], texts: Sequence[str]) -> tuple[list[str], l
     Source: as `is_bot`. Differs: there a login is replaced inside of words, too, so that one of "a" changes every word.
     """
     names = {login: f"username_{i}" for i, login in enumerate(dict.fromkeys(logins))}
-    by_lower = {login.lower(): name for login, name in reversed(names.items())}
+    by_letters = {login.casefold(): name for login, name in reversed(names.items())}
     known = "|".join(re.escape(login) for login in sorted(names, key=lambda login: (-len(login), login)) if login)
     if not known:
         return [names[login] for login in logins], list(texts)
@@ -80,7 +80,8 @@ def anonymous(logins: Sequence[str], texts: Sequence[str]) -> tuple[list[str], l
     def name_of(match: "re.Match[str]") -> str:
         at, login = match[1], match[2]
         if at or (len(login) >= _SHORTEST and login in names):
-            return at + by_lower[login.lower()]
+            # Letters such as "ſ" are an "s" in any letter case, though not in all ways of folding it.
+            return at + by_letters.get(login.casefold(), login)
         return match[0]
 
     return [names[login] for login in logins], [pattern.sub(name_of, text) for text in texts]

@@ -1,14 +1,15 @@
 """Files before and after a change: which of them are shown, and their diffs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from codetitan.data.sources.records import word
-from codetitan.prepare.documents.changes import changed
+from codetitan.prepare.documents.changes import Span, changed
 from codetitan.prepare.documents.values import text_of
 
 _FILE, _FILE_LINES, _MEAN_LINE, _LONGEST_LINE, _ALPHANUMERIC = 1_000_000, 100_000, 100, 1000, 0.25
+_DIFF_LINES = 5000  # what is longer is shown as replaced: finding what both share takes the square of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,21 @@ def _looks_like_code(text: str, lines: list[str]) -> bool:
     )
 
 
+Group = list[tuple[str, int, int, int, int]]
+
+
+def _groups(old: list[str], new: list[str], context: int) -> Iterable[Group]:
+    if max(len(old), len(new)) <= _DIFF_LINES:
+        return SequenceMatcher(None, old, new).get_grouped_opcodes(context)
+    a, b = changed(old, new)
+    n, m = len(old), len(new)
+    return [[("equal", 0, a.start, 0, b.start), ("replace", *_pair(a), *_pair(b)), ("equal", a.stop, n, b.stop, m)]]
+
+
+def _pair(span: Span) -> tuple[int, int]:
+    return span.start, span.stop
+
+
 def hunks(version: Version, context: int) -> Iterator[str]:
     """Yields what is changed as a unified diff has it, without the lines that name the file."""
     spans = changed(version.base, version.head)
@@ -56,7 +72,7 @@ def hunks(version: Version, context: int) -> Iterator[str]:
     old, new = (
         lines[start : span.stop + context] for lines, span in zip((version.base, version.head), spans, strict=True)
     )
-    for group in SequenceMatcher(None, old, new).get_grouped_opcodes(context):
+    for group in _groups(old, new, context):
         (_, old_start, _, new_start, _), (_, _, old_stop, _, new_stop) = group[0], group[-1]
         lines = [
             f"@@ -{start + old_start + 1},{old_stop - old_start} +{start + new_start + 1},{new_stop - new_start} @@"

@@ -1,6 +1,7 @@
 """Issues in The Stack's schema: e-mails, bots, people, size; and which row says why."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -149,11 +150,19 @@ def test_replies_by_email(text: str, left: str) -> None:
     assert without_email(text) == left
 
 
+@pytest.mark.parametrize("line", ["1" * 300_000, "On " * 100_000, "Signed-off-by: " + "<a" * 100_000, "a<" * 100_000])
+def test_a_long_line_takes_no_time(line: str) -> None:
+    begin = time.perf_counter()
+    assert without_email(f"x\n{line}\ny").startswith("x\n")
+    assert time.perf_counter() - begin < 2  # without a limit: minutes
+
+
 def test_names_are_words() -> None:
     names, texts = anonymous(["a", "test", "a"], ["a test of tests, test-case and @A; Test, @test"])
     assert names == ["username_0", "username_1", "username_0"]
     assert texts == ["a username_1 of tests, test-case and @username_0; Test, @username_1"]
     assert anonymous([""], ["x"]) == (["username_0"], ["x"])
+    assert anonymous(["Jess"], ["@jeſs and jeſs"])[1] == ["@username_0 and jeſs"]
 
 
 def test_damage(tmp_path: Path) -> None:
@@ -162,6 +171,8 @@ def test_damage(tmp_path: Path) -> None:
     assert reasons == ["File", "no JSON object", "no JSON object", "no events", "Refused"]
     surrogate = read(tmp_path, json.dumps(row(opened("jane", LONG + "\ud800"))))[0]
     assert isinstance(surrogate, File) and surrogate.text.endswith("?") and surrogate.data
+    owned = read(tmp_path, row(opened("jane", LONG), repo="parser", org="me"))[0]
+    assert isinstance(owned, File) and owned.repo == "me/parser"
     with pytest.raises(ConfigError, match=r'^prepare.sources: issues ".*": no column "events" of events; there are a$'):
         read(tmp_path, {"a": 1})
 

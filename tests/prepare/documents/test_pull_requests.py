@@ -94,6 +94,19 @@ def test_hunks_turn_the_base_into_the_head(tmp_path: Path) -> None:
     assert ["-x20 = 20" in hunk and "+x20 = 21" in hunk for hunk in hunks] == [True, False]
 
 
+def test_a_large_change_is_one_hunk(tmp_path: Path) -> None:
+    base = [f"x{i}" for i in range(9000)]
+    head = [*base[:100], *(f"y{i}" for i in range(3000)), "x4000", *base[8000:]]
+    file = {"path": "a.py", "base": "\n".join(base), "head": "\n".join(head)}
+    (found,) = read(tmp_path, row(files=[file]), max_characters=10**6)
+    (hunk,) = [text for kind, text in pairs(found) if kind == "pr_diff_hunk"]
+    place, *lines = hunk.split("\n")
+    (old, n_old), (new, n_new) = ([int(n) for n in side[1:].split(",")] for side in place.split()[1:3])
+    assert [line[1:] for line in lines if line[0] in " -"] == base[old - 1 : old - 1 + n_old]
+    assert [line[1:] for line in lines if line[0] in " +"] == head[new - 1 : new - 1 + n_new]
+    assert sum(line[0] == "-" for line in lines) == 7900
+
+
 def test_what_of_the_base_is_shown(tmp_path: Path) -> None:
     rows = [row(number=i) for i in range(60)]
     shown = [dict(pairs(file))["pr_base_code"] for file in read(tmp_path, *rows)]
