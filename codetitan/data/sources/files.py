@@ -13,7 +13,7 @@ from codetitan.data.document import Document, Dropped
 from codetitan.data.language import HEAD_BYTES, INDEX, language_by_name, language_of
 from codetitan.data.sources.disk import kind_of, read_file
 from codetitan.data.sources.listing import Listed, Origin, list_files
-from codetitan.data.sources.walk import Links
+from codetitan.data.sources.walk import Links, Tell
 from codetitan.errors import ConfigError
 from codetitan.places import expand
 
@@ -131,6 +131,7 @@ def open_directory(
     repo_depth: int,
     gitignore: bool,
     links: Links,
+    tell: Tell | None = None,
 ) -> FileSource:
     """Opens a folder; the arguments are those of `list_files`.
 
@@ -154,5 +155,6 @@ def open_directory(
         repo_depth=repo_depth,
         gitignore=gitignore,
         links=links,
+        tell=tell,
     )
     return FileSource(f"directory:{path}", root, files, dropped)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from codetitan.data.language import language_of
 from codetitan.data.sources.repository import Ignore, is_licence, licence, repository_name
-from codetitan.data.sources.walk import UNREADABLE, Links, walk
+from codetitan.data.sources.walk import UNREADABLE, Links, Tell, walk
 
 SCRIPTS = "#!"
 """In a list of patterns: executable files without an extension whose first line names an interpreter."""
@@ -75,6 +75,7 @@ def list_files(
     exclude: list[str],
     max_file_bytes: int,
     dropped: Counter[str],
+    tell: Tell | None = None,
     origin: Origin | None = None,
     repo_depth: int = 0,
     gitignore: bool = True,
@@ -88,6 +89,7 @@ def list_files(
         exclude: patterns of file and folder names.
         max_file_bytes: larger files are left out.
         dropped: gets the reasons why files and folders are left out, counted.
+        tell: hears each of them.
         origin: of every file; None where it is to be found out.
         repo_depth: folders below `root` down to a repository.
         gitignore: whether what .gitignore files name is left out.
@@ -98,18 +100,25 @@ def list_files(
     files: list[Listed] = []
     taken: set[str] | None = None  # real paths of them: once a link asks
 
-    def named(name: str) -> bool:
+    def left_out(reason: str, path: str) -> None:
+        dropped[reason] += 1
+        if tell is not None:
+            tell(reason, path)
+
+    def named(path: str) -> bool:
+        name = path.rpartition("/")[2]
         if name.startswith("."):
-            dropped["hidden"] += name not in _OF_GIT
+            if name not in _OF_GIT:
+                left_out("hidden", path)
             return False
         if excluded.match(name):
-            dropped["excluded by name"] += 1
+            left_out("excluded by name", path)
             return False
         return True
 
     def descend(path: str, context: _Context) -> bool:
         if context.ignore is not None and context.ignore.ignores(path):
-            dropped["ignored by .gitignore"] += 1
+            left_out("ignored by .gitignore", path)
             return False
         return True
 
@@ -121,16 +130,16 @@ def list_files(
         return real in taken
 
     def enter(folder: str, entries: list["os.DirEntry[str]"], above: _Context) -> _Context:
-        return _enter(root, folder, entries, above, origin, repo_depth, gitignore, links, dropped)
+        return _enter(root, folder, entries, above, origin, repo_depth, gitignore, links, left_out)
 
     top = _Context(origin or Origin(None, None), None)
     for found in walk(
-        root, links=links, dropped=dropped, top=top, enter=enter, named=named, descend=descend, served=served
+        root, links=links, dropped=dropped, tell=tell, top=top, enter=enter, named=named, descend=descend, served=served
     ):
         path, entry, context = found.path, found.entry, found.context
         reason = _left_out(path, entry, context, included, scripts, max_file_bytes)
         if reason is not None:
-            dropped[reason] += 1
+            left_out(reason, path)
             continue
         files.append(Listed(path, entry.stat().st_size, context.origin))
         if taken is not None:
@@ -197,7 +206,7 @@ def _enter(
     repo_depth: int,
     gitignore: bool,
     links: Links,
-    dropped: Counter[str],
+    left_out: Tell,
 ) -> _Context:
     """Returns what holds in a folder, from its entries and what holds above it."""
     checkout = any(entry.name == ".git" for entry in entries)
@@ -211,7 +220,7 @@ def _enter(
         try:
             ignore = Ignore(ignore, folder, (root / folder / ".gitignore").read_bytes())
         except OSError:
-            dropped[UNREADABLE] += 1
+            left_out(UNREADABLE, f"{folder}.gitignore")
     return _Context(origin, ignore)
 
 

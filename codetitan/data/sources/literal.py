@@ -34,7 +34,8 @@ def plain_folder(folder: Path) -> Path:
         file.path: file.entry.stat()
         for file in walk(
             folder, links="all", dropped=Counter(), top=None, enter=lambda *_: None,
-            named=lambda name: not name.startswith("."), descend=lambda *_: True, served=lambda _: False,
+            named=lambda path: not path.rpartition("/")[2].startswith("."), descend=lambda *_: True,
+            served=lambda _: False,
         )
     }  # fmt: skip
     if not any(char in name for name in (real, *found) for char in _MAGIC[:-1]):

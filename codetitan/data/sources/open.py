@@ -17,7 +17,7 @@ import numpy.typing as npt
 from codetitan.data.document import Document, Dropped, EndOfStream
 from codetitan.data.sources.files import open_directory, open_stdlib
 from codetitan.data.sources.listing import EXCLUDE, INCLUDE
-from codetitan.data.sources.walk import Links
+from codetitan.data.sources.walk import Links, Tell
 from codetitan.errors import ConfigError
 
 
@@ -187,8 +187,12 @@ class Source(Protocol):
         """
 
 
-def open_source(config: SourceConfig) -> Source:
+def open_source(config: SourceConfig, tell: Tell | None = None) -> Source:
     """Opens a source.
+
+    Args:
+        config: which.
+        tell: hears what the listing of a folder of files leaves out.
 
     Raises:
         ConfigError: it does not exist, has no document, or no text.
@@ -204,6 +208,7 @@ def open_source(config: SourceConfig) -> Source:
             repo_depth=config.repo_depth,
             gitignore=config.respect_gitignore,
             links=config.links,
+            tell=tell,
         )
     # datasets takes a second to import: only where it is used.
     if isinstance(config, Jsonl):

@@ -126,7 +126,8 @@ def _below(root: Path, suffixes: tuple[str, ...], dropped: Counter[str]) -> list
     paths = []
     for found in walk(
         root, links="all", dropped=seen, top=None, enter=lambda *_: None,
-        named=lambda name: not name.startswith("."), descend=lambda *_: True, served=taken.__contains__,
+        named=lambda path: not path.rpartition("/")[2].startswith("."), descend=lambda *_: True,
+        served=taken.__contains__,
     ):  # fmt: skip
         if found.entry.name.endswith(suffixes):
             taken.add(found.real)

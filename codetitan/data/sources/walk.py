@@ -24,6 +24,9 @@ IRREGULAR, UNREADABLE_FOLDER, UNREADABLE = "not a regular file", "unreadable fol
 
 C = TypeVar("C")
 
+Tell = Callable[[str, str], None]
+"""Hears what is left out: the reason, and the path below the folder that is walked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[C]):
@@ -47,6 +50,7 @@ def walk(
     *,
     links: Links,
     dropped: Counter[str],
+    tell: Tell | None = None,
     top: C,
     enter: Callable[[str, list["os.DirEntry[str]"], C], C],
     named: Callable[[str], bool],
@@ -59,12 +63,19 @@ def walk(
         root: the folder.
         links: which are followed.
         dropped: gets the reasons why something is left out, counted.
+        tell: hears each of them, at once: what is left out may be more than fits into memory.
         top: the context above `root`.
         enter: makes a folder's context from its path ("" or with a slash at its end), its entries and the one above.
-        named: whether files and folders of a name are walked.
+        named: whether files and folders are walked, by their paths: by their names alone.
         descend: whether a folder is walked, by its path and the context above it.
         served: whether a real path has been served, asked of files behind links.
     """
+
+    def left_out(reason: str, path: str) -> None:
+        dropped[reason] += 1
+        if tell is not None:
+            tell(reason, path)
+
     real_root = os.path.realpath(root)
     folders: list[tuple[str, str, C]] = [("", real_root, top)]
     later: list[tuple[str, str, int]] = []  # links, the first path on top; a path occurs once
@@ -75,19 +86,19 @@ def walk(
         while folders:
             folder, real, above = folders.pop()
             if real in walked:
-                dropped[TWICE] += 1
+                left_out(TWICE, folder)
                 continue
             walked.add(real)
             try:
                 with os.scandir(root / folder) as listing:
                     entries = list(listing)
             except OSError:
-                dropped[UNREADABLE_FOLDER] += 1
+                left_out(UNREADABLE_FOLDER, folder)
                 continue
             context = enter(folder, entries, above)
             for entry in entries:
                 path = folder + entry.name
-                if not named(entry.name):
+                if not named(path):
                     continue
                 if entry.is_symlink():
                     heapq.heappush(later, (path, real, len(waiting)))
@@ -95,11 +106,11 @@ def walk(
                 elif entry.is_file(follow_symlinks=False):
                     place = f"{real.rstrip('/')}/{entry.name}"
                     if behind_link and served(place):
-                        dropped[TWICE] += 1
+                        left_out(TWICE, path)
                     else:
                         yield Found(path, entry, context, place)
                 elif not entry.is_dir(follow_symlinks=False):
-                    dropped[IRREGULAR] += 1
+                    left_out(IRREGULAR, path)
                 elif descend(path + "/", context):
                     folders.append((path + "/", f"{real.rstrip('/')}/{entry.name}", context))
         behind_link = True
@@ -108,12 +119,12 @@ def walk(
             entry, context = waiting[which]
             real, reason = _behind(entry, real_root, parent, links)
             if reason is not None:
-                dropped[reason] += 1
+                left_out(reason, path)
             elif os.path.isdir(real):  # noqa: PTH112
                 if descend(path + "/", context):
                     folders.append((path + "/", real, context))
             elif served(real):
-                dropped[TWICE] += 1
+                left_out(TWICE, path)
             else:
                 yield Found(path, entry, context, real)
 

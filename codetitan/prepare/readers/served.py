@@ -1,6 +1,6 @@
 """The sources that training reads, as raw code: folders, git checkouts, JSON Lines, Parquet, datasets of the hub."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from codetitan.data.document import Document, Dropped
@@ -46,11 +46,21 @@ class ServedReader:
             )
         self._in_files = isinstance(config, Directory)
         self.name, self.fingerprint = self._source.name, self._source.fingerprint
-        self.dropped: Mapping[str, int] = self._source.dropped
+        self._config = config
+        self.dropped: Mapping[str, int] = {} if self._in_files else self._source.dropped  # `left_out` says the former
         self.sizes = [self._source.n_bytes // len(self)] * len(self)
 
     def __len__(self) -> int:
         return -(-len(self._source) // UNIT)
+
+    def left_out(self, tell: Callable[[Dropped], None]) -> None:
+        """Lists a folder again, and tells each file and folder in it that is left out, of which there may be millions.
+
+        Raises:
+            ConfigError: it can't be listed any more.
+        """
+        if self._in_files:
+            open_source(self._config, lambda reason, path: tell(Dropped(self.name, _printable(path), reason)))
 
     def read(self, unit: int) -> Iterator[File | Dropped]:
         """Yields the documents of a unit; see `Reader`."""
@@ -68,3 +78,8 @@ class ServedReader:
                 yield file
             else:
                 yield document
+
+
+def _printable(path: str) -> str:
+    """A name whose bytes are no UTF-8 has none in a table."""
+    return path.encode("utf-8", "backslashreplace").decode()

@@ -65,7 +65,7 @@ def why(output: Path, path: str) -> Iterator[str]:
     """
     opened = open_output(output)
     path = path.removeprefix("./").strip("/") or path
-    found = list(_matches(opened, path))
+    found = list(_matches(opened, path)) or list(_folders(opened, path))
     if not found:
         raise ConfigError(f"{path}: no such file was read{_hint(opened, path)}")
     whole = [place for place, name in found if name == path]
@@ -114,6 +114,23 @@ def _matches(opened: Output, path: str) -> Iterator[tuple[_Place, str]]:
             name = f"{repo}/{own}" if repo else own
             if f"/{name}".endswith(f"/{path}"):
                 yield (dropped, file, at + i), name
+
+
+def _folders(opened: Output, path: str) -> Iterator[tuple[_Place, str]]:
+    """Yields the folders above a path that were not walked: what is in them has no row of its own."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parts = path.split("/")
+    above = ["/".join(parts[:n]) for n in range(1, len(parts))]
+    names = pa.array([name + end for name in above for end in ("", "/")], pa.string())
+    for file in opened.dropped if above else ():
+        at = 0
+        for batch in batches(file, ["path", "rule"]):
+            paths, rules = batch.columns
+            for i in pc.indices_nonzero(pc.and_(pc.is_in(paths, names), pc.equal(rules, "read"))).to_pylist():
+                yield (True, file, at + i), paths[i].as_py()
+            at += len(batch)
 
 
 def _hint(opened: Output, path: str) -> str:

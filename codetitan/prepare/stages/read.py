@@ -18,11 +18,15 @@ from codetitan.prepare.file import Drop, File, Refused
 from codetitan.prepare.licences import Facts, collect, is_interesting, merge
 from codetitan.prepare.readers import Reader
 from codetitan.prepare.readers.open import open_reader
+from codetitan.prepare.readers.served import ServedReader
 from codetitan.prepare.stages import Lean
 from codetitan.prepare.tables import DROPPED, FILES, TEXT, Row, Writer
 
 RAW = {**FILES, "root": TEXT}
 """Columns of files that have been read: with the tree that each is in."""
+
+FOR_LICENCES = "read for licences alone"
+"""Why a LICENSE is not in the corpus."""
 
 TABLE, LEFT_OUT = "files.parquet", "dropped.parquet"
 FACTS_FILES = 64
@@ -76,7 +80,7 @@ class Read(Lean):
         return max(1, min(len(self.units), _MOST_TASKS))
 
     def inputs(self) -> Mapping[str, Any]:
-        """The sources as they are, and the rule."""
+        """The sources as they are, and the rule; not what a listing leaves out, which is told as it was at reading."""
         sources = [{"type": type(source).__name__, **asdict(source)} for source in self.config.sources]
         return {
             "codetitan": codetitan.__version__, "sources": sources, "fingerprints": self.fingerprints,
@@ -125,14 +129,21 @@ class Read(Lean):
         facts = _FactsRuns(folder)
         examples = Examples()
         n_bytes = 0
-        for reader in self._readers if task == 0 else ():
-            for reason, n in reader.dropped.items():
-                counts.add(tree, 0, "unread", reason, files=n)
         with Writer(folder / TABLE, RAW, level=1) as kept, Writer(folder / LEFT_OUT, DROPPED, level=1) as left_out:
+
+            def unread(each: Dropped, repo: str | None = None) -> None:
+                counts.add(tree, 0, "unread", each.reason)
+                said = {"source": each.source, "repo": repo, "path": each.path, "rule": "read", "reason": each.reason}
+                left_out.add(said)
+
+            for reader in self._readers if task == 0 else ():
+                for reason, n in reader.dropped.items():
+                    counts.add(tree, 0, "unread", reason, files=n)
+                if isinstance(reader, ServedReader):
+                    reader.left_out(unread)
             for each in self._files(task):
                 if isinstance(each, Dropped):
-                    counts.add(tree, 0, "unread", each.reason)
-                    left_out.add({"source": each.source, "path": each.path, "rule": "read", "reason": each.reason})
+                    unread(each)
                     continue
                 refused = each.drop if isinstance(each, Refused) else None
                 each = each.file if isinstance(each, Refused) else each
@@ -143,6 +154,7 @@ class Read(Lean):
                 if each.root is not None and not each.parts and is_interesting(each.path) and self._speaks(each.path):
                     facts.add(each.root, each.path, each.text)
                 if not each.in_corpus:
+                    unread(Dropped(each.source, each.path, FOR_LICENCES), each.repo)
                     continue
                 counts.add(tree, size, "read")
                 counts.add(tree, size, "languages", each.language, "read")

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,14 @@ import pytest
 from codetitan.data.document import Dropped
 from codetitan.data.sources.open import Directory, Jsonl
 from codetitan.errors import ConfigError
+from codetitan.prepare.config import Prepare
 from codetitan.prepare.file import File
 from codetitan.prepare.readers import Reader
+from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.readers.repositories import Repositories, RepositoryReader
 from codetitan.prepare.readers.served import ServedReader
+from codetitan.prepare.stages.read import Read
+from codetitan.prepare.tables import rows
 
 
 def read(reader: Reader) -> tuple[list[File], list[str]]:
@@ -97,3 +103,53 @@ def test_mistakes(tmp_path: Path) -> None:
         read(RepositoryReader(Repositories(path=str(tmp_path / "b.parquet"))))
     with pytest.raises(ConfigError, match=r": no \*.parquet, \*.jsonl, \*.jsonl.gz there$"):
         RepositoryReader(Repositories(path=str(tmp_path / "none")))
+
+
+def test_each_file_that_a_listing_leaves_out_has_a_row(tmp_path: Path) -> None:
+    """Hidden, of another type, too large, empty, ignored, links, unreadable, no UTF-8 in its name: by its path."""
+    raw = tmp_path / "raw"
+    (raw / "in" / ".hidden").mkdir(parents=True)
+    (raw / "pipes").mkdir()
+    (raw / "in" / "ignored").mkdir()
+    (raw / "in" / "out").mkdir()
+    files = {
+        "a.py": b"x = 1\n", ".env": b"x", "in/.hidden/b.py": b"x", "in/logo.png": b"x", "in/empty.py": b"",
+        ".gitignore": b"ignored/\n*.log.py\n", "in/ignored/c.py": b"x", "in/d.log.py": b"x", "in/out/g.py": b"x",
+        "in/large.py": b"#" * 17_000_000, "in/LICENSE": b"MIT",
+    }  # fmt: skip
+    for name, data in files.items():
+        (raw / name).write_bytes(data)
+    (raw / "in" / "link.py").symlink_to(raw / "a.py")
+    (raw / "in" / "broken.py").symlink_to(raw / "nowhere.py")
+    (raw / "loop").symlink_to(raw)
+    os.mkfifo(raw / "pipes" / "p.py")
+    Path(os.fsdecode(os.fsencode(raw) + b"/in/\xff.py")).write_text("x")
+    (raw / "in" / "é.bin").write_bytes(b"x")
+    expected = {
+        ".env": "hidden", "in/.hidden": "hidden", "in/logo.png": "other file type", "in/empty.py": "empty",
+        "in/ignored/": "ignored by .gitignore", "in/d.log.py": "ignored by .gitignore", "in/large.py": "too large",
+        "in/link.py": "link to what is served already", "in/broken.py": "broken link", "loop": "loop of links", "pipes/p.py": "not a regular file",
+        "in/\\udcff.py": "unprintable name", "in/é.bin": "other file type", "LICENSE": "read for licences alone",
+        "in/out": "excluded by name",
+    }  # fmt: skip
+    config = Prepare(sources=[Directory(path=str(raw), repo_depth=1, exclude=["out"])])
+    read = Read.of(config, [open_reader(source) for source in config.sources])
+    (folder := tmp_path / "task").mkdir()
+    counts = read.run(0, folder)["counts"]["unread"]
+    found = list(rows(folder / "dropped.parquet"))
+    assert {row["path"]: row["reason"] for row in found} == expected and len(found) == len(expected)
+    assert {row["rule"] for row in found} == {"read"} and {row["source"] for row in found} == {f"directory:{raw}"}
+    assert {reason: n["files"] for reason, n in counts.items()} == Counter(expected.values())
+    assert [row["path"] for row in rows(folder / "files.parquet")] == ["a.py"]
+
+
+def test_what_is_left_out_is_told_and_not_kept(tmp_path: Path) -> None:
+    """Of a million images no list is made."""
+    (tmp_path / "a.py").write_text("x = 1\n")
+    for i in range(3000):
+        (tmp_path / f"{i:04}.png").touch()
+    reader = open_reader(Directory(path=str(tmp_path)))
+    told: list[str] = []
+    reader.left_out(lambda each: told.append(each.path))  # type: ignore[attr-defined]
+    assert sorted(told) == [f"{i:04}.png" for i in range(3000)]
+    assert not any(isinstance(each, (list, dict, set, Counter)) and len(each) > 100 for each in vars(reader).values())

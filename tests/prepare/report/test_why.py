@@ -21,6 +21,8 @@ def output(tmp_path: Path) -> Path:
             named | {"path": "src/y.py", "rule": "near", "reason": "near copy", "twin": "c/d/y.py", "similarity": 0.83}
         )
         writer.add({"path": "z.py", "rule": "paths", "reason": "vendored"})
+        writer.add({"path": "r/.github", "rule": "read", "reason": "hidden"})
+        writer.add({"path": "r/out/", "rule": "read", "reason": "ignored by .gitignore"})
     with Writer(tmp_path / "corpus" / "0.parquet", FILES) as writer:
         writer.add({"repo": "c/d", "path": "y.py", "language": "python", "licence": "MIT", "content": "y = 1"})
         for i in range(30):
@@ -37,6 +39,8 @@ def test_answers(output: Path) -> None:
         "c/d/y.py: in the corpus (python, MIT)",
     ]
     assert list(why(output, "z.py")) == ["z.py: dropped by paths: vendored"]
+    assert list(why(output, "r/.github/w/x.yml")) == ["r/.github: dropped by read: hidden"]
+    assert list(why(output, "r/out/x.py")) == ["r/out/: dropped by read: ignored by .gitignore"]
     many = list(why(output, "setup.py"))
     assert (
         many[0] == "r/0/setup.py: in the corpus (python, no licence)" and many[-1] == "and 10 more" and len(many) == 21
