@@ -12,7 +12,7 @@ from codetitan.data.sources.open import source_from_text
 from codetitan.errors import ConfigError
 from codetitan.prepare.contamination import Contamination
 from codetitan.prepare.documents.notebooks import Notebooks
-from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
+from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates, RepositoryDuplicates
 from codetitan.prepare.engine.tables import EXECUTORS, Local, Ray, Slurm, executor_from_text
 from codetitan.prepare.licences import Licences
 from codetitan.prepare.readers.open import RAW_TYPES, RawConfig
@@ -86,6 +86,7 @@ class Prepare:
     secrets: Secrets = field(default_factory=Secrets)
     contamination: Contamination = field(default_factory=Contamination)
     quality: Quality = field(default_factory=Quality)
+    repository_duplicates: RepositoryDuplicates = field(default_factory=RepositoryDuplicates)
     exact_duplicates: ExactDuplicates = field(default_factory=ExactDuplicates)
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
     balance: Balance = field(default_factory=Balance)
@@ -121,4 +122,5 @@ def read_config(file: Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -
     config.secrets.check()
     config.contamination.check()
     config.near_duplicates.check()
+    config.repository_duplicates.check()
     return config

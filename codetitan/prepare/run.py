@@ -3,50 +3,30 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from codetitan.errors import ConfigError
 from codetitan.prepare.config import Prepare
-from codetitan.prepare.duplicates.hashes import Text
-from codetitan.prepare.duplicates.order import order_key
-from codetitan.prepare.duplicates.parts import Work
-from codetitan.prepare.duplicates.stages import stages as duplicates_stages
 from codetitan.prepare.engine.run import execute
-from codetitan.prepare.engine.stage import Stage, earlier
+from codetitan.prepare.engine.stage import Stage
 from codetitan.prepare.engine.state import as_json
 from codetitan.prepare.engine.totals import total
 from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.report.markdown import markdown, megabytes
 from codetitan.prepare.report.output import TALLY
 from codetitan.prepare.report.tally import Tally
+from codetitan.prepare.stages import duplicates
 from codetitan.prepare.stages.facts import GatherFacts
-from codetitan.prepare.stages.judge import JudgeFiles, file_of
-from codetitan.prepare.stages.read import FACTS_FILES, LEFT_OUT, TABLE, Read
+from codetitan.prepare.stages.judge import JudgeFiles
+from codetitan.prepare.stages.read import FACTS_FILES, LEFT_OUT, Read
 from codetitan.prepare.stages.shards import CORPUS, LICENCES, CountLanguages, Scatter, WriteShards
-from codetitan.prepare.tables import rows
 
 REPORT = "report.md"
 _SHARD_BYTES = 256_000_000
 _TASK_BYTES = 64_000_000  # of stages that do not go by what was read: less would be a task's start
 _MOST_TASKS = 256  # of these: each opens a file of every task before it
 _PUBLISHED = ("corpus", "dropped", "licences")
-
-
-def _texts(folder: Path, task: int) -> Iterable[Text]:
-    """Reads what is compared with all the rest: the files that a task of `JudgeFiles` has left."""
-    columns = ["repo", "path", "content", "stars", "date", "source", "permissive", "document_parts"]
-    for row in rows(earlier(folder, JudgeFiles.name)[task] / TABLE, columns):
-        key = order_key(
-            permissive=bool(row["permissive"]),
-            stars=row["stars"],
-            date=None if row["date"] is None else datetime.fromisoformat(row["date"]),
-            repo=row["repo"],
-            path=row["path"],
-            source=row["source"],
-        )
-        yield Text(key, (row["content"],), file_of(row).document)
 
 
 def stages(config: Prepare) -> list[Stage]:
@@ -58,23 +38,14 @@ def stages(config: Prepare) -> list[Stage]:
     read = Read.of(config, [open_reader(source) for source in config.sources])
     shards = config.shards or min(max(16, read.n_bytes // _SHARD_BYTES), 4096)
     tasks = min(max(1, read.n_bytes // _TASK_BYTES), _MOST_TASKS)
-    work = Work(
-        read=_texts,
-        shards=read.tasks,
-        exact=config.exact_duplicates,
-        near=config.near_duplicates,
-        tasks=tasks,
-        memory_mb=config.memory_mb,
-        after=(JudgeFiles.name,),
-        earlier=earlier,
-    )
+    compared = duplicates.names(config)
     return [
         read,
         GatherFacts(min(FACTS_FILES, tasks)),
         JudgeFiles(config, read.tasks),
-        *duplicates_stages(work),
-        CountLanguages(config),
-        Scatter(config, read.tasks, shards),
+        *duplicates.stages(config, read.tasks, tasks, shards),
+        CountLanguages(config, (JudgeFiles.name, *compared)),
+        Scatter(config, read.tasks, shards, (Read.name, JudgeFiles.name, *compared, CountLanguages.name)),
         WriteShards(config, shards),
     ]
 

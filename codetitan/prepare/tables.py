@@ -109,6 +109,17 @@ class Writer:
         self._rows, self._n_bytes = [], 0
 
 
+def n_rows(path: Path) -> int:
+    """Returns how many rows a Parquet file has; raises ConfigError as `rows` does."""
+    import pyarrow.parquet as pq
+
+    try:
+        n: int = pq.read_metadata(path).num_rows
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} can't be read: {_reason(error)}") from None
+    return n
+
+
 def rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yields the rows of a Parquet file, in order, a group in memory at a time.
 

@@ -1,54 +1,83 @@
 """Repositories as what is compared: the 5-grams of one are those of all its files."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import groupby
-from typing import TypeVar
+from operator import attrgetter
+from typing import NamedTuple, TypeVar
 
 from codetitan.prepare.duplicates.hashes import Text
+from codetitan.prepare.duplicates.order import order_key
 from codetitan.prepare.file import Drop
 
 T = TypeVar("T")
 
 
-def by_repository(files: Iterable[tuple[str | None, bytes, str]], key: Callable[[str], bytes]) -> Iterator[Text]:
-    """Yields the repositories of a shard.
+class Member(NamedTuple):
+    """A file of a repository.
+
+    Attributes:
+        root: the tree that it is in, `SOURCE:NAME`: two versions of a project in archives of their own are two.
+        repo: the repository's name, the same in all files of a tree.
+        text: the whole content.
+        permissive: whether its licence is.
+        stars, date: where they are known.
+        source: that it comes from.
+    """
+
+    root: str
+    repo: str | None
+    text: str
+    permissive: bool
+    stars: int | None
+    date: datetime | None
+    source: str
+
+
+def by_repository(files: Iterable[Member]) -> Iterator[Text]:
+    """Yields the repositories of a shard, one in memory at a time.
 
     Args:
-        files: repository, key and text of each; those of a repository are together. A file without a repository is
-            compared as it is, by its own key.
-        key: of a repository; `order_key` with an empty path, so that it is called by its name.
+        files: those of a tree are together.
 
     Raises:
-        ValueError: the files of a repository are not together.
+        ValueError: they are not.
     """
     seen: set[str] = set()
-    for (repo, _), group in groupby(_numbered(files, lambda file: file[0]), lambda pair: pair[0]):
-        together = [file for _, file in group]
-        if repo is None:
-            yield Text(together[0][1], (together[0][2],))
-            continue
-        if repo in seen:
-            raise ValueError(f"the files of repository {repo} are not together")
-        seen.add(repo)
-        yield Text(key(repo), tuple(text for _, _, text in together))
+    for root, group in groupby(files, attrgetter("root")):
+        if root in seen:
+            raise ValueError(f"the files of {root} are not together")
+        seen.add(root)
+        members = list(group)
+        yield Text(_key(members), tuple(member.text for member in members))
 
 
-def files_of(drops: Iterable[tuple[int, Drop]], repos: Iterable[str | None]) -> Iterator[tuple[int, Drop]]:
-    """Yields (index of a file, why it is dropped), of the outcome for repositories.
+def _key(members: Sequence[Member]) -> bytes:
+    """A repository is permissive where all its files are, and as old as the file that was changed last."""
+    first = members[0]
+    name = first.root.removeprefix(f"{first.source}:")
+    repo = first.repo or first.source
+    return order_key(
+        permissive=all(member.permissive for member in members),
+        stars=max((member.stars for member in members if member.stars is not None), default=None),
+        date=max((member.date for member in members if member.date is not None), default=None),
+        repo=repo,
+        path="" if name == repo else name,  # an archive, of which a project may have several
+        source=first.source,
+    )
+
+
+def files_of(
+    drops: Iterable[tuple[int, Drop]], files: Iterable[T], root: Callable[[T], str]
+) -> Iterator[tuple[T, Drop]]:
+    """Yields the files of repositories that are dropped, with the reason.
 
     Args:
-        drops: of the shard, as `read_drops` has them.
-        repos: of each of the shard's files, in the order in which `by_repository` had them.
+        drops: of the shard's repositories, as `read_drops` has them.
+        files: of the shard, in the order in which `by_repository` had them.
+        root: of a file.
     """
     dropped = dict(drops)
-    groups = groupby(enumerate(_numbered(repos, lambda repo: repo)), lambda pair: pair[1][0])
-    for index, (_, group) in enumerate(groups):
+    for index, (_, group) in enumerate(groupby(files, root)):
         if drop := dropped.get(index):
-            yield from ((number, drop) for number, _ in group)
-
-
-def _numbered(items: Iterable[T], repo_of: Callable[[T], str | None]) -> Iterator[tuple[tuple[str | None, int], T]]:
-    """Yields each item with its repository, and a number where that is not known: no two of these are together."""
-    for number, item in enumerate(items):
-        repo = repo_of(item)
-        yield (repo, number if repo is None else -1), item
+            yield from ((file, drop) for file in group)

@@ -18,6 +18,12 @@ from codetitan.prepare.tables import Row, Writer, rows, table
 _ROW_BYTES = 2_000  # of memory that a row takes beside its text, most of it Python's
 
 
+def memory_of_rows(memory_mb: float) -> int:
+    """Returns how many bytes of rows may be held of a worker's memory: they lie there twice while a table is made of
+    them, and runs are read beside."""
+    return int(memory_mb * 2**20) // 4
+
+
 def _bytes_of(row: Row) -> int:
     return len(row.get("content") or "") + _ROW_BYTES
 

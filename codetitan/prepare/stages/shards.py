@@ -9,25 +9,18 @@ from typing import Any
 
 from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
-from codetitan.prepare.duplicates.drops import read_drops
 from codetitan.prepare.engine.stage import earlier
 from codetitan.prepare.examples.collect import FORMAT, Examples
-from codetitan.prepare.file import Drop
 from codetitan.prepare.stages import Lean
-from codetitan.prepare.stages.deal import Dealer, dealt, in_order
+from codetitan.prepare.stages.deal import Dealer, dealt, in_order, memory_of_rows
+from codetitan.prepare.stages.duplicates import drops_of
 from codetitan.prepare.stages.facts import GatherFacts, Known
 from codetitan.prepare.stages.judge import JUDGED, JudgeFiles, file_of
 from codetitan.prepare.stages.read import LEFT_OUT, TABLE, Read, bucket, dropped_row
 from codetitan.prepare.tables import DROPPED, FILES, Row, Writer, rows
 
 CORPUS, LICENCES = "corpus.parquet", "licences.json"
-DUPLICATES = "duplicates-drops"
 FILES_RUN, DROPPED_RUN = "files", "dropped"
-
-
-def _drops(folder: Path, task: int, config: Prepare) -> Mapping[int, Drop]:
-    part = earlier(folder, DUPLICATES)[task]
-    return dict(read_drops(part, config.near_duplicates.similarity))
 
 
 @dataclass(frozen=True)
@@ -35,10 +28,10 @@ class CountLanguages:
     """One task: bytes by language of what is left by the other rules."""
 
     config: Prepare
+    after: tuple[str, ...]
 
     name = "languages"
     tasks = 1
-    after: tuple[str, ...] = (JudgeFiles.name, DUPLICATES)
 
     def inputs(self) -> Mapping[str, Any]:
         """Nothing beside what is left."""
@@ -48,7 +41,7 @@ class CountLanguages:
         """Writes languages.json: language → bytes."""
         n_bytes: dict[str, int] = {}
         for number, part in enumerate(earlier(folder, JudgeFiles.name)):
-            dropped = _drops(folder, number, self.config)
+            dropped = drops_of(folder, number, self.config)
             for index, row in enumerate(rows(part / TABLE, ["language", "n_bytes"])):
                 if index not in dropped:
                     n_bytes[row["language"]] = n_bytes.get(row["language"], 0) + row["n_bytes"]
@@ -63,9 +56,9 @@ class Scatter:
     config: Prepare
     tasks: int
     shards: int
+    after: tuple[str, ...]
 
     name = "scatter"
-    after: tuple[str, ...] = (Read.name, JudgeFiles.name, DUPLICATES, CountLanguages.name)
 
     def inputs(self) -> Mapping[str, Any]:
         """The shares, and over how many shards."""
@@ -75,7 +68,7 @@ class Scatter:
         """Writes the runs `files` and `dropped` (of the stages before, too), dealt out, and examples.jsonl."""
         tree: counts.Tree = {}
         kept = self._shares(folder)
-        drops, examples = _drops(folder, task, self.config), Examples()
+        drops, examples = drops_of(folder, task, self.config), Examples()
         n_bytes = 0
         with self._dealer(folder, FILES_RUN, JUDGED) as files, self._dealer(folder, DROPPED_RUN, DROPPED) as dropped:
             for name in (Read.name, JudgeFiles.name):
@@ -94,7 +87,7 @@ class Scatter:
         return {"n_bytes": n_bytes, "counts": tree}
 
     def _dealer(self, folder: Path, name: str, columns: Mapping[str, str]) -> Dealer:
-        return Dealer(folder, name, columns, self.shards, memory=_memory(self.config))
+        return Dealer(folder, name, columns, self.shards, memory=memory_of_rows(self.config.memory_mb))
 
     def _shard(self, row: Row) -> int:
         """A repository's files are together; those of none are spread by their names."""
@@ -130,7 +123,7 @@ class WriteShards(Lean):
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
         """Writes corpus.parquet by repository, path and text, dropped.parquet, and licences.json: SHA-256 → text."""
         tree: counts.Tree = {}
-        parts, memory = earlier(folder, Scatter.name), _memory(self.config)
+        parts, memory = earlier(folder, Scatter.name), memory_of_rows(self.config.memory_mb)
         known, texts = Known(folder), dict[str, str]()
         n_bytes = 0
         with Writer(folder / CORPUS, FILES) as corpus:
@@ -150,11 +143,6 @@ class WriteShards(Lean):
             for row in in_order(dealt(parts, DROPPED_RUN, task), _words, DROPPED, folder, memory=memory):
                 left_out.add(row)
         return {"n_bytes": n_bytes, "counts": tree}
-
-
-def _memory(config: Prepare) -> int:
-    """Bytes of rows that are held: they lie there twice while a table is made of them, and runs are read beside."""
-    return config.memory_mb * 2**20 // 4
 
 
 def _place(row: Row) -> tuple[str, ...]:

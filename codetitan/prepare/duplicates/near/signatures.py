@@ -45,7 +45,8 @@ def sign(
         ranked: what `rank` wrote, of each task.
         copies: what `exact` wrote, of each task; their grams are left empty.
         bands, rows: of the signature.
-        memory: in bytes; beside it, 24 bytes a document of the shard, and 30 times the text of the largest document.
+        memory: in bytes; beside it, 24 bytes a document of the shard, 30 times the text of the largest file, and six
+            times that of the largest document.
 
     Returns:
         signed: documents that have at least a word; the others have no near-duplicates.
@@ -111,12 +112,24 @@ def _batches(texts: Iterable[Text], left: npt.NDArray[np.bool_]) -> Iterator[lis
 
 def _grams(batch: Sequence[tuple[int, Text]]) -> Iterator[tuple[int, Grams]]:
     """Yields the sorted set of each document's 5-grams."""
-    every = iter(word_grams_of([file for _, text in batch for file in text.texts]))
+    every = _grams_of_each(file for _, text in batch for file in text.texts)
     for index, text in batch:
         files = [next(every) for _ in text.texts]
         grams = np.concatenate(files) if len(files) != 1 else files[0]
         # No gram of one kind is one of another, but by chance.
         yield index, sorted_set(grams ^ np.uint64(key("kind", text.kind)) if text.kind else grams)
+
+
+def _grams_of_each(files: Iterable[str]) -> Iterator[Grams]:
+    """Yields the grams of each file; cutting into words takes 30 times what is cut, and a repository may be large."""
+    some, held = list[str](), 0
+    for file in files:
+        some.append(file)
+        held += len(file)
+        if held > _CHARACTERS:
+            yield from word_grams_of(some)
+            some, held = [], 0
+    yield from word_grams_of(some)
 
 
 class _Buckets:
