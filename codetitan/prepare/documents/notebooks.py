@@ -17,7 +17,7 @@ from codetitan.prepare.rules.comments import LINE_MARKS
 
 _CUT = "[...]"
 # What IPython alone understands: `%matplotlib inline`, `!ls`, `?len`, `len?`; no `% (x, y)` that goes on with a line.
-_MAGIC = re.compile(r"%[A-Za-z]|\s*!(?!=)|\?|[\w.]+\?{1,2}$")
+_MAGIC = re.compile(r"%[A-Za-z]|[\w., ]+=\s*%[A-Za-z]{3}|(?:\s*|[\w., ]+=\s*)!(?!=)|\?|[\w.]+\?{1,2}$")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -109,5 +109,9 @@ def _without_magic(text: str, mark: str, language: str) -> str:
         return _commented(text, mark)
     if language != "python":
         return f"{text}\n"
-    lines = (f"{mark} {line}" if _MAGIC.match(line) else line for line in text.split("\n"))
+    lines, goes_on = [], False
+    for line in text.split("\n"):
+        is_magic = goes_on or _MAGIC.match(line) is not None
+        goes_on = is_magic and line.endswith("\\")  # a command of several lines
+        lines.append(f"{mark} {line}" if is_magic else line)
     return "\n".join(lines) + "\n"

@@ -30,7 +30,7 @@ _LINES, _LAST = 80, 20
 _CUT = "[TRUNCATED]"
 _HUNK = 10_000  # characters of one that a comment is about
 _HUNK_CONTEXT = (3, 10)  # lines, how many is drawn
-_KINDS = {"comment", "review", "review_comment"}
+_KINDS = ("comment", "review", "review_comment")
 _STATES = {"changes_requested": "changes_required"}  # GitHub's word, and StarCoder2's
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 

@@ -117,13 +117,15 @@ def test_as_a_script() -> None:
     file = made(
         notebook(
             markdown("# Title\n\nWords."),
-            code("%matplotlib inline\n!ls\nx = (1\n     % 2)\nif x != 3:\n    len?\nlen?"),
+            code(
+                "%matplotlib inline\n!ls \\\n    -l\nt = %time f()\nx = (1\n     % 2)\nif x != 3:\n    len?\nlen?\nq = '''\nid = %s'''"
+            ),
             code("%%bash\nls"),
         ),
         form="script",
     )
     assert file.text == (
-        "# # Title\n#\n# Words.\n\n# %matplotlib inline\n# !ls\nx = (1\n     % 2)\nif x != 3:\n    len?\n# len?\n\n"
+        "# # Title\n#\n# Words.\n\n# %matplotlib inline\n# !ls \\\n#     -l\n# t = %time f()\nx = (1\n     % 2)\nif x != 3:\n    len?\n# len?\nq = '''\nid = %s'''\n\n"
         "# %%bash\n# ls\n"
     )
     assert (file.parts, file.language, file.path) == ((), "python", "a/study.ipynb")

@@ -159,7 +159,9 @@ def test_long_texts_are_cut(tmp_path: Path) -> None:
 
 
 def test_damage(tmp_path: Path) -> None:
-    found = read(tmp_path, row(), "{oops", row(3, {"type": "push"}, number=None, events=[3, {"type": "push"}]))  # type: ignore[arg-type]
+    found = read(
+        tmp_path, row(), "{oops", row(3, {"type": "push"}, number=None, events=[3, {"type": "push"}, {"type": []}])
+    )  # type: ignore[arg-type]
     assert isinstance(found[1], Dropped) and found[1].reason == "no JSON object"
     assert isinstance(found[2], File) and found[2].path == "requests.jsonl:2"
     with pytest.raises(
