@@ -12,7 +12,7 @@ from identify.vendor.licenses import LICENSES
 
 from codetitan.prepare.file import File
 from codetitan.prepare.licences import Facts, Licences, Repository, Verdict, collect, is_interesting, merge
-from codetitan.prepare.licences.debian import licence_words, stanzas
+from codetitan.prepare.licences.debian import common, stanza_of, stanzas, texts
 from codetitan.prepare.licences.header import said_by_file
 from codetitan.prepare.licences.metadata import said
 from codetitan.prepare.licences.spdx import both, normalised, parsed
@@ -20,11 +20,11 @@ from codetitan.prepare.licences.words import _NAMES, licence_of_words
 
 TEXTS = dict(LICENSES)
 MIT, GPL = TEXTS["MIT"], TEXTS["GPL-3.0"]
-IN_MIT, IN_GPL = collect([("LICENSE", MIT)]), collect([("COPYING", GPL)])
+INMIT, IN_GPL = collect([("LICENSE", MIT)]), collect([("COPYING", GPL)])
 
 
-def judged(text: str, facts: Facts, store: str | None = None, **rule: object) -> Verdict:
-    return Licences(**rule).judge(File("s", "o/n", "src/a.py", text, licence=store), Repository(facts))  # type: ignore[arg-type]
+def judged(text: str, facts: Facts, store: str | None = None, path: str = "src/a.py", **rule: object) -> Verdict:
+    return Licences(**rule).judge(File("s", "o/n", path, text, licence=store), Repository(facts))  # type: ignore[arg-type]
 
 
 def why(verdict: Verdict) -> str | None:
@@ -49,7 +49,7 @@ def test_what_is_added_joined_and_bracketed(expression: str, reason: str | None)
 
 
 def test_a_store_that_asserts_nothing_says_nothing() -> None:
-    assert why(judged("x", IN_MIT, store="NOASSERTION")) is None
+    assert why(judged("x", INMIT, store="NOASSERTION")) is None
     assert why(judged("x", IN_GPL, store="noassertion")) == "copyleft licence"
     nothing: Facts = {"statements": {}, "texts": {}}
     assert why(judged("x", nothing, store="NOASSERTION", keep_unlicensed=True)) == "licence not known"
@@ -86,7 +86,7 @@ IN_PASSING = {
 @pytest.mark.parametrize("head", [*IN_STRINGS.values(), *IN_PASSING.values()], ids=[*IN_STRINGS, *IN_PASSING])
 def test_words_for_other_things_make_no_gpl_permissive(head: str) -> None:
     assert why(judged(head, IN_GPL)) == "copyleft licence"
-    assert why(judged(head, IN_MIT)) is None
+    assert why(judged(head, INMIT)) is None
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_what_a_head_names(head: str, licence: str | None) -> None:
 
 def test_ones_own_licence_can_be_allowed_where_a_head_names_it() -> None:
     head = f"// {TAG}LicenseRef-ours\n"
-    assert why(judged(head, IN_MIT)) == "licence not known"
-    assert why(judged(head, IN_MIT, allow=["LicenseRef-ours"])) is None
+    assert why(judged(head, INMIT)) == "licence not known"
+    assert why(judged(head, INMIT, allow=["LicenseRef-ours"])) is None
 
 
 def test_versions_of_a_licence_hold_together_in_any_order() -> None:
@@ -169,10 +169,57 @@ def test_debians_patterns() -> None:
         "\ufeff\nformat: x\n\nfiles: a/*, b/[x].c\nlicense: GPL-2\n\nFiles: *a*a*a*a*a*a*a*a*b\nLicense: MIT\n"
     )
     assert found is not None
-    assert licence_words(found, "a/deep/x.c") == licence_words(found, "b/[x].c") == "GPL-2"
+    its = [[patterns, words, None] for patterns, words in found]
+    assert stanza_of(its, "a/deep/x.c") == stanza_of(its, "b/[x].c") == ("GPL-2", None)
     before = time.process_time()
-    assert licence_words(found, "c" + "a" * 2000) is None and licence_words(found, "aaaaaaaaab") == "MIT"
+    assert stanza_of(its, "c" + "a" * 2000) is None and stanza_of(its, "aaaaaaaaab") == ("MIT", None)
     assert time.process_time() - before < 2
+
+
+def test_a_maintainers_own_word_for_a_licence() -> None:
+    """Its text says which it is: in the paragraph, in one of its own, or in what that points to."""
+    mit = "".join(f" {line or '.'}\n" for line in MIT.splitlines())
+    text = (
+        f"Format: 1.0\n\nFiles: *\nLicense: MIT-demo\n\nFiles: gpl/*\nLicense: GPL-demo\n\nFiles: m/*\nLicense: MPL-demo\n"
+        f" See /usr/share/common-licenses/MPL-2.0.\n\nFiles: no/*\nLicense: permissive\n Do what you like.\n\nLicense: MIT-demo\n{mit}"
+        "\nLicense: GPL-demo\n This is free software under the terms of the GNU General Public License version 2.\n"
+    )
+    assert list(texts(text)) == ["MPL-demo", "permissive", "MIT-demo", "GPL-demo"]
+    assert common("/usr/share/common-licenses/GPL-2, and /usr/share/common-licenses/GPL-2.") == ["GPL-2"]
+    facts = collect([("debian/copyright", text)])
+    found = [Licences().judge(File("", None, path, "x"), Repository(facts)) for path in ("a", "gpl/a", "m/a", "no/a")]
+    assert [verdict.licence for verdict in found] == ["MIT", "GPL-2.0-only", "MPL-2.0", "permissive"]
+    assert [why(verdict) for verdict in found] == [None, "copyleft licence", "copyleft licence", "licence not known"]
+
+
+def test_a_page_of_the_documentation_that_names_no_licence() -> None:
+    """docs/license.rst, which includes the text above it: that one holds."""
+    page = "License\n=======\n\n.. include:: ../LICENSE.txt\n"
+    assert (
+        judged("x", collect([("docs/license.rst", page), ("LICENSE.txt", MIT)]), path="docs/conf.py").licence == "MIT"
+    )
+    assert why(judged("x", collect([("docs/license.rst", page)]), path="docs/conf.py")) == "licence not known"
+    gpl = collect([("docs/license.rst", "See the GPL."), ("LICENSE.txt", MIT)])
+    assert why(judged("x", gpl, path="docs/conf.py")) == "licence not known"
+
+
+def test_not_known_as_a_whole_but_copyleft_for_all_that_is_known() -> None:
+    """TinyMCE: its text is a line about the GPL, its description names it; "not known" would let it through."""
+    facts = collect(
+        [("license.md", "GPL or ask us for a commercial licence"), ("package.json", '{"license": "GPL-2.0+"}')]
+    )
+    verdict = judged("x", facts, keep_unknown=True)
+    assert why(verdict) == "copyleft licence" and Licences(keep_unknown=True).would_drop(verdict)
+    assert why(judged("x", facts, keep_unknown=True, keep_copyleft=True)) is None
+
+
+def test_pythons_licence_beside_ones_own() -> None:
+    """Django's LICENSE.python: it tells of the GPL, and asks for nothing more."""
+    python = "Django has code of Python:\n\nA. HISTORY OF THE SOFTWARE\n\nnot GPL-compatible\n\nCWI LICENSE AGREEMENT FOR PYTHON 0.9\n"
+    facts = collect([("LICENSE", MIT), ("LICENSE.python", python)])
+    verdict = judged("x", facts)
+    assert (verdict.licence, why(verdict)) == ("MIT AND Python-2.0", None)
+    assert why(judged("x", collect([("LICENSE", "Under the GPL, but:\n" + python)]))) == "licence not known"
 
 
 def test_trees_that_are_shared_are_not_changed() -> None:

@@ -7,11 +7,13 @@ file is its own; `*` stands for any number of characters, slashes too, and `?` f
 import fnmatch
 import re
 from functools import lru_cache
+from typing import Any
 
 PATH = "debian/copyright"
 Stanza = tuple[list[str], str]
 """Patterns of paths, and the words for the licence."""
 
+_COMMON = re.compile(r"/usr/share/common-licenses/([\w.+-]*\w)")
 _FIELD = re.compile(r"^(Files|License|Format):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE | re.IGNORECASE)
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n")
 
@@ -34,15 +36,30 @@ def _fields(paragraph: str) -> dict[str, str]:
     return {name.lower(): value for name, value in _FIELD.findall(paragraph)}
 
 
-def licence_words(found: list[Stanza], path: str) -> str | None:
-    """Returns the words for a file's licence; None where no paragraph is of it.
+def texts(text: str) -> dict[str, str]:
+    """Returns the words for a licence → its text, as the file has it: maintainers give names of their own."""
+    found: dict[str, str] = {}
+    for paragraph in _PARAGRAPHS.split(text.replace("\r\n", "\n")):
+        words, _, body = _fields(paragraph).get("license", "").partition("\n")
+        if body.strip():
+            found[words.strip()] = "\n".join("" if line.strip() == "." else line[1:] for line in body.split("\n"))
+    return found
+
+
+def common(text: str) -> list[str]:
+    """Returns the names of the texts that a licence's points to: "MPL-2.0" of /usr/share/common-licenses/MPL-2.0."""
+    return list(dict.fromkeys(_COMMON.findall(text)))
+
+
+def stanza_of(found: list[list[Any]], path: str) -> tuple[str, str | None] | None:
+    """Returns the words for a file's licence, and which that is; None where no paragraph is of it.
 
     Args:
-        found: the paragraphs.
+        found: the paragraphs: patterns, words and licence.
         path: of the file, below the folder that has `debian/`.
     """
-    words = [licence for patterns, licence in found if any(_matches(pattern, path) for pattern in patterns)]
-    return words[-1] if words else None
+    its = [(words, licence) for patterns, words, licence in found if any(_matches(p, path) for p in patterns)]
+    return its[-1] if its else None
 
 
 def _matches(pattern: str, path: str) -> bool:

@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 from codetitan.data.sources.repository import identified, is_licence, leaves_choice
 from codetitan.prepare.licences.debian import PATH as DEBIAN
-from codetitan.prepare.licences.debian import stanzas
+from codetitan.prepare.licences.debian import common, stanzas, texts
 from codetitan.prepare.licences.metadata import describes, said
+from codetitan.prepare.licences.notices import named
 from codetitan.prepare.licences.spdx import both, normalised
 from codetitan.prepare.licences.words import licence_of_words
 
@@ -41,6 +42,7 @@ WEIGHTY = re.compile(
     re.IGNORECASE,
 )
 _DUAL = re.compile(r"\b(?:either|dual|choose|choice|at your option|alternativ\w*)\b", re.IGNORECASE)
+_PYTHON_END = "CWI LICENSE AGREEMENT FOR PYTHON"
 _RECORDS = {"RECORD": ".dist-info", "top_level.txt": ".egg-info"}
 
 
@@ -92,13 +94,14 @@ def merge(one: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapping[str,
 def _statement(path: str, text: str) -> dict[str, Any] | None:
     folder, _, name = path.rpartition("/")
     if _is_debian(path):
-        found = stanzas(text)
-        return {"kind": "debian", "covers": path[: -len(DEBIAN)].rstrip("/"), "licence": None, "stanzas": found}
+        return {"kind": "debian", "covers": path[: -len(DEBIAN)].rstrip("/"), "licence": None, "stanzas": _debian(text)}
     if _is_record(path):
         return {"kind": "record", "covers": folder, "licence": None, "tops": _tops(folder, text)}
     if _is_text(folder, name):
         # Above that, it is a list of what a binary bundles: a licence is known by 0.3 MB/s.
-        licence = identified(text) or licence_of_words(text) if len(text) <= _MAX_TEXT_CHARS else None
+        licence = (
+            identified(text) or licence_of_words(text) or _of_python(text) if len(text) <= _MAX_TEXT_CHARS else None
+        )
         short = licence is None and len(text) < _POINTER_CHARS
         return {
             "kind": "licence",
@@ -117,6 +120,37 @@ def _statement(path: str, text: str) -> dict[str, Any] | None:
     known = [licence_of_words(word) for word in words]
     licence = both(one for one in known if one) if all(known) else None
     return {"kind": "metadata", "covers": folder, "licence": licence, "words": "; ".join(words)}
+
+
+def _of_text(text: str) -> str | None:
+    return identified(text) or licence_of_words(text) or _of_python(text)
+
+
+def _of_python(text: str) -> str | None:
+    """Python's licence, which the classifier does not know as a whole: it tells its history, and of the GPL."""
+    head, history, rest = text.partition("A. HISTORY OF THE SOFTWARE")
+    is_it = history and len(head) < _POINTER_CHARS and _PYTHON_END in rest and WEIGHTY.search(head) is None
+    return "Python-2.0" if is_it and len(rest.partition(_PYTHON_END)[2]) < 2 * _POINTER_CHARS else None
+
+
+def _debian(text: str) -> list[list[Any]] | None:
+    """Returns the patterns, words and licence of each paragraph; where the words are the maintainer's own, their text
+    says which licence that is."""
+    found, bodies = stanzas(text), texts(text)
+    if found is None:
+        return None
+    return [[patterns, words, licence_of_words(words) or _of_body(bodies.get(words, ""))] for patterns, words in found]
+
+
+def _of_body(text: str) -> str | None:
+    licence = identified(text) if len(text) <= _MAX_TEXT_CHARS else None
+    if licence is not None:
+        return normalised(licence)
+    notice = named(text)
+    if notice is not None and notice.licence is not None:
+        return notice.licence
+    known = [licence_of_words(name) for name in common(text)]
+    return both(one for one in known if one) if all(known) else None
 
 
 def _covered(folder: str) -> str:

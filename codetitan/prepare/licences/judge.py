@@ -92,7 +92,7 @@ class Licences:
         """
         licence, provenance, texts = _found(file, repository)
         words = "; ".join(dict.fromkeys(origin["says"] for origin in provenance if origin["says"]))
-        reason = self._refusal(licence, bool(provenance)) if self.enable else None
+        reason = self._refusal(licence, words if provenance else None) if self.enable else None
         drop = None
         if reason is not None:
             drop = Drop("licences", reason, licence or words or None, f"permissive = {self.permissive}")
@@ -100,13 +100,19 @@ class Licences:
 
     def would_drop(self, verdict: Verdict) -> bool:
         """Whether this table drops a file that another has judged."""
-        return self.enable and self._refusal(verdict.expression, bool(verdict.provenance)) is not None
+        words = verdict.licence or "" if verdict.provenance else None
+        return self.enable and self._refusal(verdict.expression, words) is not None
 
-    def _refusal(self, licence: str | None, said: bool) -> str | None:
+    def _refusal(self, licence: str | None, words: str | None) -> str | None:
+        """Returns why a licence will not do; of one that is not known, from the words for it: None where nobody says
+        anything."""
         if licence is None:
-            if said:
-                return None if self.keep_unknown else UNKNOWN
-            return None if self.keep_unlicensed else NONE
+            if words is None:
+                return None if self.keep_unlicensed else NONE
+            known = (licence_of_words(word) for word in words.split("; "))
+            found = {self._refusal(one, words) for one in known if one is not None}
+            weighty = next((reason for reason in _WEIGHTIEST_FIRST if reason in found), UNKNOWN)  # "GPL, or ask us"
+            return None if weighty == UNKNOWN and self.keep_unknown else weighty
         allowed, denied = _normal(self.allow), _normal(self.deny)
         listed = frozenset() if self.permissive == "none" else permissive_identifiers(self.permissive)
 

@@ -12,6 +12,8 @@ RATINGS = ("model", "gold", "silver", "bronze", "lead")
 LIST_VERSION = "15.0.0"
 """Of the npm package @blueoak/list."""
 
+# Listed since under another name: the same terms without BeOpen's and CNRI's history (SPDX, Python-2.0.1).
+_SAME = {"Python-2.0": "Python-2.0.1"}
 _LIST = f"blueoak-{LIST_VERSION}.json"
 
 
@@ -25,4 +27,5 @@ def permissive_identifiers(down_to: str = "bronze") -> frozenset[str]:
     ratings = json.loads((files(__package__) / _LIST).read_text("utf-8"))
     wanted = RATINGS[: RATINGS.index(down_to) + 1]
     found = (licence["id"] for rating in ratings if rating["name"].lower() in wanted for licence in rating["licenses"])
-    return frozenset(identifier(name) or name for name in found)
+    names = {identifier(name) or name for name in found}
+    return frozenset(names | {same for name, same in _SAME.items() if name in names})

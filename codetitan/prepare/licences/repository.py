@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from codetitan.prepare.licences.debian import licence_words
+from codetitan.prepare.licences.debian import stanza_of
 from codetitan.prepare.licences.facts import WEIGHTY
 from codetitan.prepare.licences.spdx import both, names
-from codetitan.prepare.licences.words import licence_of_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +51,33 @@ class Repository:
     def says(self, path: str) -> Said | None:
         """Returns what is said of a file; None where nobody says anything."""
         notices: list[str] = []
+        pointer: Said | None = None
         for level in _upwards(path):
             statements = self._covering.get(level)
             if not statements:
                 continue
             notices += [statement["hash"] for _, statement in statements if statement["kind"] == "notice"]
             found = _of_level(path, level, statements)
+            if found is not None and found.licence is None and _only_points(statements):
+                pointer, found = pointer or found, None  # docs/license.rst, which includes the text above
             if found is not None:
                 texts = dict.fromkeys([*found.texts, *notices, *self._notices_above(level)])
                 return Said(found.licence, found.provenance, tuple(sorted(texts)))
-        return None
+        return pointer
 
     def _notices_above(self, level: str) -> Iterator[str]:
         for above in _upwards(level):
             for _, statement in self._covering.get(above, ()):
                 if statement["kind"] == "notice":
                     yield statement["hash"]
+
+
+def _only_points(statements: list[tuple[str, Mapping[str, Any]]]) -> bool:
+    """Whether what is said in a folder of its licence are short texts that name none, and nothing else."""
+    said = [statement for _, statement in statements if statement["kind"] in ("licence", "metadata")]
+    return all(
+        statement["kind"] == "licence" and statement["pointer"] and not statement["weighty"] for statement in said
+    )
 
 
 def _upwards(path: str) -> Iterator[str]:
@@ -85,15 +95,15 @@ def _of_level(path: str, level: str, statements: list[tuple[str, Mapping[str, An
         by_kind[statement["kind"]].append((name, statement))
     below = path[len(level) + 1 :] if level else path
     of_files = [
-        (name, words, statement["hash"])
+        (name, *its, statement["hash"])
         for name, statement in by_kind["debian"]
-        if statement["stanzas"] and (words := licence_words(statement["stanzas"], below)) is not None
+        if statement["stanzas"] and (its := stanza_of(statement["stanzas"], below)) is not None
     ]
     if of_files:  # it speaks of single files: more than a licence text beside it does
-        known = [licence_of_words(words) for _, words, _ in of_files]
+        known = [licence for _, _, licence, _ in of_files]
         licence = both(one for one in known if one) if all(known) else None
-        origins = tuple(_origin(name, "debian/copyright", words) for name, words, _ in of_files)
-        return Said(licence, origins, tuple(digest for _, _, digest in of_files))
+        origins = tuple(_origin(name, "debian/copyright", words) for name, words, _, _ in of_files)
+        return Said(licence, origins, tuple(digest for _, _, _, digest in of_files))
     texts, described = by_kind["licence"], by_kind["metadata"]
     if not texts and not described:
         return None

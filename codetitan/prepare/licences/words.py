@@ -24,6 +24,7 @@ _NAMES = {
     "cc0 1.0 universal": "CC0-1.0", "zlib": "Zlib", "zlib libpng": "Zlib", "boost": "BSL-1.0", "boost 1.0": "BSL-1.0",
     "boost software 1.0": "BSL-1.0", "boost software version 1.0": "BSL-1.0", "psf 2": "PSF-2.0", "psf": "PSF-2.0",
     "python software foundation": "PSF-2.0", "psfl": "PSF-2.0", "wtfpl": "WTFPL", "postgresql": "PostgreSQL",
+    "mpl 2": "MPL-2.0", "epl 1": "EPL-1.0", "epl 2": "EPL-2.0",
     "mpl 1.1": "MPL-1.1", "mpl 2.0": "MPL-2.0", "mozilla public 2.0": "MPL-2.0", "mpl2": "MPL-2.0",
     "mozilla public version 2.0": "MPL-2.0", "mozilla public 2.0 mpl 2.0": "MPL-2.0",
     "gpl": "GPL-1.0-or-later", "gnu gpl": "GPL-1.0-or-later", "gnu general public": "GPL-1.0-or-later",
