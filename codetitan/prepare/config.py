@@ -39,6 +39,8 @@ from codetitan.prepare.rules.white_space import WhiteSpace
 from codetitan.prepare.rules.xml import Xml
 from codetitan.prepare.secrets import Secrets
 
+MOST_SHARDS = 100_000
+
 
 @dataclass(kw_only=True, slots=True)
 class Prepare:
@@ -95,6 +97,8 @@ class Prepare:
         for name in ("shards", "memory_mb"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{name} = {value} must be at least 1")
+        if self.shards is not None and self.shards > MOST_SHARDS:
+            raise ValueError(f"shards = {self.shards} must not be above {MOST_SHARDS}: each is a file, and a task")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -123,4 +127,5 @@ def read_config(file: Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -
     config.contamination.check()
     config.near_duplicates.check()
     config.repository_duplicates.check()
+    config.quality.check()
     return config

@@ -35,6 +35,13 @@ def test_a_word_is_a_table(tmp_path: Path) -> None:
         ('executor = "locl"', 'prepare.executor.name = "locl" (mine.toml) must be one of local, ray, slurm; did you mean "local"?'),
         ('executor = "slurm"', "prepare.executor.partition: missing; must be a string"),
         ("executor = 3", 'prepare.executor = 3 (mine.toml) must be a table with the key "name"'),
+        ("shards = 100_001", "prepare.shards = 100001 must not be above 100000: each is a file, and a task"),
+        ("line_count = {min_lines = 5, max_lines = 3}", "prepare.line_count.min_lines = 5 must not be above max_lines = 3"),
+        ("data_files = {min_characters = 5, max_characters = 3}",
+         "prepare.data_files.min_characters = 5 must not be above max_characters = 3"),
+        ('quality = {enable = true, function = "json:nothing"}',
+         'prepare.quality.function = "json:nothing": json has no function nothing'),
+        ('executor = {name = "ray", memory_gb = inf}', "prepare.executor.memory_gb = inf must be above 0, and finite"),
         ('paths = "x"', 'prepare.paths = "x" (mine.toml) must be a table'),
     ],
 )  # fmt: skip

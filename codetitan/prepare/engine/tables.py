@@ -7,13 +7,14 @@ partition = "cpu"
 ```
 """
 
+import math
 from dataclasses import dataclass, field
 
 
 def _above_0(**values: float | None) -> None:
     for name, value in values.items():
-        if value is not None and value <= 0:
-            raise ValueError(f"{name} = {value} must be above 0")
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{name} = {value} must be above 0, and finite")
 
 
 @dataclass(kw_only=True, slots=True)

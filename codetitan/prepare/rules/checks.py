@@ -28,6 +28,12 @@ def check_at_least(key: str, value: float | None, low: float) -> None:
         raise ValueError(f"{key} = {value} must be at least {low:g}, and finite")
 
 
+def check_order(low_key: str, low: float | None, high_key: str, high: float | None) -> None:
+    """The least is not above the most: nothing would be kept."""
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"{low_key} = {low} must not be above {high_key} = {high}")
+
+
 def check_languages(key: str, names: Iterable[str]) -> None:
     """Each is a language that is told apart here."""
     for name in names:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules.checks import check_at_least, check_languages
+from codetitan.prepare.rules.checks import check_at_least, check_languages, check_order
 
 _EXTENSIONS = (".owl", ".dot", ".gv")  # Web Ontology Language and Graphviz, which are no languages of ours
 _NAMES = ("readme", "notes", "todo", "description", "cmakelists")
@@ -37,6 +37,7 @@ class DataFiles:
         check_at_least("max_lines", self.max_lines, 1)
         check_at_least("min_characters", self.min_characters, 0)
         check_at_least("max_characters", self.max_characters, 1)
+        check_order("min_characters", self.min_characters, "max_characters", self.max_characters)
 
     def judge(self, file: File) -> Drop | None:
         if file.language not in self.languages and not file.path.lower().endswith(_EXTENSIONS):

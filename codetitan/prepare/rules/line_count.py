@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from codetitan.prepare.file import Drop, File
-from codetitan.prepare.rules.checks import check_at_least
+from codetitan.prepare.rules.checks import check_at_least, check_order
 
 
 @dataclass(kw_only=True, slots=True)
@@ -24,6 +24,7 @@ class LineCount:
     def __post_init__(self) -> None:
         check_at_least("max_lines", self.max_lines, 1)
         check_at_least("min_lines", self.min_lines, 1)
+        check_order("min_lines", self.min_lines, "max_lines", self.max_lines)
 
     def judge(self, file: File) -> Drop | None:
         if file.n_lines > self.max_lines:

@@ -1,10 +1,13 @@
 """A score of one's own: a Python function that gives each file a number."""
 
+import hashlib
 import importlib
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from codetitan.errors import ConfigError, one_line
@@ -40,6 +43,26 @@ class Quality:
                 raise ValueError(f'function = "{self.function}" must be "module:function"')
         if not math.isfinite(self.min_score):
             raise ValueError(f"min_score = {self.min_score} must be finite")
+
+    def check(self) -> None:
+        """Asks that the function is there, before anything is read.
+
+        Raises:
+            ConfigError: it can't be found.
+        """
+        if self.enable and self.function is not None:
+            _function(self.function)
+
+    def digest(self) -> str | None:
+        """Returns a name for the function's module as it is: a changed one gives other scores.
+
+        What that imports is not seen: a score that is made of more should change its own file with it.
+        """
+        if not self.enable or self.function is None:
+            return None
+        _function(self.function)
+        place = getattr(sys.modules[self.function.partition(":")[0]], "__file__", None)
+        return hashlib.sha256(Path(place).read_bytes()).hexdigest() if place else None
 
     def judge(self, file: File) -> Drop | None:
         """Raises ConfigError where the function can't be found, fails, or returns no number."""
@@ -79,8 +102,8 @@ class Quality:
             key = f'prepare.quality.function = "{self.function}"'
             raise ConfigError(f"{key} failed on {_name(file)}: {said}") from error
         try:
-            score = float(value)
-        except (TypeError, ValueError):
+            score = math.nan if isinstance(value, str | bytes | bool) else float(value)
+        except (TypeError, ValueError, OverflowError):
             score = math.nan
         if not math.isfinite(score):
             raise ConfigError(

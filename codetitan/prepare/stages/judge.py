@@ -69,6 +69,7 @@ class JudgeFiles(Lean):
             "rules": tables,
             "of licences": versions(),
             "of secrets": secret_versions() if config.secrets.enable else None,
+            "of quality": self.config.quality.digest(),
             "benchmarks": None if self._benchmarks is None else self._benchmarks.digest(),
             "examples": FORMAT,
         }

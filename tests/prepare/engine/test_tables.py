@@ -39,8 +39,8 @@ def test_tables() -> None:
             'executor.partition: not used where executor.name = "local"; remove it',
         ),
         ({"name": "slurm"}, "executor.partition: missing; must be a string"),
-        ({"name": "local", "workers": 0}, "executor.workers = 0 must be above 0"),
-        ({"name": "ray", "memory_gb": 0.0}, "executor.memory_gb = 0.0 must be above 0"),
+        ({"name": "local", "workers": 0}, "executor.workers = 0 must be above 0, and finite"),
+        ({"name": "ray", "memory_gb": 0.0}, "executor.memory_gb = 0.0 must be above 0, and finite"),
     ],
 )
 def test_errors(keys: dict[str, Any], text: str) -> None:

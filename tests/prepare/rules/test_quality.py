@@ -3,12 +3,16 @@
 import sys
 import types
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from codetitan.errors import ConfigError
+from codetitan.prepare.config import Prepare
+from codetitan.prepare.contamination import Contamination
 from codetitan.prepare.file import Drop, File
 from codetitan.prepare.rules.quality import Quality
+from codetitan.prepare.stages.judge import JudgeFiles
 from tests.prepare.rules.made import made
 
 
@@ -47,6 +51,12 @@ def test_a_weight_is_written(scores: types.ModuleType) -> None:
          "finite number"),
         (float("nan"), 'prepare.quality.function = "made_up_scores:f3" returned nan for owner/repo/src/a.py: it must '
          "return a finite number"),
+        ("0.5", 'prepare.quality.function = "made_up_scores:f5" returned \'0.5\' for owner/repo/src/a.py: it must return '
+         "a finite number"),
+        (True, 'prepare.quality.function = "made_up_scores:f6" returned True for owner/repo/src/a.py: it must return a '
+         "finite number"),
+        (10**400, f'prepare.quality.function = "made_up_scores:f7" returned {"1" + "0" * 59} for owner/repo/src/a.py: it '
+         "must return a finite number"),
         (-1, 'prepare.quality.function = "made_up_scores:f4" returned -1.0 for owner/repo/src/a.py: a weight must not '
          "be negative"),
     ],
@@ -72,6 +82,24 @@ def test_a_function_that_is_not_there(scores: types.ModuleType) -> None:
         'prepare.quality.function = "no_such_module:f": no_such_module can\'t be imported (ModuleNotFoundError: No '
         "module named 'no_such_module'); is it on PYTHONPATH?"
     )
+
+
+def test_it_is_looked_for_before_anything_is_read_and_a_change_of_it_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = Quality(enable=True, function="scores_of_ours:good")
+    with pytest.raises(ConfigError, match="scores_of_ours can't be imported"):
+        rule.check()
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "scores_of_ours.py").write_text("def good(file): return 1\n")
+    rule.check()
+    before = rule.digest()
+    assert before is not None and before == rule.digest() and Quality().digest() is None
+    (tmp_path / "scores_of_ours.py").write_text("def good(file): return 2\n")
+    assert rule.digest() != before
+    # It is a part of what the stage's state is named by.
+    judge = JudgeFiles(Prepare(quality=rule, contamination=Contamination(enable=False)), 1)
+    assert judge.inputs()["of quality"] == rule.digest()
 
 
 @pytest.mark.parametrize(
