@@ -33,7 +33,7 @@ def _rest(groups: Sequence[Group]) -> Group:
 
 
 def groups_table(name: str, groups: Sequence[Group]) -> list[str]:
-    """Returns the table of languages, licences or sizes."""
+    """Returns the table of languages, licences, documents or sizes."""
     shown = [*groups[:_MOST], *([_rest(groups[_MOST:])] if len(groups) > _MOST else [])]
     rows = [
         [g.name or "none", f"{g.read[0]:,}", megabytes(g.read[1]), f"{g.kept[0]:,}", megabytes(g.kept[1]),
@@ -79,7 +79,8 @@ def markdown(tally: Tally, title: str) -> str:
             for what, count in sorted(counts.items())
         ]
         lines += ["## Changed", "", *_table(["what", "times", "files"], rows)]
-    for by, name in (("languages", "language"), ("licences", "licence")):
-        lines += [f"## By {name}", "", *groups_table(name, tally.groups(by))]
+    for by, name in (("languages", "language"), ("licences", "licence"), ("documents", "document")):
+        if by != "documents" or len(tally.groups(by)) > 1:  # of files alone there is nothing to tell
+            lines += [f"## By {name}", "", *groups_table(name, tally.groups(by))]
     lines += ["## By size", "", *groups_table("bytes, below", tally.sizes())]
     return "\n".join(lines).rstrip() + "\n"

@@ -42,8 +42,8 @@ class Tally:
 
     Args:
         tree: the sum of all tasks: `read`, `kept`: a count; `unread`: reason → count; `dropped`: rule → reason →
-            count; `alone`: rule → count; `changed`: rule → what → count; `languages`, `licences`: name → "read" and
-            "kept" → count; `sizes`: "read" and "kept" → class → count.
+            count; `alone`: rule → count; `changed`: rule → what → count; `languages`, `licences`, `documents`: name →
+            "read" and "kept" → count; `sizes`: "read" and "kept" → class → count.
     """
 
     def __init__(self, tree: Mapping[str, Any]) -> None:
@@ -80,7 +80,7 @@ class Tally:
         }
 
     def groups(self, by: str) -> list[Group]:
-        """Returns the languages or licences, the one with most bytes first."""
+        """Returns the languages, licences or documents, the one with most bytes first."""
         found = [
             Group(name, _of(counts.get("read")), _of(counts.get("kept")))
             for name, counts in self._tree.get(by, {}).items()

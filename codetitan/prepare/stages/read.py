@@ -158,6 +158,7 @@ class Read(Lean):
                     continue
                 counts.add(tree, size, "read")
                 counts.add(tree, size, "languages", each.language, "read")
+                counts.add(tree, size, "documents", each.document or "file", "read")
                 counts.add(tree, size, "sizes", "read", counts.size_class(size))
                 if drop is not None:
                     counts.add(tree, size, "dropped", drop.rule, drop.reason)

@@ -136,6 +136,7 @@ class WriteShards(Lean):
                 n_bytes += size
                 counts.add(tree, size, "kept")
                 counts.add(tree, size, "languages", row["language"], "kept")
+                counts.add(tree, size, "documents", file_of(row).document or "file", "kept")
                 counts.add(tree, size, "licences", row["licence"] or "", "kept")
                 counts.add(tree, size, "sizes", "kept", counts.size_class(size))
         (folder / LICENCES).write_text(json.dumps(dict(sorted(texts.items()))), encoding="utf-8")

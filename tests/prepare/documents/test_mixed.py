@@ -127,6 +127,15 @@ def test_why_the_rest_is_not(output: Path) -> None:
     assert short == ["me/parser/issues/5: dropped by issues: short issue (6; the threshold is 200)"]
 
 
+def test_the_report_counts_them(output: Path) -> None:
+    report = (output / "report.md").read_text()
+    table = report.partition("## By document")[2].partition("##")[0]
+    cells = [line.strip("| ").split(" | ") for line in table.strip().split("\n")[2:]]
+    assert {name: (read, kept) for name, read, _, kept, *_ in cells} == {
+        "file": ("3", "1"), "issue": ("4", "1"), "commit": ("2", "1"), "notebook": ("2", "1"), "pull request": ("1", "1"),
+    }  # fmt: skip
+
+
 def test_training_reads_the_parts(output: Path) -> None:
     """What a person wrote makes no part, and what is redacted moves none."""
     source = open_source(Parquet(path=str(output / "corpus")))

@@ -34,6 +34,15 @@ def test_tables() -> None:
     assert "| not UTF-8 | 3 |" in text and "| secrets: e-mail | 5 | 2 |" in text
     assert "| python | 50 | 2.5 MB | 35 | 2.3 MB | 91.0 % |" in text
     assert "| none | 34 |" in text  # no licence
+    assert "By document" not in text
+
+
+def test_documents_that_are_no_files() -> None:
+    found = tree()
+    add(found, 1000, "documents", "issue", "read", files=4)
+    add(found, 1000, "documents", "file", "kept", files=2)
+    text = markdown(Tally(found), "Corpus")
+    assert "## By document" in text and "| issue | 4 | 1.0 kB | 0 | 0 B | 0.0 % |" in text
 
 
 def test_many_languages_are_one_row() -> None:
