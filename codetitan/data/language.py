@@ -42,7 +42,10 @@ _TAGS = {
 # What stands low has a neighbour that says more: go.mod is text too, a .vue file HTML, Cargo.lock TOML.
 _ORDER = [*_TAGS, *(name for name in LANGUAGES[1:] if name not in ("html", "json", "xml", "toml", "text"))]
 _ORDER += ["html", "json", "xml", "toml", "text", "plain-text"]
-_EXTENSIONS = {"el": "lisp", "lisp": "lisp", "lsp": "lisp", "rkt": "lisp", "cbl": "other", "mlx": "matlab"}
+_EXTENSIONS = {
+    "el": "lisp", "lisp": "lisp", "lsp": "lisp", "rkt": "lisp", "cbl": "other", "mlx": "matlab", "f": "fortran",
+    "for": "fortran", "f77": "fortran", "cts": "typescript", "mts": "typescript",
+}  # fmt: skip
 
 # What stores write, letter case and separators aside, beside the names and the tags.
 _ALIASES = {

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codetitan.data.language import HEAD_BYTES, LANGUAGES, canonical_language, language_by_name, language_of
+from codetitan.data.sources.listing import INCLUDE, SCRIPTS
 
 
 def test_the_names() -> None:
@@ -29,11 +30,18 @@ def test_the_names() -> None:
         ("a.el", "lisp"), ("run.sh", "shell"), ("q.sql", "sql"), ("i.html", "html"), ("p.php", "php"),
         ("a.mm", "objective-c"),
         ("x.vue", "vue"), ("a.svg", "xml"), ("a.yml", "yaml"), ("photo.png", "other"), ("a.proto", "protobuf"),
+        ("dgemm.f", "fortran"), ("A.F90", "fortran"), ("a.mts", "typescript"), ("Rakefile", "ruby"),
     ],
 )  # fmt: skip
 def test_by_name(path: str, language: str) -> None:
     assert language_by_name(path) == language_of(path) == language
     assert language in LANGUAGES
+
+
+def test_what_is_served_of_a_folder_has_a_language() -> None:
+    """But for what only the content tells: headers, and what MATLAB and Objective-C share."""
+    names = [pattern.replace("*", "x") for pattern in INCLUDE if pattern != SCRIPTS]
+    assert [name for name in names if (language_by_name(name) or "other") == "other"] == ["x.h", "x.m"]
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,17 @@ SCRIPTS = "#!"
 
 # The languages of `codetitan.data.language`, and the prose and data files that live beside code.
 INCLUDE = [
-    "*.asm", "*.bash", "*.bat", "*.c", "*.cc", "*.clj", "*.cljs", "*.cmake", "*.cpp", "*.cs", "*.css", "*.cu", "*.cuh",
-    "*.cxx", "*.dart", "*.el", "*.erl", "*.ex", "*.exs", "*.f90", "*.fs", "*.go", "*.gradle", "*.graphql", "*.groovy",
-    "*.h", "*.hcl", "*.hh", "*.hpp", "*.hs", "*.html", "*.ipynb", "*.java", "*.jl", "*.js", "*.json", "*.jsx", "*.kt",
-    "*.kts", "*.lisp", "*.lua", "*.m", "*.md", "*.mjs", "*.mk", "*.ml", "*.mli", "*.mm", "*.pas", "*.php", "*.pl",
-    "*.pm", "*.proto", "*.ps1", "*.py", "*.pyi", "*.pyx", "*.R", "*.r", "*.rb", "*.rkt", "*.rs", "*.rst", "*.s", "*.S",
-    "*.scala", "*.scm", "*.scss", "*.sh", "*.sol", "*.sql", "*.sv", "*.svelte", "*.swift", "*.tex", "*.tf", "*.toml",
-    "*.ts", "*.tsx", "*.v", "*.vb", "*.vhd", "*.vue", "*.yaml", "*.yml", "*.zig", "*.zsh", "CMakeLists.txt",
-    "Dockerfile", "Makefile", SCRIPTS,
+    "*.asm", "*.bash", "*.bat", "*.bats", "*.c", "*.cc", "*.cjs", "*.clj", "*.cljs", "*.cmake", "*.cpp", "*.cs",
+    "*.csh", "*.css", "*.cts", "*.cu", "*.cuh", "*.cxx", "*.dart", "*.el", "*.erl", "*.ex", "*.exs", "*.F", "*.f",
+    "*.f03", "*.f08", "*.f77", "*.F90", "*.f90", "*.f95", "*.fish", "*.for", "*.fs", "*.fsx", "*.gemspec", "*.go",
+    "*.gradle", "*.graphql", "*.groovy", "*.h", "*.hcl", "*.hh", "*.hpp", "*.hrl", "*.hs", "*.htm", "*.html",
+    "*.hxx", "*.inl", "*.ino", "*.ipp", "*.ipynb", "*.java", "*.jl", "*.js", "*.json", "*.jsx", "*.kt", "*.kts",
+    "*.less", "*.lhs", "*.lisp", "*.lua", "*.m", "*.markdown", "*.md", "*.mjs", "*.mk", "*.ml", "*.mli", "*.mm",
+    "*.mts", "*.pas", "*.php", "*.pl", "*.pm", "*.proto", "*.ps1", "*.psm1", "*.pxd", "*.py", "*.pyi", "*.pyw",
+    "*.pyx", "*.R", "*.r", "*.rake", "*.rb", "*.rkt", "*.rs", "*.rst", "*.S", "*.s", "*.sass", "*.sbt", "*.scala",
+    "*.scm", "*.scss", "*.sh", "*.sol", "*.sql", "*.sv", "*.svelte", "*.svh", "*.swift", "*.tex", "*.tf", "*.toml",
+    "*.ts", "*.tsx", "*.v", "*.vb", "*.vh", "*.vhd", "*.vue", "*.yaml", "*.yml", "*.zig", "*.zsh", "CMakeLists.txt",
+    "Dockerfile", "Gemfile", "GNUmakefile", "Jenkinsfile", "Makefile", "Rakefile", SCRIPTS,
 ]  # fmt: skip
 
 # Copies of other projects, tests, and what tools write: not what a person would want to be completed.

@@ -33,6 +33,8 @@ _VERSION = re.compile(r"[-_]v?\d")
 _DEBIAN = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9+.-]+)_(?P<version>[^_]+?)(?:\.orig(?:-(?P<component>[a-z0-9-]+))?|-[^-_]+\.debian)\.tar\.\w+"
 )
+_EXECUTABLE = 0o111
+OTHER_TYPE = "other file type"
 _TOO_MANY = 1_000_000  # members: headers alone would fill the memory of what lists them
 # Reproducible packages have one date for all files: zips 1980, npm 1985-10-26, and what tar-rs packs (crates, maturin's
 # sdists) 2006-07-24, when Rust began.
@@ -57,7 +59,7 @@ class Archives:
     """The folder, absolute or relative to the working directory."""
 
     include: list[str] = field(default_factory=lambda: list(INCLUDE))
-    """Patterns (fnmatch) of file names to read."""
+    """Patterns (fnmatch) of file names to read; "#!" for executable scripts without an extension."""
 
     max_file_bytes: int = LARGEST
     """Larger files are not even read."""
@@ -111,6 +113,7 @@ class _Member:
     n_bytes: int
     is_file: bool
     is_folder: bool
+    is_program: bool
     date: datetime | None
     read: Callable[[], bytes]
 
@@ -125,7 +128,10 @@ def _of_tar(path: Path) -> Generator[_Member]:
 
             # Of a stream they are of no use, and an archive may have millions.
             archive.members = []  # type: ignore[attr-defined]
-            yield _Member(member.name, member.size, member.isreg(), member.isdir(), _date(member.mtime), read)
+            is_program = bool(member.mode & _EXECUTABLE)
+            yield _Member(
+                member.name, member.size, member.isreg(), member.isdir(), is_program, _date(member.mtime), read
+            )
 
 
 def _of_zip(path: Path) -> Generator[_Member]:
@@ -137,7 +143,10 @@ def _of_zip(path: Path) -> Generator[_Member]:
                 with archive.open(member) as opened:
                     return opened.read(member.file_size + 1)
 
-            yield _Member(member.filename, member.file_size, kind != 0o12, member.is_dir(), _date_of_zip(member), read)
+            is_program = bool(member.external_attr >> 16 & _EXECUTABLE)
+            yield _Member(
+                member.filename, member.file_size, kind != 0o12, member.is_dir(), is_program, _date_of_zip(member), read
+            )
 
 
 def _date(seconds: float) -> datetime | None:
@@ -188,7 +197,7 @@ class ArchiveReader:
         self.name = f"archives:{config.path}"
         self._config, self._root = config, expand(config.path, key)
         self._code = matcher([pattern for pattern in config.include if pattern != SCRIPTS])
-        self._also = matcher(also)
+        self._also, self._scripts = matcher(also), SCRIPTS in config.include
         if not self._root.is_dir():
             raise ConfigError(f'{key} "{config.path}" is no folder')
         found = sorted(
@@ -251,14 +260,18 @@ class ArchiveReader:
                 continue
             inside = said.below + place.removeprefix(top)
             name = inside.rsplit("/", 1)[-1]
-            is_code = self._code.match(name) is not None
-            if not is_code and not self._also.match(name):
-                yield Dropped(self.name, f"{repo}/{inside}", "other file type")
+            is_code, speaks = self._code.match(name) is not None, self._also.match(name) is not None
+            may_be_script = self._scripts and member.is_program and "." not in name
+            if not is_code and not speaks and not may_be_script:
+                yield Dropped(self.name, f"{repo}/{inside}", OTHER_TYPE)
                 continue
             if member.n_bytes > self._config.max_file_bytes:
                 yield Dropped(self.name, f"{repo}/{inside}", "too large")
                 continue
             text, reason = decoded(member.read())
+            if not is_code and not speaks:
+                is_code = not reason and language_of("", text) != "other"
+                reason = "" if is_code else OTHER_TYPE
             if reason:
                 yield Dropped(self.name, f"{repo}/{inside}", reason)
                 continue

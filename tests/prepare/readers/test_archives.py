@@ -127,6 +127,24 @@ def test_what_points_out_of_it_is_left_out(tmp_path: Path) -> None:
     assert [reason for _, reason in dropped] == ["path out of the archive"] * 2 + ["link or device"] * 2
 
 
+def test_scripts_without_an_extension(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "d-1.tar.gz", "w:gz") as archive, zipfile.ZipFile(tmp_path / "e-1.zip", "w") as other:
+        for name, data, mode in (
+            ("run", b"#!/bin/sh\nls\n", 0o755),
+            ("text", b"ls\n", 0o755),
+            ("no", b"#!/bin/sh\n", 0o644),
+        ):
+            info, member = tarfile.TarInfo(f"d/{name}"), zipfile.ZipInfo(f"d/{name}")
+            info.size, info.mode, member.external_attr = len(data), mode, (0o100000 | mode) << 16
+            archive.addfile(info, io.BytesIO(data))
+            other.writestr(member, data)
+    files, dropped = read(tmp_path)
+    assert [(file.repo, file.path, file.language, file.in_corpus) for file in files] == [
+        ("d", "run", "shell", True), ("e", "run", "shell", True),
+    ]  # fmt: skip
+    assert [reason for _, reason in dropped] == ["other file type"] * 4
+
+
 def test_names_that_no_terminal_should_see(tmp_path: Path) -> None:
     """Control characters; bytes that are no UTF-8, which no Parquet file would take."""
     link = tarfile.TarInfo("d/\x1b[2J.py")
