@@ -3,18 +3,21 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from codetitan.errors import ConfigError
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.engine.run import execute
 from codetitan.prepare.engine.stage import Stage
-from codetitan.prepare.engine.state import as_json
+from codetitan.prepare.engine.state import as_json, outputs
 from codetitan.prepare.engine.totals import total
+from codetitan.prepare.examples.collect import FILE, merged
 from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.report.markdown import markdown, megabytes
-from codetitan.prepare.report.output import TALLY
+from codetitan.prepare.report.output import TALLY, open_output
+from codetitan.prepare.report.page import page
 from codetitan.prepare.report.tally import Tally
 from codetitan.prepare.stages import duplicates
 from codetitan.prepare.stages.facts import GatherFacts
@@ -22,7 +25,7 @@ from codetitan.prepare.stages.judge import JudgeFiles
 from codetitan.prepare.stages.read import FACTS_FILES, LEFT_OUT, Read
 from codetitan.prepare.stages.shards import CORPUS, LICENCES, CountLanguages, Scatter, WriteShards
 
-REPORT = "report.md"
+REPORT, PAGE = "report.md", "report.html"
 _SHARD_BYTES = 256_000_000
 _TASK_BYTES = 64_000_000  # of stages that do not go by what was read: less would be a task's start
 _MOST_TASKS = 256  # of these: each opens a file of every task before it
@@ -55,8 +58,8 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
 
     Args:
         config: of `read_config`.
-        output: gets corpus/, dropped/, licences/, report.md and report.json, its counts; new, empty, or of an earlier
-            call.
+        output: gets corpus/, dropped/, licences/, report.html, report.md and report.json, its counts; new, empty, or of
+            an earlier call.
         say: called with a line now and then.
         remove_old: removes what stages with other thresholds have left.
 
@@ -70,11 +73,19 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
     _publish(output, all_stages)
     _write(output / REPORT, markdown(tally, "Corpus"))
     _write(output / TALLY, as_json(counted))
+    published = open_output(output)
+    _write(output / PAGE, page(tally, published.corpus, published.dropped, _examples(all_stages, output), "Corpus"))
     kept, read = tally.kept, tally.read
     if not kept[0]:
         raise ConfigError(f"nothing is kept of {read[0]:,} files; {output / REPORT} says why")
-    say(f"{output}: {kept[0]:,} of {read[0]:,} files, {megabytes(kept[1])} of {megabytes(read[1])}; {REPORT} says why")
+    say(f"{output}: {kept[0]:,} of {read[0]:,} files, {megabytes(kept[1])} of {megabytes(read[1])}; {PAGE} says why")
     return tally
+
+
+def _examples(all_stages: Sequence[Stage], output: Path) -> list[Mapping[str, Any]]:
+    """Returns the examples of the stages that drop files."""
+    folders = outputs(all_stages, output)
+    return merged(folder / FILE for name in (Read.name, JudgeFiles.name, Scatter.name) for folder in folders[name])
 
 
 def _publish(output: Path, all_stages: Sequence[Stage]) -> None:

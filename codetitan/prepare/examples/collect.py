@@ -50,7 +50,7 @@ class Examples:
 
         def make() -> Row:
             if row["twin"] is not None:
-                return {**row, **self._excerpt(text, (0, _COPY), _COPY)}
+                return {**row, **self.beginning(text)}
             return {**row, **self._excerpt(text, self._place(row, text))}
 
         self._offer(row, make)
@@ -69,6 +69,10 @@ class Examples:
                 "language": after.language, "licence": after.licence, "n_bytes": len(before.data), "changed": True,
             }  # fmt: skip
             self._offer(row, partial(self._changed, row, before.text, after.text))
+
+    def beginning(self, text: str) -> Row:
+        """Returns an excerpt whose `found` is all that is shown of a copy, or of the file that is kept in its place."""
+        return self._excerpt(text, (0, _COPY), _COPY)
 
     def write(self, folder: Path) -> None:
         """Writes examples.jsonl, an example a line."""
@@ -99,14 +103,20 @@ class Examples:
         """Returns the lines around a place, without their secrets: the place's line, and before, found and after."""
         if self._secrets is None:
             return {}
-        start, stop = place[0], min(place[1], place[0] + most, len(text))
+        start, stop = place[0], min(place[1], len(text))
         line = text.count("\n", 0, start) + 1
         first = max(0, start - _AROUND)
         found = self._secrets.find(text := text[first : stop + _AROUND])
+        # What is long is cut after that: half a secret would not be known for one.
         text, (start, stop) = _redacted(text, (start - first, stop - first), found)
-        before = text[max(0, start - _CHARS) : start].split("\n")[-_LINES_BEFORE - 1 :]
-        after = text[stop : stop + _CHARS].split("\n")[: _LINES_AFTER + 1]
-        return {"line": line, "before": "\n".join(before), "found": text[start:stop], "after": "\n".join(after)}
+        before = _cut(text[:start][::-1])[::-1].split("\n")[-_LINES_BEFORE - 1 :]
+        after = _cut(text[stop:]).split("\n")[: _LINES_AFTER + 1]
+        shown = _cut(text[start:stop], most)
+        return {"line": line, "before": "\n".join(before), "found": shown, "after": "\n".join(after)}
+
+
+def _cut(text: str, most: int = _CHARS) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _redacted(text: str, place: Place, found: Iterable[Secret]) -> tuple[str, Place]:

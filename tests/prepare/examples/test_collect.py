@@ -79,14 +79,14 @@ def test_no_secret_is_shown(tmp_path: Path, rule: str) -> None:
     """Before, in and behind what was found, and in a line that is cut through the middle of one."""
     for number, text in enumerate((
         f'key = "{KEY}"\nDO NOT EDIT\nmail = "{MAIL}"\n',
-        f"{'x' * 660} {MAIL} {'y' * 400} DO NOT EDIT {KEY} {'z' * 300}\n",
+        f"{'x' * 395} {MAIL} {'y' * 690} DO NOT EDIT {KEY} {'z' * 300}\n",
         f"DO NOT EDIT {MAIL}\n" * 50,
     )):  # fmt: skip
         twin = "r/other.py" if rule == "near_duplicates" else None
         (example,) = collected(tmp_path / str(number), [(row("a.py", rule, value="do not edit", twin=twin), text)])
         shown = json.dumps(example)
         assert "AKIA" not in shown and "jane" not in shown and "doe@" not in shown
-        assert "<KEY>" in shown or "<EMAIL>" in shown
+        assert "<KEY>" in shown or "<EM" in shown
 
 
 def test_what_was_changed(tmp_path: Path) -> None:
