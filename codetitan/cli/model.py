@@ -103,10 +103,13 @@ class ImportCommand:
     dialect: str | None = None
     """Token family; default: the one whose sentinels the tokenizer has, else starcoder, whose are then added."""
 
+    structured_documents: bool = False
+    """Add the sentinels of issues, commits, notebooks and pull requests that the tokenizer lacks, too."""
+
     def run(self, overrides: Sequence[str]) -> None:
         from codetitan.hf.importing import import_model
 
-        shape = import_model(self.model, self.output, dialect=self.dialect)
+        shape = import_model(self.model, self.output, dialect=self.dialect, structured=self.structured_documents)
         print(f"{self.output}: {shape.n_params / 1e6:,.1f}M parameters; go on training with")
         print(f"./run_train.sh --config {self.output / 'train.toml'} --dataloader.sources directory:PATH")
 

@@ -13,7 +13,7 @@ from codetitan.config.schema import HIDDEN
 from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.language import LANGUAGES
 from codetitan.data.rows.loader import CodeDataLoader
-from codetitan.data.rows.selection import open_sources, parts_of, select
+from codetitan.data.rows.selection import check_structure, open_sources, parts_of, select
 from codetitan.data.sources.open import HuggingFace, SourceConfig
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
@@ -77,11 +77,13 @@ def check_tokenizer(config: HasData, vocab_size: int | None) -> CodeTokenizer:
     """The tokenizer and the dialect exist, fit each other and the model's vocabulary; returns the tokenizer."""
     tokenizer = CodeTokenizer(config.tokenizer, tokenizer_path=config.hf_assets_path)
     sentinels = tokenizer.sentinels
-    most = max([*sentinels.ids.values(), tokenizer.encoding.n_ids - 1])
+    most = max([*sentinels.ids.values(), *sentinels.new.values(), tokenizer.encoding.n_ids - 1])
     if vocab_size is not None and most >= vocab_size:
         appended = (
             f" and the {len(sentinels.appended)} sentinels of {sentinels.dialect.name}" if sentinels.appended else ""
         )
+        if sentinels.appended_kinds:
+            appended += f" and the {len(sentinels.appended_kinds)} of structured documents"
         raise ConfigError(
             f"model.vocab_size = {vocab_size} must hold the {tokenizer.encoding.n_ids} ids of the tokenizer "
             f"{config.hf_assets_path}{appended}; set it to {sentinels.vocab_size}"
@@ -214,10 +216,13 @@ def require_sources(config: HasData) -> None:
 
 
 def check_sources(config: HasData) -> None:
-    """There is a corpus, and all of it that has a share can be opened and used."""
+    """There is a corpus, and all of it that has a share can be opened and used, with this tokenizer."""
     require_sources(config)
     sources = config.dataloader.sources
-    select(sources, open_sources(sources), together=1)
+    opened = open_sources(sources)
+    select(sources, opened, together=1)
+    if any(source.structure for source in opened):
+        check_structure(opened, CodeTokenizer(config.tokenizer, tokenizer_path=config.hf_assets_path))
 
 
 def check(config: HasData, vocab_size: int | None = None) -> CodeTokenizer:

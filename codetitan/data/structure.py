@@ -41,6 +41,13 @@ KINDS: tuple[str, ...] = (
 )
 """In the order in which ids are given to those that a tokenizer lacks: a new kind goes behind all others."""
 
+CODE: frozenset[str] = frozenset({"jupyter_code", "jupyter_script", "commit_before", "commit_after"})
+"""The kinds whose text is code in the document's language; that of the others is prose, output, a diff or a name."""
+
+HOLES: frozenset[str] = CODE - {"commit_before"}
+"""The kinds in which a hole may be cut: code that somebody would write there. What is missing of a commit's old code
+stands in its new code, mostly, so that a hole in it would teach to copy."""
+
 HEAD = ""
 """The kind of what stands before the first sentinel."""
 
@@ -87,6 +94,23 @@ def parse_parts(value: object, text: str) -> Parts:
     if parts and sum(n for _, n in parts) != len(text):
         raise PartsError("parts do not add up to the text")
     return tuple(parts)
+
+
+def kinds_in(value: object) -> set[str]:
+    """Returns the kinds with a sentinel in parts as a store holds them; what is none counts for nothing."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return set()
+    parts = value if isinstance(value, (list, tuple)) else ()
+    first = (part[0] for part in parts if isinstance(part, (list, tuple)) and part)
+    return {kind for kind in first if isinstance(kind, str) and kind in _KNOWN}
+
+
+def sentinel_of(kind: str) -> str:
+    """Returns the sentinel of a kind of KINDS, the same in every token family."""
+    return f"<{kind}>"
 
 
 def to_json(parts: Parts) -> str | None:

@@ -46,7 +46,9 @@ def export(
     path = tokenizer_path or said.tokenizer
     _check_tokenizer(path, said.fingerprint)
     with appearing(output, n_bytes=source.n_bytes(rounded), called=called) as folder:
-        sentinels = tokenizer.write(path, DIALECTS[said.dialect], folder, seq_len=said.seq_len)
+        sentinels = tokenizer.write(
+            path, DIALECTS[said.dialect], folder, seq_len=said.seq_len, structured=said.structured_documents
+        )
         for name, contents in (
             ("config.json", config_json(said, sentinels, dtype)),
             ("generation_config.json", generation_config(sentinels)),

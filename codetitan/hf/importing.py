@@ -143,7 +143,7 @@ def _toml(name: str, output: Path, shape: Flavor, rope: RopeConfig, seq_len: int
     return "\n".join(lines) + "\n"
 
 
-def import_model(model: Path, output: Path, *, dialect: str | None = None) -> Flavor:
+def import_model(model: Path, output: Path, *, dialect: str | None = None, structured: bool = False) -> Flavor:
     """Writes `output`/checkpoint/step-0, tokenizer/ and train.toml, which trains it; the tensors keep their bits.
 
     Where the tokenizer lacks the dialect's sentinels, they get the next ids, and the embeddings rows for them.
@@ -152,6 +152,7 @@ def import_model(model: Path, output: Path, *, dialect: str | None = None) -> Fl
         model: a folder in Hugging Face form.
         output: the folder to write, which must be new.
         dialect: token family; None: the one whose sentinels the tokenizer has, else starcoder.
+        structured: whether the sentinels of structured documents that it lacks are added, too.
 
     Returns:
         The shape that was written.
@@ -183,8 +184,8 @@ def import_model(model: Path, output: Path, *, dialect: str | None = None) -> Fl
     with appearing(output, n_bytes=n_bytes) as folder:
         place = output.absolute()
         (folder / "tokenizer").mkdir()
-        sentinels = tokenizer.write(str(model), family, folder / "tokenizer", seq_len=seq_len)
-        if max(*sentinels.ids.values(), encoding.n_ids - 1) >= shape.vocab_size:
+        sentinels = tokenizer.write(str(model), family, folder / "tokenizer", seq_len=seq_len, structured=structured)
+        if max(*sentinels.ids.values(), *sentinels.new.values(), encoding.n_ids - 1) >= shape.vocab_size:
             more = sentinels.vocab_size - shape.vocab_size
             for embedding in (EMBEDDING, HEAD):
                 if embedding in tensors:

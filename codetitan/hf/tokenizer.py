@@ -43,7 +43,7 @@ def _spec(path: str, sentinels: Sentinels) -> dict[str, Any]:
         for token in spec.get("added_tokens") or []
         if token["special"] or token["content"] in sentinels.ids or re.fullmatch(r"<.+>|\[.+\]", token["content"])
     }
-    added |= {token: added_token(token, sentinels.ids[token]) for token in sentinels.appended}
+    added |= {token: added_token(token, number) for token, number in sentinels.new.items()}
     model = spec["model"]
     if isinstance(model["vocab"], dict):
         # In the vocabulary a token keeps its id also where the ids have gaps; tokenizers would count on otherwise.
@@ -57,7 +57,7 @@ def _check(file: Path, encoding: Encoding, sentinels: Sentinels, spec: dict[str,
         written = tokenizers.Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises no other class
         raise ConfigError(f"{encoding.name} can't be written as a tokenizer.json: tokenizers says {error}") from None
-    for sentinel, number in sentinels.ids.items():
+    for sentinel, number in (sentinels.ids | sentinels.new).items():
         if written.token_to_id(sentinel) != number:
             raise ConfigError(
                 f"{encoding.name} can't be written as a tokenizer.json: tokenizers gives {sentinel} the id "
@@ -95,7 +95,7 @@ def tokenizer_config(dialect: Dialect, special: Sequence[str]) -> dict[str, Any]
     }
 
 
-def write(path: str, dialect: Dialect, folder: Path, *, seq_len: int) -> Sentinels:
+def write(path: str, dialect: Dialect, folder: Path, *, seq_len: int, structured: bool = False) -> Sentinels:
     """Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json.
 
     Args:
@@ -103,16 +103,17 @@ def write(path: str, dialect: Dialect, folder: Path, *, seq_len: int) -> Sentine
         dialect: whose sentinels it has, or gets.
         folder: where to write.
         seq_len: the longest sample that the model was trained on, for model_max_length.
+        structured: whether it gets the sentinels of structured documents that it lacks.
 
     Raises:
         ConfigError: there is no such tokenizer, or a tokenizer.json can't give its ids.
     """
     encoding = open_encoding(path)
-    sentinels = resolve(dialect, encoding)
+    sentinels = resolve(dialect, encoding, structured=structured)
     spec = _spec(path, sentinels)
     (folder / "tokenizer.json").write_text(json.dumps(spec, ensure_ascii=False), encoding="utf-8")
     _check(folder / "tokenizer.json", encoding, sentinels, spec)
-    special = dialect.sentinels()
+    special = list(sentinels.ids | sentinels.new)
     of_model = {
         "model_max_length": seq_len,
         "model_input_names": ["input_ids", "attention_mask"],

@@ -31,6 +31,10 @@ class CodeTokenizer:
         """Token family: starcoder, starcoder2, qwen2.5-coder, deepseek-coder or codellama; None: the one whose
         sentinels the tokenizer has, else starcoder, appended."""
 
+        structured_documents: bool = False
+        """Append the sentinels of issues, commits, notebooks and pull requests that the tokenizer lacks; those that it
+        has are used without this."""
+
     def __init__(self, config: Config, *, tokenizer_path: str) -> None:
         self.encoding = open_encoding(tokenizer_path)
         if config.dialect is not None and config.dialect not in DIALECTS:
@@ -39,7 +43,7 @@ class CodeTokenizer:
                 f"{did_you_mean(config.dialect, DIALECTS)}"
             )
         dialect = dialect_of(self.encoding) if config.dialect is None else DIALECTS[config.dialect]
-        self.sentinels = resolve(dialect, self.encoding)
+        self.sentinels = resolve(dialect, self.encoding, structured=config.structured_documents)
         self.eos_id = self.sentinels.end
         self.fingerprint = self.encoding.fingerprint
 
@@ -50,7 +54,7 @@ class CodeTokenizer:
 
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
         """Returns the bytes of `ids`, sentinels by their names."""
-        names = {self.sentinels.ids[name]: name.encode() for name in self.sentinels.appended}
+        names = {number: name.encode() for name, number in self.sentinels.new.items()}
         pieces = [names[i] if i in names else self.encoding.decode_bytes([i]) for i in ids]
         return b"".join(pieces)
 

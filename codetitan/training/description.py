@@ -30,6 +30,7 @@ class Description:
         tokenizer: where it was, as `open_encoding` takes it.
         fingerprint: the tokenizer's.
         dialect: name of the token family.
+        structured_documents: whether the tokenizer got the sentinels of structured documents that it lacked.
         step: optimizer steps done.
         skipped_steps: those among them whose update was not made, for its gradients were not finite.
         positions: rows times seq_len of all steps, padding counted, whatever the batch was.
@@ -48,6 +49,7 @@ class Description:
     tokenizer: str
     fingerprint: str
     dialect: str
+    structured_documents: bool = False
     step: int = 0
     skipped_steps: int = 0
     positions: int = 0

@@ -182,6 +182,7 @@ class CodeTrainer(Trainer):
             tokenizer=absolute(self.config.hf_assets_path),
             fingerprint=tokenizer.fingerprint,
             dialect=tokenizer.sentinels.dialect.name,
+            structured_documents=bool(tokenizer.sentinels.appended_kinds),
             step=self.step,
             skipped_steps=self._finite.skipped,
             positions=served.positions,

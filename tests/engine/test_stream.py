@@ -17,8 +17,9 @@ from codetitan.cli import main
 from codetitan.data.document import Document
 from codetitan.data.pieces.dialects import DIALECTS, resolve
 from codetitan.data.pieces.fim import FimConfig, SpanConfig
-from codetitan.data.pieces.maker import PieceMaker, Role
+from codetitan.data.pieces.maker import PieceMaker
 from codetitan.data.pieces.metadata import MetadataConfig
+from codetitan.data.pieces.piece import Role
 from codetitan.engine.cursor import cursor
 from codetitan.engine.model import Model, load
 from codetitan.engine.prompts import Prompts

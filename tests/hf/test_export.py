@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from codetitan.data.pieces.dialects import DIALECTS, resolve
 from codetitan.hf import tokenizer
 from codetitan.hf.export import export
+from codetitan.models.code.rope import RopeConfig
 from codetitan.tokenizer.encoding import Encoding, open_encoding
+from codetitan.training.description import Description
 from tests.hf.conftest import TRANSFORMERS_4, Exported, Install, read
 from tests.hf.kinds import KINDS, NEW_TOKENS, built, checkpoint, described
 from tests.tokenizer.small import BYTE_LEVEL, written
@@ -172,6 +174,24 @@ def test_several_files(tmp_path: Path) -> None:
     ids = torch.randint(32768, (1, 8))
     one, many = (AutoModelForCausalLM.from_pretrained(tmp_path / name)(ids).logits for name in ("one", "many"))
     assert torch.equal(one, many)
+
+
+def test_the_sentinels_of_structured_documents(tmp_path: Path) -> None:
+    """A run that had them appended exports a tokenizer that has them, under the ids of its model's rows."""
+    shape = dataclasses.replace(KINDS["grouped-query"][0], vocab_size=32896)
+    description = dataclasses.replace(described(shape, RopeConfig()), structured_documents=True)
+    assert Description.from_json(description.to_json()) == description
+    folder = checkpoint(tmp_path / "step-7", built(shape, RopeConfig()), description)
+    export(folder, tmp_path / "out")
+    appended = resolve(DIALECTS["starcoder"], open_encoding("code-32k"), structured=True).new
+    assert (
+        len(appended) == 19
+        and max(appended.values()) < json.loads((tmp_path / "out/config.json").read_text())["vocab_size"]
+    )
+    loaded = AutoTokenizer.from_pretrained(tmp_path / "out")
+    for sentinel, number in appended.items():
+        assert loaded(f"x{sentinel}").input_ids[1:] == [number]
+        assert loaded.decode([number], skip_special_tokens=True) == ""
 
 
 def test_the_card_of_a_run_that_went_on_from_another(tmp_path: Path) -> None:

@@ -11,10 +11,14 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from codetitan.data.library import read_config
+from codetitan.data.structure import KINDS as STRUCTURE
+from codetitan.data.structure import sentinel_of
 from codetitan.hf.export import export
 from codetitan.hf.importing import import_model
 from codetitan.models.code.flavors import Flavor
-from codetitan.tokenizer.encoding import ASSETS
+from codetitan.tokenizer.code_tokenizer import CodeTokenizer
+from codetitan.tokenizer.encoding import ASSETS, open_encoding
 from tests.conftest import losses, run_train
 from tests.tokenizer.small import written
 
@@ -104,6 +108,20 @@ def test_the_vocabulary_is_extended(tmp_path: Path) -> None:
     first, *others = tokenizer("<|fim_prefix|>x<|fim_suffix|>").input_ids
     assert first >= 900 and others[-1] >= 900 and len(others) == 2
     assert tokenizer.decode([first, *others]) == "<|fim_prefix|>x<|fim_suffix|>"
+
+
+def test_sentinels_of_structured_documents_are_added_where_asked_for(tmp_path: Path) -> None:
+    """They get rows; what trains the model finds them in its tokenizer, without a key; and the next export has them."""
+    original = saved(tmp_path / "original", written("gpt2", tmp_path / "gpt2"), vocab_size=900, dtype=torch.bfloat16)
+    assert import_model(original, tmp_path / "without").vocab_size == 1024
+    assert "<pr>" not in open_encoding(str(tmp_path / "without" / "tokenizer")).special_tokens
+    assert import_model(original, tmp_path / "imported", dialect="starcoder2", structured=True).vocab_size == 1024
+    config = read_config(tmp_path / "imported" / "train.toml")
+    sentinels = CodeTokenizer(config.tokenizer, tokenizer_path=config.hf_assets_path).sentinels
+    assert sentinels.structure.keys() == set(STRUCTURE) and not sentinels.new
+    export(tmp_path / "imported", tmp_path / "back")
+    back = open_encoding(str(tmp_path / "back")).special_tokens
+    assert all(back[sentinel_of(kind)] == number for kind, number in sentinels.structure.items())
 
 
 def test_training_goes_on(tmp_path: Path) -> None:

@@ -79,24 +79,30 @@ class EncodedText:
             return np.array([len(self._encoding.decode_bytes([number])) for number in ids.tolist()], np.int64)
         return sizes[ids]
 
-    def cut(self, most: int) -> list[Span]:
+    def cut(self, most: int, first: int | None = None) -> list[Span]:
         """Cuts the text at line ends into parts of at most about `most` tokens; a line that is longer, between
-        characters. A part encoded by itself may have a few tokens more than it has here, where its text is cut."""
-        if len(self.ids) <= most:
+        characters. A part encoded by itself may have a few tokens more than it has here, where its text is cut.
+
+        Args:
+            most: tokens.
+            first: of the first part, where it has less room; at most `most`.
+        """
+        room = most if first is None else first
+        if len(self.ids) <= room:
             return [(0, len(self.data))]
         if self._ends is None:
-            return self._halve(0, len(self.data), most)
+            return self._halve(0, len(self.data), room)
         spans = []
         start = token = 0
-        while token + most < len(self.ids):
-            limit = int(self._ends[token + most - 1])
+        while token + room < len(self.ids):
+            limit = int(self._ends[token + room - 1])
             stop = behind_last_line(self.data, start, limit)
-            if self._token_at(stop) - token < max(2, most // 8):  # a line of nearly `most` or more
+            if self._token_at(stop) - token < max(2, room // 8):  # a line of nearly `most` or more
                 stop = self._between_characters(start, limit)
             while stop <= start or (stop < len(self.data) and stop != code_point_start(self.data, stop)):
                 stop = max(stop, limit) + 1  # a code point of more than `most` tokens
             spans.append((start, stop))
-            start, token = stop, self._token_at(stop)
+            start, token, room = stop, self._token_at(stop), most
         return [*spans, (start, len(self.data))] if start < len(self.data) else spans
 
     def _halve(self, start: int, stop: int, most: int) -> list[Span]:

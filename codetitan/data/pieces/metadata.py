@@ -72,14 +72,15 @@ class Headers:
         if config.repo and draw(0) < config.repo:
             ids += self.repo(document)
         path = self.path(document) if config.path and draw(1) < config.path else []
-        ids += path or self.no_path()
+        ids += path or self.no_path(document)
         if config.stars and document.stars is not None and draw(2) < config.stars:
             ids += self._field(dialect.stars, star_bucket(document.stars))
         return ids + self._encode(dialect.header_end) if ids and dialect.header_end else ids
 
-    def no_path(self) -> list[int]:
-        """Returns what the dialect puts where no path stands."""
-        sentinel = self._sentinels.dialect.no_path
+    def no_path(self, document: Document | None = None) -> list[int]:
+        """Returns what the dialect puts where no path of a file stands; nothing before a structured document, which
+        begins with a sentinel of its own."""
+        sentinel = "" if document is not None and document.parts else self._sentinels.dialect.no_path
         return [self._sentinels.ids[sentinel]] if sentinel else []
 
     def _field(self, template: str | None, value: str | None) -> list[int]:

@@ -150,7 +150,7 @@ class Renumbered:
 
     def __init__(self, source: Source, order: npt.NDArray[np.int64]) -> None:
         self.name, self.n_bytes, self.dropped = source.name, source.n_bytes, source.dropped
-        self.fingerprint = source.fingerprint
+        self.fingerprint, self.structure = source.fingerprint, source.structure
         self._source, self._order = source, order
 
     def __len__(self) -> int:

@@ -28,7 +28,7 @@ from codetitan.data.rows.corpus import Corpus, OnGrowth
 from codetitan.data.rows.mixture import Mixture
 from codetitan.data.rows.packing import Arrays, Int64s, Sample, render
 from codetitan.data.rows.row import Packing, Row, RowState
-from codetitan.data.rows.selection import Selection, licences_of
+from codetitan.data.rows.selection import Selection, check_structure, licences_of
 from codetitan.data.rows.served import Served as Served
 from codetitan.data.rows.state import State as State
 from codetitan.data.rows.state import join as join
@@ -128,6 +128,7 @@ class CodeDataLoader:
         self._annotate = annotate
         together = config.metadata.files_per_repository if config.metadata.repository_level else 1
         self._corpus = Corpus(config.sources, together=together)
+        check_structure(self.sources, tokenizer)
         self.mixture = self._mixture()
         self.pin_for: torch.device | None = None
         self.agree: Callable[[list[int]], list[int]] | None = None

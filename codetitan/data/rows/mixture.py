@@ -19,7 +19,8 @@ import numpy.typing as npt
 from codetitan.data.document import Document, Dropped, EndOfStream
 from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.order import key, permute, uniform
-from codetitan.data.pieces.maker import Piece, PieceMaker
+from codetitan.data.pieces.maker import PieceMaker
+from codetitan.data.pieces.piece import Piece
 from codetitan.data.sources.open import Source
 from codetitan.errors import ConfigError
 
@@ -203,7 +204,8 @@ class Mixture:
         return uniform(key(self._seed, "repository", epoch, component, first), 0) < self._repository_level
 
     def _by_repository(self, component: Component, indices: list[int]) -> list[list[tuple[int, Document]]]:
-        """Reads documents, and groups neighbours of one repository; a document of none stands alone."""
+        """Reads documents, and groups neighbours of one repository; a document of none stands alone, as does a
+        structured one, which is no file that the code beside it could use."""
         groups: list[list[tuple[int, Document]]] = []
         for index in indices:
             try:
@@ -214,7 +216,9 @@ class Mixture:
                 break
             if document is None:
                 continue
-            if groups and document.repo is not None and groups[-1][-1][1].repo == document.repo:
+            before = groups[-1][-1][1] if groups else None
+            together = before is not None and document.repo is not None and before.repo == document.repo
+            if together and before is not None and not before.parts and not document.parts:
                 groups[-1].append((index, document))
             else:
                 groups.append([(index, document)])

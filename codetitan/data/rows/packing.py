@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from codetitan.data.pieces.maker import Piece, Role
+from codetitan.data.pieces.piece import Piece, Role
 
 Int64s = npt.NDArray[np.int64]
 

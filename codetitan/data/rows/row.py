@@ -10,7 +10,7 @@ from typing import Literal
 
 from codetitan.data.language import LANGUAGES
 from codetitan.data.order import key, uniform
-from codetitan.data.pieces.maker import Piece
+from codetitan.data.pieces.piece import Piece
 from codetitan.data.rows.mixture import Mixture
 from codetitan.data.rows.packing import Part, Sample, best_fit
 

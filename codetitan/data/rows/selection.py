@@ -9,9 +9,11 @@ import numpy.typing as npt
 
 from codetitan.data.document import Document
 from codetitan.data.language import INDEX, LANGUAGES
+from codetitan.data.pieces.dialects import lacks_structure
 from codetitan.data.rows.mixture import Component
 from codetitan.data.sources.open import Source, SourceConfig, check_usable, open_source
 from codetitan.errors import ConfigError
+from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,18 @@ def open_sources(configs: Sequence[SourceConfig]) -> list[Source]:
         source.name = name
     check_usable(sources)
     return sources
+
+
+def check_structure(sources: Sequence[Source], tokenizer: CodeTokenizer) -> None:
+    """The tokenizer has a sentinel for each kind of part that is known of the sources; for one that turns up later,
+    `PieceMaker.pieces` asks.
+
+    Raises:
+        ConfigError: it lacks one; names source, sentinel and key.
+    """
+    for source in sources:
+        if lacking := tokenizer.sentinels.lacking(source.structure):
+            raise lacks_structure(f"dataloader.sources: {source.name}", lacking, tokenizer.encoding)
 
 
 def select(

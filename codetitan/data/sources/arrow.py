@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,11 @@ from codetitan.data.language import INDEX, canonical_language, language_by_name
 from codetitan.data.sources.dates import after_1970
 from codetitan.data.sources.jsonl import PROGRESS_AFTER_S
 from codetitan.data.sources.records import Columns, to_document, word
+from codetitan.data.structure import kinds_in
 from codetitan.errors import ConfigError
 
 _SAMPLES = 64
+_STRUCTURED = 1000  # rows of each table that are looked at for kinds of parts
 _TICKS = {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}  # of Arrow's moments, in a second
 
 
@@ -50,6 +52,7 @@ class ArrowSource:
         n_bytes: bytes of text, in UTF-8.
         dropped: what was left out of the listing; what else can't be served is found while reading.
         fingerprint: what of the data the tokens depend on, hashed.
+        structure: the kinds of parts in the first 1,000 structured rows of each table.
         streamed: False: every document can be read at any time.
     """
 
@@ -96,6 +99,7 @@ class ArrowSource:
             document = replace(self.read(row), source="")  # the name is where the data lies
             digest.update(repr(document).encode("utf-8", "backslashreplace"))
         self.fingerprint = digest.hexdigest()
+        self.structure = frozenset(kind for part in self._parts for kind in part.structure())
 
     def __len__(self) -> int:
         return self._n
@@ -169,6 +173,14 @@ class _Rows:
     def path(self, row: int) -> str | None:
         paths = self.chunks.get(self.columns.path or "") if self.columns else None
         return word(paths.value(row)) if paths else None
+
+    def structure(self) -> set[str]:
+        """Returns the kinds of parts in the first structured rows."""
+        if self.columns is None or self.columns.parts is None:
+            return set()
+        chunks = self.table.column(self.columns.parts).chunks
+        values = islice((value for chunk in chunks for value in chunk.drop_null()), _STRUCTURED)
+        return {kind for value in values for kind in kinds_in(value.as_py())}
 
     def named_languages(self) -> npt.NDArray[np.uint8]:
         """Returns uint8 (n,): what the column of languages says; 0 where it says nothing, or there is none."""

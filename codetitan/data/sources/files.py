@@ -37,6 +37,7 @@ class FileSource:
     """
 
     streamed = False
+    structure: frozenset[str] = frozenset()
 
     def __init__(self, name: str, root: Path, files: list[Listed], dropped: Counter[str]) -> None:
         if not files:

@@ -18,6 +18,7 @@ from codetitan.data.sources.lines import cached, line_bounds
 from codetitan.data.sources.packed import PACKED, unpacked
 from codetitan.data.sources.records import Columns, by_record, check_fields, columns_of, find_columns, to_document
 from codetitan.data.sources.shards import Shard, ShardReader, find_shards, fingerprint, sampled
+from codetitan.data.structure import kinds_in
 from codetitan.errors import ConfigError
 
 _SAMPLE_LINES = 1000  # of the first, the middle and the last file that has lines: what columns there are
@@ -38,6 +39,7 @@ class JsonlSource:
         n_bytes: bytes on disk, decompressed.
         dropped: what was left out of the listing; what else can't be served is found while reading.
         fingerprint: what of the data the tokens depend on, hashed.
+        structure: the kinds of parts in the first 1,000 lines of the first, the middle and the last file.
         streamed: False: every document can be read at any time.
     """
 
@@ -120,6 +122,7 @@ class JsonlSource:
         """
         check_fields(self._label, fields)
         shapes: dict[Columns, None] = {}
+        structure: set[str] = set()
         present: dict[str, None] = {}
         n_lines = [len(bounds) - 1 for bounds in self._bounds]
         full = [which for which, n in enumerate(n_lines) if n]
@@ -130,6 +133,8 @@ class JsonlSource:
                     present.update(dict.fromkeys(record))
                     if own := self._columns_of(record):
                         shapes[own] = None
+                        structure |= kinds_in(record.get(own.parts)) if own.parts else set()
+        self.structure = frozenset(structure)
         missing = None if columns_of(present, fields) else "a column of text"
         if missing or not set(fields.values()) <= present.keys():
             missing = missing or ", ".join(sorted(map(str, set(fields.values()) - present.keys())))

@@ -158,6 +158,7 @@ class Source(Protocol):
         n_bytes: bytes of text or on disk, for people and for default weights; 0 where they are not known.
         dropped: reason → number of documents left out when the source was opened.
         fingerprint: changes when the data does, not when it lies elsewhere.
+        structure: kinds of parts (`codetitan.data.structure`) that its first records have; others may turn up later.
         streamed: documents come in ascending order only, and `len` raises TypeError: their number is not known.
     """
 
@@ -165,6 +166,9 @@ class Source(Protocol):
     n_bytes: int
     dropped: Counter[str]
     fingerprint: str
+
+    @property
+    def structure(self) -> frozenset[str]: ...
 
     @property
     def streamed(self) -> bool: ...

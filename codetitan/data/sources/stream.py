@@ -43,6 +43,7 @@ class StreamSource:
     """
 
     streamed = True
+    structure: frozenset[str] = frozenset()  # told by no document before it is read
 
     def __init__(
         self,

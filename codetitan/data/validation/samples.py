@@ -15,8 +15,9 @@ from codetitan.data.document import Document
 from codetitan.data.language import LANGUAGES
 from codetitan.data.pieces.fim import FimConfig, SpanConfig
 from codetitan.data.pieces.kinds import Kind
-from codetitan.data.pieces.maker import Piece, PieceMaker, Role
+from codetitan.data.pieces.maker import PieceMaker
 from codetitan.data.pieces.metadata import Headers, MetadataConfig
+from codetitan.data.pieces.piece import Piece, Role
 from codetitan.data.rows.packing import IGNORE_INDEX, Int64s, Part, best_fit, of_middle, render
 from codetitan.data.validation.cells import CELL_SHIFT, Cell, Cells, Counts, Split
 from codetitan.data.validation.gold import Gold

@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from codetitan.data.pieces.kinds import Kind
-from codetitan.data.pieces.maker import Role
+from codetitan.data.pieces.piece import Role
 from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.data.rows.packing import Part, Sample
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer

@@ -17,8 +17,9 @@ from codetitan.data.pieces.dialects import DIALECTS, resolve
 from codetitan.data.pieces.fim import FimConfig, SpanConfig
 from codetitan.data.pieces.grammars import GRAMMARS
 from codetitan.data.pieces.kinds import Kind, kind_of_each, kinds
-from codetitan.data.pieces.maker import Piece, PieceMaker, Role
+from codetitan.data.pieces.maker import PieceMaker
 from codetitan.data.pieces.metadata import MetadataConfig
+from codetitan.data.pieces.piece import Piece, Role
 from codetitan.data.sources.open import PythonStdlib, open_source
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.tokenizer.encoding import Encoding, open_encoding

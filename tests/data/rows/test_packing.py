@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codetitan.data.pieces.maker import Piece, Role
+from codetitan.data.pieces.piece import Piece, Role
 from codetitan.data.rows.packing import IGNORE_INDEX, Part, best_fit, of_middle, render
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from codetitan.data.document import Document
 from codetitan.data.pieces.fim import FimConfig, SpanConfig
-from codetitan.data.pieces.maker import Role
+from codetitan.data.pieces.piece import Role
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from tests.data.helpers import Memory, component, make_rows, put_together, text_of
 from tests.tokenizer.small import written

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from codetitan.data.document import Document
+from codetitan.data.pieces.dialects import resolve
 from codetitan.data.rows.packing import IGNORE_INDEX
 from codetitan.data.validation.cells import CELL_SHIFT, Cell, Counts, summarise
 from codetitan.data.validation.gold import Gold, read_gold
 from codetitan.data.validation.samples import Samples, make
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
+from tests.data.structured import LAYOUTS, structured
 
 L = 256
 
@@ -27,6 +29,25 @@ def texts(records: list[dict[str, str]]) -> list[Document]:
 @pytest.fixture(scope="module")
 def samples(tokenizer: CodeTokenizer, texts: list[Document]) -> Samples:
     return make(texts, [], tokenizer, tokens=10**9, holes=True, seq_len=L)
+
+
+def test_structured_documents_are_measured(tokenizer: CodeTokenizer) -> None:
+    """Beside gold, in the cells that there are: holes in their code alone, and every byte but first tokens'."""
+    documents = [structured(layout, language="python") for layout in LAYOUTS.values()]
+    sentinels = resolve(tokenizer.sentinels.dialect, tokenizer.encoding, structured=True)
+    config = CodeTokenizer.Config(structured_documents=True)
+    more = CodeTokenizer(config, tokenizer_path="code-32k")
+    assert more.sentinels == sentinels
+    gold = [Gold("def f():\n", "    return 1\n")]
+    found = make(documents, gold, more, tokens=10**9, holes=True, seq_len=1024)
+    splits = Counter(cell.split for cell in found.cells)
+    assert set(splits) == {"text", "fim", "gold"} and {cell.language for cell in found.cells} == {"python"}
+    measured = sum(n.n_bytes for cell, n in zip(found.cells, found.counts, strict=True) if cell.split == "text")
+    whole = sum(len(document.text.encode()) for document in documents)
+    # All of them begin with a sentinel, of no bytes, but for the one that begins with text.
+    assert 0 < whole - measured <= 16 and any(document.parts[0][0] == "" for document in documents)
+    issue = make(documents[:1], [], more, tokens=10**9, holes=True, seq_len=1024)
+    assert {cell.split for cell in issue.cells} == {"text"}
 
 
 def cells_of(samples: Samples) -> np.ndarray:
