@@ -23,6 +23,12 @@ _MORE = re.compile(
     re.IGNORECASE,
 )
 _BEFORE = re.compile(r"#!|\s*#.*coding[:=]|\s*<\?(?:php|xml)\b|\s*<!doctype\b|\s*$", re.IGNORECASE)
+# What tools read stays, wherever it stands: `// +build linux`, `# frozen_string_literal: true`.
+_DIRECTIVE = re.compile(
+    r"@flow|@jsx|@ts-|ts-check|\+build |go:build|frozen_string_literal|pylint:|mypy:|flake8:|noqa|eslint|js[hl]int|-\*-"
+    r"|vim?:|cython:|distutils:|clang-format|shellcheck|coding[:=]|swift-tools-version",
+    re.IGNORECASE,
+)
 _DECORATION = " \t\r\n*#/;%-=!<>~_+"
 _OPENING = re.compile(r"\s*(?:/\*+!?|<!--)")
 _MARKUP = ("html", "xml", "vue", "svelte", "markdown")
@@ -103,7 +109,9 @@ def _without_notices(lines: list[str], closing: str | None) -> list[str]:
     said = [line.strip(_DECORATION) for line in lines]
     paragraphs: list[list[int]] = []
     for i, words in enumerate(said):
-        if words and i and said[i - 1]:
+        if _DIRECTIVE.search(lines[i]):
+            continue
+        if words and i and said[i - 1] and paragraphs and paragraphs[-1][-1] == i - 1:
             paragraphs[-1].append(i)
         elif words:
             paragraphs.append([i])
@@ -116,7 +124,7 @@ def _without_notices(lines: list[str], closing: str | None) -> list[str]:
             gone.update(paragraph)
     if not gone:
         return lines
-    if all(i in gone for paragraph in paragraphs for i in paragraph):
+    if all(i in gone or not words for i, words in enumerate(said)):
         return []
     left: list[str] = []
     for i, line in enumerate(lines):

@@ -79,16 +79,17 @@ class Paths:
         """Returns why a file is left out, before it is read.
 
         Args:
-            path: inside the repository, with forward slashes.
+            path: inside the repository; stores write "/vendor/a.py" (The Stack v2) and Windows' slashes, too.
             n_bytes: its size.
         """
         if n_bytes > self.max_bytes:
             return Drop(self.NAME, "large file", n_bytes, self.max_bytes)
         if self.binary and is_binary_name(path.rpartition("/")[2]):
             return Drop(self.NAME, "binary file", path.rpartition(".")[2])
+        plain = path.replace("\\", "/").removeprefix("./").lstrip("/")
         for reason, patterns in self._lists():
-            glob = globs(tuple(patterns)).first(path)
-            if glob is not None and globs(tuple(self.keep)).first(path) is None:
+            glob = globs(tuple(patterns)).first(plain)
+            if glob is not None and globs(tuple(self.keep)).first(plain) is None:
                 return Drop(self.NAME, reason, path, glob)
         return None
 

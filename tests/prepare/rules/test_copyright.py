@@ -116,3 +116,17 @@ def test_the_library_means_the_same_without_notices() -> None:
             n += 1
             assert ast.dump(ast.parse(text)) == ast.dump(ast.parse(file.text)), file.path
     assert n > 40
+
+
+@pytest.mark.parametrize(
+    ("language", "before", "after"),
+    [
+        ("go", "// Copyright X\n// +build linux\n\npackage a\n", "// +build linux\n\npackage a\n"),
+        ("ruby", "# frozen_string_literal: true\n# Copyright X\nx\n", "# frozen_string_literal: true\nx\n"),
+        ("javascript", "// @flow\n// Copyright X\n// All rights reserved.\nx\n", "// @flow\nx\n"),
+        ("python", "# Copyright X\n# pylint: disable=x\nimport a\n", "# pylint: disable=x\nimport a\n"),
+        ("c", "/* -*- mode: C -*-\n * Copyright X\n */\nint x;\n", "/* -*- mode: C -*-\n */\nint x;\n"),
+    ],
+)
+def test_what_tools_read_stays(language: str, before: str, after: str) -> None:
+    assert changed(before, language) == after

@@ -123,3 +123,22 @@ def test_the_library() -> None:
     # The price of the rule: the module that makes virtual environments has their name.
     assert {drop.value for drop in drops if drop.reason == "vendored path"} == {"venv/__init__.py", "venv/__main__.py"}
     assert Paths(keep=["/venv/"]).judge_path("venv/__init__.py", 10) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "glob"),
+    [
+        ("/vendor/a.py", "vendor/"), ("./vendor/a.py", "vendor/"), ("src\\vendor\\a.js", "vendor/"),
+        ("/deps/a.c", "/deps/"), ("/tests/a.py", "[Tt]ests/"), ("src/deps/a.c", None), ("latest/a.py", None),
+        ("contest.py", None), ("tests.py", None), ("vendor.py", None), ("my_external/a.c", None), ("env.py", None),
+    ],
+)  # fmt: skip
+def test_paths_as_stores_write_them(path: str, glob: str | None) -> None:
+    """The Stack v2's begin with a slash."""
+    drop = Paths().judge_path(path, 10)
+    assert (drop and drop.threshold) == glob
+
+
+def test_what_is_exactly_as_large_as_may_be() -> None:
+    assert Paths().judge_path("a.py", 1_000_000) is None
+    assert Paths().judge_path("a.py", 1_000_001) == Drop("paths", "large file", 1_000_001, 1_000_000)
