@@ -16,13 +16,18 @@ _FOOTER = re.compile(r"Reply to this email directly|You are receiving this becau
 _RULE = re.compile(r"^\s*(?:—|–|--|-{3,}|_{20,}|-+ ?Original Message ?-+)\s*$", re.IGNORECASE)
 _PAGE = re.compile(r"_{20,}")
 _SIGNED = re.compile(r"^Signed-off-by: .+<.+>\s*$")
+_MARKS = ("wrote", "notifications@", "From:", " this email", "receiving this", "on GitHub", "the thread", "Signed-off")
+_RULE_OF_PAGE = "_" * 20
 _NEAR = 4  # lines within which a header goes on
 _LONG = 1000  # characters of a line that no e-mail program writes, and in which some of these would look for minutes
 
 
 def without_email(text: str) -> str:
     """Returns what was written, without white space around it; a text that is no e-mail's as it is otherwise."""
-    lines = [line for line in text.strip().split("\n") if len(line) > _LONG or not _SIGNED.match(line)]
+    text = text.strip()
+    if _RULE_OF_PAGE not in text and not any(mark in text for mark in _MARKS):
+        return text  # most are: what follows goes line by line
+    lines = [line for line in text.split("\n") if len(line) > _LONG or not _SIGNED.match(line)]
     kept: list[str] = []
     at = 0
     while at < len(lines):

@@ -9,6 +9,7 @@ from codetitan.prepare.documents.changes import Span, changed
 from codetitan.prepare.documents.values import text_of
 
 _FILE, _FILE_LINES, _MEAN_LINE, _LONGEST_LINE, _ALPHANUMERIC = 1_000_000, 100_000, 100, 1000, 0.25
+_ALPHANUMERICS = bytes(c for c in range(128) if chr(c).isalnum())
 _DIFF_LINES = 5000  # what is longer is shown as replaced: finding what both share takes the square of it
 
 
@@ -40,13 +41,19 @@ def versions_of(files: object) -> list[Version]:
     return found
 
 
+def _alphanumerics(text: str) -> int:
+    if not text.isascii():
+        return sum(map(str.isalnum, text))
+    return len(text) - len(text.encode().translate(None, _ALPHANUMERICS))
+
+
 def _looks_like_code(text: str, lines: list[str]) -> bool:
     n = len(lines) - (not lines[-1])
     return (
         n <= _FILE_LINES
         and sum(map(len, lines)) / n <= _MEAN_LINE
         and max(map(len, lines)) <= _LONGEST_LINE
-        and sum(map(str.isalnum, text)) >= _ALPHANUMERIC * len(text)
+        and _alphanumerics(text) >= _ALPHANUMERIC * len(text)
     )
 
 
