@@ -144,7 +144,9 @@ def datatrove(source: Path, output: Path, workers: int) -> dict[str, Any]:
         ([JsonlReader(left), MinhashDedupFilter(remove), JsonlWriter(kept, compression=None)], _FILES),
     ]  # fmt: skip
     for number, (pipeline, tasks) in enumerate(steps):
-        LocalPipelineExecutor(pipeline, tasks, workers, logging_dir=f"{output}/logs/{number}").run()
+        LocalPipelineExecutor(
+            pipeline, tasks, workers, logging_dir=f"{output}/logs/{number}", start_method="spawn"
+        ).run()
     return {"kept": sum(len(path.read_bytes().splitlines()) for path in Path(kept).glob("*.jsonl"))}
 
 

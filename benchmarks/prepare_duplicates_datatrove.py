@@ -7,8 +7,10 @@ import json
 import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import xxhash
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.dedup.minhash import (
     MinhashConfig,
@@ -20,6 +22,14 @@ from datatrove.pipeline.dedup.minhash import (
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.word_tokenizers import WordTokenizer
+
+
+def _of_text(data: str | bytes, digest: Callable[[bytes], int] = xxhash.xxh64_intdigest) -> int:
+    return digest(data.encode() if isinstance(data, str) else data)
+
+
+# datatrove 0.10.1 hashes texts, which xxhash 4 does not take any more.
+xxhash.xxh64_intdigest = _of_text
 
 
 class Words(WordTokenizer):

@@ -39,8 +39,14 @@ Row = Mapping[str, Any]
 def _schema(columns: Mapping[str, str]) -> "pa.Schema":
     import pyarrow as pa
 
-    kinds = {TEXT: pa.string(), NUMBER: pa.int64(), REAL: pa.float64()}
+    kinds = _types()
     return pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
+
+
+def _types() -> "dict[str, pa.DataType]":
+    import pyarrow as pa
+
+    return {TEXT: pa.string(), NUMBER: pa.int64(), REAL: pa.float64()}
 
 
 def _reason(error: Exception) -> str:
@@ -53,7 +59,24 @@ def table(found: Sequence[Row], columns: Mapping[str, str]) -> "pa.Table":
     """Returns rows as a table; columns that a row lacks are null."""
     import pyarrow as pa
 
-    return pa.table({name: [row.get(name) for row in found] for name in columns}, _schema(columns))
+    arrays = [_array([row.get(name) for row in found], kind) for name, kind in columns.items()]
+    return pa.Table.from_arrays(arrays, schema=_schema(columns))
+
+
+def _array(values: list[Any], kind: str) -> "pa.Array":
+    """Returns values, of which some may be null: what `pa.array` does, which imports pandas to ask whether they are its
+    (pyarrow 26, `_is_array_like`): 0.4 s and 40 MB of each worker."""
+    import numpy as np
+    import pyarrow as pa
+
+    if kind == TEXT:
+        builder = pa.lib.StringBuilder()
+        builder.append_values(values)
+        return builder.finish()
+    there = np.array([value is not None for value in values], bool)
+    numbers = np.array([value or 0 for value in values], np.int64 if kind == NUMBER else np.float64)
+    bits = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
+    return pa.Array.from_buffers(_types()[kind], len(values), [bits, pa.py_buffer(numbers)])
 
 
 class Writer:

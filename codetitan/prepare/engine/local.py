@@ -1,8 +1,9 @@
-"""datatrove's executor for this machine, on the standard library's pool of processes.
+"""This machine, by the standard library's pool of processes.
 
 datatrove's own `LocalPipelineExecutor` (0.10.1) maps over a `multiprocess.Pool`: a worker that the kernel kills is
-replaced, its task is lost, and the run waits for it forever. `ProcessPoolExecutor` notices. And it starts its workers
-anew for each pipeline, and these import all that they use; here they go from one stage to the next.
+replaced, its task is lost, and the run waits for it forever. `ProcessPoolExecutor` notices. It also starts its workers
+anew for each pipeline, and these import all that they use, of which datatrove itself is 0.4 s; here they go from one
+stage to the next, and need nothing of it (benchmarks/prepare_engine.py).
 """
 
 import contextlib
@@ -18,23 +19,19 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-
-from datatrove.executor.base import DistributedEnvVars, PipelineExecutor
 
 from codetitan import stop
 from codetitan.errors import ConfigError
-from codetitan.prepare.engine.pipeline import Task, Whole, logs
 from codetitan.prepare.engine.progress import watching
 from codetitan.prepare.engine.state import PARTIAL, Place
 from codetitan.prepare.engine.tables import Local
-from codetitan.prepare.engine.task import ended, failure
+from codetitan.prepare.engine.task import ended, perform
 
 WORKERS_LOG = "workers.log"
 """In a stage's folder: what its workers print, and what the libraries in them say when they die."""
 
-_PICKLED = "executor.pickle"
-"""In a stage's folder while it runs: what its workers run, which each reads once."""
+_PICKLED = "place.pickle"
+"""In a stage's folder while it runs: what its workers do, which each reads once."""
 
 # One task a core: what counts cores by itself would start as many threads in each worker. Only where nobody set them.
 _ONE_CORE = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -72,16 +69,16 @@ class Workers:
                 child.kill()
         self._pool.shutdown(cancel_futures=True)
 
-    def perform(self, executor: "LocalExecutor", tasks: list[int]) -> None:
-        """Has tasks of a stage done; never more in the queue than keep the workers busy.
+    def perform(self, place: Place) -> None:
+        """Does what is left of a stage; never more in the queue than keep the workers busy.
 
         Raises:
-            ConfigError: one failed, or its worker was killed; the others are left.
+            ConfigError: a task failed, or its worker was killed; the others are left.
         """
-        path = executor.place.folder / _PICKLED
-        path.write_bytes(pickle.dumps(executor))
+        path = place.folder / _PICKLED
+        path.write_bytes(pickle.dumps(place))
         pending: dict[Future[None], int] = {}
-        left = iter(tasks)
+        left = iter(place.largest_first())
         try:
             with _one_core():
                 while True:
@@ -97,7 +94,7 @@ class Workers:
                         future.result()
         except BrokenProcessPool:
             self._pool.shutdown()  # it ends the others, and waits for them
-            raise executor.killed(self._children) from None
+            raise self._killed(place) from None
         path.unlink()
 
     def _alive(self) -> set[BaseProcess]:
@@ -106,56 +103,17 @@ class Workers:
             self._children |= set(multiprocessing.active_children()) - self._others
         return self._children
 
-
-class LocalExecutor(Whole):
-    """Runs the tasks of a stage that are left in processes of their own, one at a time in each.
-
-    Args:
-        place: of the stage; its folder is made.
-        workers: the processes; in one of them, None.
-    """
-
-    def __init__(self, place: Place, workers: Workers) -> None:
-        super().__init__([Task(place)], str(logs(place)))
-        self.place, self.workers = place, workers.n
-        self._workers: Workers | None = workers
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_workers": None}
-
-    @property
-    def world_size(self) -> int:
-        return self.place.stage.tasks
-
-    def get_distributed_env(self, node_rank: int = -1) -> DistributedEnvVars:
-        return DistributedEnvVars(
-            datatrove_node_ips="localhost",
-            datatrove_cpus_per_task="1",
-            datatrove_mem_per_cpu="-1",
-            datatrove_gpus_on_node="0",
-            datatrove_executor="LOCAL",
-        )
-
-    def run(self) -> None:
-        """Returns when all tasks are done.
-
-        Raises:
-            ConfigError: as `Workers.perform`.
-        """
-        assert self._workers is not None
-        self._workers.perform(self, self.place.largest_first())
-
-    def killed(self, children: set[BaseProcess]) -> ConfigError:
+    def _killed(self, place: Place) -> ConfigError:
         """Says which task's worker was killed. The pool has ended the others by SIGTERM."""
-        killed = [child for child in children if child.exitcode not in (0, None, -signal.SIGTERM)]
-        pids = {str(child.pid) for child in killed or children}
-        names = [path.name.partition(f"{PARTIAL}-") for path in self.place.tasks.iterdir()]
+        killed = [child for child in self._children if child.exitcode not in (0, None, -signal.SIGTERM)]
+        pids = {str(child.pid) for child in killed or self._children}
+        names = [path.name.partition(f"{PARTIAL}-") for path in place.tasks.iterdir()]
         tasks = sorted(int(task) for task, _, process in names if process.partition("-")[0] in pids)
         which = f"task {', '.join(map(str, tasks))}" if tasks else "between two tasks"
         code = killed[0].exitcode if killed else None
         return ConfigError(
-            f'stage "{self.place.stage.name}", {which}: '
-            + ended(-signal.SIGTERM if code is None else code, self.place.folder / WORKERS_LOG, self.workers)
+            f'stage "{place.stage.name}", {which}: '
+            + ended(-signal.SIGTERM if code is None else code, place.folder / WORKERS_LOG, self.n)
         )
 
 
@@ -167,11 +125,11 @@ def run(place: Place, workers: Workers, say: Callable[[str], None]) -> None:
     """
     place.clear()
     with watching(place, say):
-        LocalExecutor(place, workers).run()
+        workers.perform(place)
 
 
-_running: tuple[Path, LocalExecutor] | None = None
-"""In a worker: of which file it has read what it runs."""
+_running: tuple[Path, Place] | None = None
+"""In a worker: which file it has read, and what that says."""
 
 
 def _begin(parent: int) -> None:
@@ -181,8 +139,8 @@ def _begin(parent: int) -> None:
     stop.end_with(parent)
 
 
-def _executor(path: Path) -> LocalExecutor:
-    """Returns what runs a stage; from now on, what is printed goes to that stage's file, not into the progress."""
+def _perform(path: Path, task: int) -> None:
+    """Does a task; what it prints goes to its stage's file, not into the progress."""
     global _running
     if _running is None or _running[0] != path:
         _running = None
@@ -191,19 +149,8 @@ def _executor(path: Path) -> LocalExecutor:
         os.dup2(fd, 1)
         os.dup2(fd, 2)
         os.close(fd)
-        executor: LocalExecutor = pickle.loads(path.read_bytes())
-        _running = path, executor
-    return _running[1]
-
-
-def _perform(path: Path, task: int) -> None:
-    executor = _executor(path)
-    try:
-        PipelineExecutor._run_for_rank(executor, task, local_rank=1)  # 0 would print each task's log
-    except ConfigError:
-        raise
-    except Exception as error:  # datatrove's own files, such as its log on a full disk
-        raise failure(executor.place, task, error) from None
+        _running = path, pickle.loads(path.read_bytes())
+    perform(_running[1], task)
 
 
 @contextlib.contextmanager

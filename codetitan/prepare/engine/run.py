@@ -49,7 +49,7 @@ def execute(
     Raises:
         ConfigError: the folder is another's or another process has it, datatrove is missing, or a task failed.
     """
-    _check(folder)
+    _check(folder, how)
     lock = Lock(folder, say, key="output")
     lock.take()
     try:
@@ -59,7 +59,7 @@ def execute(
         for place in all_places:
             place.make()
         if left := [place for place in all_places if place.left()]:
-            with _sigterm(), _quiet_logs():
+            with _sigterm(), _quiet_logs() if isinstance(how, Slurm | Ray) else contextlib.nullcontext():
                 _run(all_places, left, how, say)
         else:
             say(f"nothing is left to do: {', '.join(place.stage.name for place in all_places)}")
@@ -105,9 +105,9 @@ def _executor(how: Local | Ray, say: Callable[[str], None]) -> Iterator[Callable
             yield lambda place: local.run(place, workers, say)
 
 
-def _check(folder: Path) -> None:
-    if importlib.util.find_spec("datatrove") is None:
-        raise ConfigError("codetitan prepare needs datatrove: pip install 'codetitan[prepare]'")
+def _check(folder: Path, how: How) -> None:
+    if isinstance(how, Slurm | Ray) and importlib.util.find_spec("datatrove") is None:
+        raise ConfigError("prepare.executor beyond this machine needs datatrove: pip install 'codetitan[prepare]'")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

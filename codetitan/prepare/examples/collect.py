@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from codetitan.prepare.examples.places import Place, found_at
 from codetitan.prepare.file import File
@@ -18,7 +18,7 @@ from codetitan.prepare.secrets.found import Secret
 from codetitan.prepare.secrets.replace import PLACEHOLDERS
 
 FILE = "examples.jsonl"
-FORMAT = 1
+FORMAT = 2
 """Of the file: a stage that writes it has this among its inputs."""
 
 MOST = 3
@@ -29,14 +29,16 @@ _LINES_BEFORE, _LINES_AFTER, _CHARS, _MARKED = 4, 5, 700, 400
 _COPY = 20_000  # of a duplicate, which is held against the one that is kept when that is known
 
 Row = Mapping[str, Any]
-_Kept = list[tuple[int, str, str]]  # hash, name, line
+T = TypeVar("T")
+_Order = tuple[int, str, int]  # hash of the name, name, and hash of the text, for names that several have
+_Kept = list[tuple[_Order, T]]
 
 
 class Examples:
     """Collects the examples of a task."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str], _Kept] = {}
+        self._found: dict[tuple[str, str], _Kept[Callable[[], Row]]] = {}
         # Without what finds keys, no excerpt can be shown to have none.
         self._secrets = Secrets() if find_spec("betterleaks") is not None else None
 
@@ -53,7 +55,7 @@ class Examples:
                 return {**row, **self.beginning(text)}
             return {**row, **self._excerpt(text, self._place(row, text))}
 
-        self._offer(row, make)
+        self._offer(row, text, make)
 
     def add_changed(self, rule: str, found: Mapping[str, int], before: File, after: File) -> None:
         """Offers a file that is kept with another text.
@@ -68,7 +70,7 @@ class Examples:
                 "rule": rule, "reason": what, "source": after.source, "repo": after.repo, "path": after.path,
                 "language": after.language, "licence": after.licence, "n_bytes": len(before.data), "changed": True,
             }  # fmt: skip
-            self._offer(row, partial(self._changed, row, before.text, after.text))
+            self._offer(row, before.text, partial(self._changed, row, before.text, after.text))
 
     def beginning(self, text: str) -> Row:
         """Returns an excerpt whose `found` is all that is shown of a copy, or of the file that is kept in its place."""
@@ -76,15 +78,20 @@ class Examples:
 
     def write(self, folder: Path) -> None:
         """Writes examples.jsonl, an example a line."""
-        lines = [line for key in sorted(self._found) for _, _, line in self._found[key]]
+        # Only now: looking for secrets takes 5 ms, and of three offered one is among the last.
+        lines = [
+            json.dumps({"order": [order, tie], **make()}, sort_keys=True)
+            for key in sorted(self._found)
+            for (order, _, tie), make in self._found[key]
+        ]
         (folder / FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
-    def _offer(self, row: Row, make: Callable[[], Row]) -> None:
-        name = "\0".join((row["source"] or "", row["repo"] or "", row["path"]))
-        order = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6])
+    def _offer(self, row: Row, text: str, make: Callable[[], Row]) -> None:
+        name = _name(row)
+        order = _hash(name)
         kept = self._found.setdefault((row["rule"], row["reason"]), [])
-        if len(kept) < MOST or (order, name) <= kept[-1][:2]:
-            _insert(kept, order, name, json.dumps({"order": order, **make()}, sort_keys=True))
+        if len(kept) < MOST or (order, name) <= kept[-1][0][:2]:
+            _insert(kept, (order, name, _hash(text)), make)
 
     def _place(self, row: Row, text: str) -> Place:
         if row["rule"] == "secrets" and self._secrets is not None:
@@ -136,19 +143,27 @@ def _redacted(text: str, place: Place, found: Iterable[Secret]) -> tuple[str, Pl
 
 def merged(files: Iterable[Path]) -> list[Row]:
     """Returns the examples of all tasks, by rule, reason and hash."""
-    found: dict[tuple[str, str], _Kept] = {}
+    found: dict[tuple[str, str], _Kept[Row]] = {}
     for file in files:
         for line in file.read_text(encoding="utf-8").split("\n"):
             if line:
                 row = json.loads(line)
-                name = "\0".join((row["source"] or "", row["repo"] or "", row["path"]))
-                _insert(found.setdefault((row["rule"], row["reason"]), []), row["order"], name, line)
-    return [json.loads(line) for key in sorted(found) for _, _, line in found[key]]
+                order, tie = row["order"]
+                _insert(found.setdefault((row["rule"], row["reason"]), []), (order, _name(row), tie), row)
+    return [row for key in sorted(found) for _, row in found[key]]
 
 
-def _insert(kept: _Kept, order: int, name: str, line: str) -> None:
-    kept.append((order, name, line))
-    kept.sort()
+def _name(row: Row) -> str:
+    return "\0".join((row["source"] or "", row["repo"] or "", row["path"]))
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
+
+
+def _insert(kept: _Kept[T], order: _Order, what: T) -> None:
+    kept.append((order, what))
+    kept.sort(key=lambda each: each[0])
     del kept[MOST:]
 
 

@@ -50,6 +50,7 @@ class Licences:
     """
 
     enable: bool = True
+    """Off: no licence is looked for, and the corpus has what the store says; `keep_…` look, and keep what is found."""
 
     permissive: Literal["model", "gold", "silver", "bronze", "lead", "none"] = "bronze"
     """The lowest rating of the Blue Oak Council's list that counts; "none" leaves only what `allow` names."""

@@ -105,11 +105,13 @@ class JudgeFiles(Lean):
             for row in rows(earlier(folder, Read.name)[task] / read.TABLE):
                 file = file_of(row)
                 n_bytes += row["n_bytes"]
-                repository = known.repository(row["root"])
-                verdict = _NOT_ASKED
-                if file.document != "issue":  # what people said there is under no licence of the repository
-                    verdict = self.config.licences.judge(file, repository)
-                permissive = verdict is _NOT_ASKED or not self._strict.would_drop(verdict)
+                if file.document == "issue":  # what people said there is under no licence of the repository
+                    verdict, permissive = _NOT_ASKED, True
+                elif not self.config.licences.enable:
+                    verdict, permissive = replace(_NOT_ASKED, licence=file.licence), True
+                else:
+                    verdict = self.config.licences.judge(file, known.repository(row["root"]))
+                    permissive = not self._strict.would_drop(verdict)
                 file.licence = verdict.licence
                 counts.add(tree, row["n_bytes"], "licences", verdict.licence or "", "read")
                 whole = file
