@@ -1,17 +1,22 @@
 """A small corpus of code, notebooks, issues, commits and a pull request, from raw data to what training reads."""
 
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from codetitan.cli import main
+from codetitan.config.data import BatchConfig, DataConfig
 from codetitan.data.document import Document
+from codetitan.data.library import open_loader
+from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.data.sources.open import Parquet, open_source
 from codetitan.data.structure import parse_parts
 from codetitan.prepare.report.why import why
 from codetitan.prepare.tables import rows
+from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from tests.prepare.documents.test_commits import row as commit
 from tests.prepare.documents.test_issues import LONG, event, opened
 from tests.prepare.documents.test_issues import row as issue
@@ -156,3 +161,35 @@ def test_training_reads_the_parts(output: Path) -> None:
     assert texts["study.ipynb"][:2] == ["", "Words <jupyter_code> of <EMAIL>"]
     assert texts["commit/0a1b2c/a/x.py"][:2] == [CODE, "Count the next two lines, too"]
     assert texts["commit/0a1b2c/a/x.py"][2].endswith("last = '<EMAIL>'\nmore = last\nmost = last\n")
+
+
+def test_rows_have_the_sentinels(output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part is its sentinel's id and its text's: no other id of a sentinel is in a row."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = str(output / "corpus")
+    asked = DataConfig(
+        dataloader=CodeDataLoader.Config(sources=[Parquet(path=path, epochs=1)], workers=0),
+        tokenizer=CodeTokenizer.Config(structured_documents=True),
+        training=BatchConfig(seq_len=8192, local_batch_size=1, global_batch_size=1),
+    )
+    tokenizer = CodeTokenizer(asked.tokenizer, tokenizer_path="code-32k")
+    sentinels, encode = tokenizer.sentinels, tokenizer.encoding.encode
+    expected: dict[str, list[int]] = {}
+    source = open_source(Parquet(path=path))
+    for document in filter(lambda each: isinstance(each, Document), map(source.read, range(len(source)))):
+        assert isinstance(document, Document)
+        ids, at = list[int](), 0
+        for kind, n in document.parts or (("", len(document.text)),):
+            ids += [sentinels.structure[kind]] if kind else []
+            ids += encode(document.text[at : at + n]).tolist()
+            at += n
+        expected[document.path] = [*ids, sentinels.end]
+    served: dict[str, list[int]] = {}
+    for samples in islice(open_loader(asked).samples(), len(expected)):
+        for part in (part for sample in samples for part in sample):
+            assert part.stop - part.start == part.piece.size, "whole"
+            served[part.piece.name] = part.piece.ids.tolist()
+    assert served == expected
+    comments = served["issues/5"].count(sentinels.structure["issue_comment"])
+    assert comments == 2, "of which none is what a comment says"
+    assert served["issues/5"].count(sentinels.end) == 1
