@@ -61,3 +61,8 @@ def decoded(data: bytes) -> tuple[str, str]:
         return data.decode("utf-8-sig"), ""
     except UnicodeDecodeError:
         return "", "not UTF-8"
+
+
+def in_utf8(path: str) -> str:
+    """Returns a path as a table can have it; bytes in it that are no UTF-8 as escapes."""
+    return path.encode("utf-8", "backslashreplace").decode()

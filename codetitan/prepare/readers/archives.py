@@ -12,18 +12,18 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 
 from codetitan.data.document import Dropped
 from codetitan.data.language import language_of
 from codetitan.data.sources.listing import INCLUDE, SCRIPTS, matcher
+from codetitan.data.sources.walk import BROKEN
 from codetitan.errors import ConfigError, one_line
 from codetitan.places import expand
 from codetitan.prepare.file import File
-from codetitan.prepare.readers import LARGEST, PACKED, UNPRINTABLE, decoded
+from codetitan.prepare.readers import LARGEST, PACKED, UNPRINTABLE, decoded, in_utf8
+from codetitan.prepare.readers.members import BadMember, Member, of_tar, of_zip
 
 _TARS = (".tar", ".tgz", ".txz", ".tbz2", ".crate", ".tar.gz", ".tar.xz", ".tar.bz2")
 _ZIPS = (".zip", ".whl", ".jar")  # Maven has sources as NAME-VERSION-sources.jar
@@ -33,13 +33,8 @@ _VERSION = re.compile(r"[-_]v?\d")
 _DEBIAN = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9+.-]+)_(?P<version>[^_]+?)(?:\.orig(?:-(?P<component>[a-z0-9-]+))?|-[^-_]+\.debian)\.tar\.\w+"
 )
-_EXECUTABLE = 0o111
-OTHER_TYPE = "other file type"
+OTHER_TYPE, NO_ARCHIVE = "other file type", "no archive"
 _TOO_MANY = 1_000_000  # members: headers alone would fill the memory of what lists them
-# Reproducible packages have one date for all files: zips 1980, npm 1985-10-26, and what tar-rs packs (crates, maturin's
-# sdists) 2006-07-24, when Rust began.
-_FIRST_DATE, _LAST_DATE = 631_152_000, 4_102_444_800  # 1990 to 2100
-_TAR_RS = 1_153_704_088
 _DAMAGED = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -107,62 +102,7 @@ def _place(name: str) -> str | None:
     return None if is_out or "\0" in path else path
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
-    name: str
-    n_bytes: int
-    is_file: bool
-    is_folder: bool
-    is_program: bool
-    date: datetime | None
-    read: Callable[[], bytes]
-
-
-def _of_tar(path: Path) -> Generator[_Member]:
-    with tarfile.open(path, "r|*") as archive:
-        for member in archive:
-
-            def read(member: tarfile.TarInfo = member) -> bytes:
-                opened = archive.extractfile(member)
-                return opened.read() if opened is not None else b""
-
-            # Of a stream they are of no use, and an archive may have millions.
-            archive.members = []  # type: ignore[attr-defined]
-            is_program = bool(member.mode & _EXECUTABLE)
-            yield _Member(
-                member.name, member.size, member.isreg(), member.isdir(), is_program, _date(member.mtime), read
-            )
-
-
-def _of_zip(path: Path) -> Generator[_Member]:
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            kind = member.external_attr >> 28  # of a Unix mode: 0o12 is a link
-
-            def read(member: zipfile.ZipInfo = member) -> bytes:
-                with archive.open(member) as opened:
-                    return opened.read(member.file_size + 1)
-
-            is_program = bool(member.external_attr >> 16 & _EXECUTABLE)
-            yield _Member(
-                member.filename, member.file_size, kind != 0o12, member.is_dir(), is_program, _date_of_zip(member), read
-            )
-
-
-def _date(seconds: float) -> datetime | None:
-    """Returns when a member was changed, in UTC; None where a packer wrote the same for all, or what is no date."""
-    known = _FIRST_DATE <= seconds <= _LAST_DATE and seconds != _TAR_RS
-    return datetime.fromtimestamp(int(seconds), UTC) if known else None
-
-
-def _date_of_zip(member: zipfile.ZipInfo) -> datetime | None:
-    try:  # without a time zone, in whole two seconds
-        return _date(datetime(*member.date_time, tzinfo=UTC).timestamp())
-    except ValueError:  # a month 0
-        return None
-
-
-def _top(members: Iterator[_Member], most_bytes: int) -> str:
+def _top(members: Iterator[Member], most_bytes: int) -> str:
     """Returns the folder that all of an archive lies in, with a slash; "" where there is none.
 
     As dpkg-source(1) does: sdists have NAME-VERSION, npm "package", and many tarballs a name of their own.
@@ -208,8 +148,7 @@ class ArchiveReader:
         if not found:
             raise ConfigError(f'{key} "{config.path}" has no archive: {", ".join((*_TARS, *_ZIPS))}')
         self._files = [file for file in found if file.isprintable()]
-        n_others = len(found) - len(self._files)
-        self.dropped: Mapping[str, int] = {UNPRINTABLE: n_others} if n_others else {}
+        self.dropped: Mapping[str, int] = {}  # `left_out` says it
         sizes = {file: (self._root / file).stat().st_size for file in self._files}
         self.fingerprint = hashlib.sha256("".join(f"{f} {n}\n" for f, n in sizes.items()).encode()).hexdigest()
         self.sizes = [PACKED * n for n in sizes.values()]
@@ -217,11 +156,24 @@ class ArchiveReader:
     def __len__(self) -> int:
         return len(self._files)
 
+    def left_out(self, tell: Callable[[Dropped], None]) -> None:
+        """Tells what of the folder is no archive: a format that is not known here may hold all that somebody has."""
+        for path in self._root.rglob("*"):
+            if path.is_symlink() and not path.exists():
+                reason = BROKEN
+            elif path.is_file() and not path.name.lower().endswith((*_TARS, *_ZIPS)):
+                reason = NO_ARCHIVE
+            elif path.is_file() and not path.relative_to(self._root).as_posix().isprintable():
+                reason = UNPRINTABLE
+            else:
+                continue
+            tell(Dropped(self.name, in_utf8(path.relative_to(self._root).as_posix()), reason))
+
     def read(self, unit: int) -> Iterator[File | Dropped]:
         """Yields the files of an archive, in its order; see `Reader`."""
         file = self._files[unit]
         path = self._root / file
-        of = _of_zip if file.lower().endswith(_ZIPS) else _of_tar
+        of = of_zip if file.lower().endswith(_ZIPS) else of_tar
         try:
             said = named(file)
             with contextlib.closing(of(path)) as members:
@@ -237,7 +189,7 @@ class ArchiveReader:
         except _DAMAGED as error:
             yield Dropped(self.name, file, f"damaged archive ({one_line(error)})")
 
-    def _files_of(self, archive: str, said: "_Named", top: str, members: Iterator[_Member]) -> Iterator[File | Dropped]:
+    def _files_of(self, archive: str, said: "_Named", top: str, members: Iterator[Member]) -> Iterator[File | Dropped]:
         repo, root = said.repo, f"{self.name}:{said.tree}"  # two versions of a project are two trees
         unpacked = 0
         number = -1
@@ -268,7 +220,10 @@ class ArchiveReader:
             if member.n_bytes > self._config.max_file_bytes:
                 yield Dropped(self.name, f"{repo}/{inside}", "too large")
                 continue
-            text, reason = decoded(member.read())
+            try:
+                text, reason = decoded(member.read())
+            except BadMember as error:
+                text, reason = "", str(error)
             if not is_code and not speaks:
                 is_code = not reason and language_of("", text) != "other"
                 reason = "" if is_code else OTHER_TYPE

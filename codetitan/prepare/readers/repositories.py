@@ -8,6 +8,8 @@ from codetitan.data.sources.records import by_record, columns_of, to_document
 from codetitan.prepare.file import File
 from codetitan.prepare.readers.rows import BROKEN, RowFiles, rows
 
+NO_FILES = "no list of files"
+
 
 @dataclass(kw_only=True, slots=True)
 class Repositories:
@@ -59,7 +61,10 @@ class RepositoryReader:
                 if (column := getattr(of_row, part)) is not None and row.get(column) is not None
             }
             files = row.get(self._config.files)
-            for place, record in enumerate(files if isinstance(files, list) else ()):
+            if not isinstance(files, list):
+                yield Dropped(self.name, f"{path.name}:{number}", NO_FILES)
+                continue
+            for place, record in enumerate(files):
                 where = f"{path.name}:{number}.{place}"
                 if not isinstance(record, dict):
                     yield Dropped(self.name, where, "no record")

@@ -8,7 +8,7 @@ from codetitan.data.sources.listing import EXCLUDE, matcher
 from codetitan.data.sources.open import Directory, SourceConfig, open_source
 from codetitan.errors import ConfigError
 from codetitan.prepare.file import File
-from codetitan.prepare.readers import LARGEST
+from codetitan.prepare.readers import LARGEST, in_utf8
 
 UNIT = 1_000
 """Documents that are read together."""
@@ -60,7 +60,7 @@ class ServedReader:
             ConfigError: it can't be listed any more.
         """
         if self._in_files:
-            open_source(self._config, lambda reason, path: tell(Dropped(self.name, _printable(path), reason)))
+            open_source(self._config, lambda reason, path: tell(Dropped(self.name, in_utf8(path), reason)))
 
     def read(self, unit: int) -> Iterator[File | Dropped]:
         """Yields the documents of a unit; see `Reader`."""
@@ -78,8 +78,3 @@ class ServedReader:
                 yield file
             else:
                 yield document
-
-
-def _printable(path: str) -> str:
-    """A name whose bytes are no UTF-8 has none in a table."""
-    return path.encode("utf-8", "backslashreplace").decode()

@@ -17,6 +17,7 @@ from codetitan.prepare.examples.collect import FORMAT, Examples
 from codetitan.prepare.file import Drop, File, Refused
 from codetitan.prepare.licences import Facts, collect, is_interesting, merge
 from codetitan.prepare.readers import Reader
+from codetitan.prepare.readers.archives import ArchiveReader
 from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.readers.served import ServedReader
 from codetitan.prepare.stages import Lean
@@ -139,7 +140,7 @@ class Read(Lean):
             for reader in self._readers if task == 0 else ():
                 for reason, n in reader.dropped.items():
                     counts.add(tree, 0, "unread", reason, files=n)
-                if isinstance(reader, ServedReader):
+                if isinstance(reader, ServedReader | ArchiveReader):
                     reader.left_out(unread)
             for each in self._files(task):
                 if isinstance(each, Dropped):

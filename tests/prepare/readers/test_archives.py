@@ -1,8 +1,11 @@
 """Archives from anybody: what they hold, and what they may not do."""
 
+import gzip
 import io
 import os
+import re
 import tarfile
+import tracemalloc
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +14,13 @@ import pytest
 
 from codetitan.data.document import Dropped
 from codetitan.errors import ConfigError
+from codetitan.prepare.config import Prepare
 from codetitan.prepare.file import File
 from codetitan.prepare.licences import Licences, Repository, collect
 from codetitan.prepare.readers.archives import ArchiveReader, Archives, named
+from codetitan.prepare.readers.open import open_reader
+from codetitan.prepare.stages.read import Read
+from codetitan.prepare.tables import rows
 
 
 def tar(path: Path, members: dict[str, bytes], *others: tarfile.TarInfo, mode: str = "w:gz") -> None:
@@ -158,7 +165,9 @@ def test_names_that_no_terminal_should_see(tmp_path: Path) -> None:
         ("d-1.tar.gz:'d/a\\n.py'", "unprintable name"), ("d-1.tar.gz:'d/\\udcff.py'", "unprintable name"),
         ("d-1.tar.gz:'../\\udcff.py'", "path out of the archive"), ("d-1.tar.gz:'d/\\x1b[2J.py'", "unprintable name"),
     ]  # fmt: skip
-    assert ArchiveReader(Archives(path=str(tmp_path)), []).dropped == {"unprintable name": 1}
+    told: list[tuple[str, str]] = []
+    ArchiveReader(Archives(path=str(tmp_path)), []).left_out(lambda each: told.append((each.path, each.reason)))
+    assert told == [("\x1b.tar.gz", "unprintable name")]
 
 
 def test_archives_that_hold_nothing(tmp_path: Path) -> None:
@@ -226,3 +235,62 @@ def test_mistakes(tmp_path: Path) -> None:
     (tmp_path / "a-1.tar.gz").unlink()
     with pytest.raises(ConfigError, match=r"a-1.tar.gz has vanished since it was listed; run the same command again$"):
         list(reader.read(0))
+
+
+def test_half_a_tarball_is_said_to_be_half(tmp_path: Path) -> None:
+    """tarfile takes a header behind the first that is cut off, or damaged, for the end."""
+    made = tmp_path / "made.tar"
+    tar(made, {f"a/{i}.py": b"x = 1\n" for i in range(4)}, mode="w")
+    whole = bytearray(made.read_bytes())
+    made.unlink()
+    with gzip.open(tmp_path / "cut-1.tar.gz", "wb") as file:
+        file.write(whole[:2300])  # in the third header
+    whole[2048:2148] = b"\xff" * 100
+    (tmp_path / "damaged-1.tar").write_bytes(whole)
+    files, dropped = read(tmp_path)
+    assert [(file.repo, file.path) for file in files] == [(n, f"{i}.py") for n in ("cut", "damaged") for i in (0, 1)]
+    assert dropped == [
+        ("cut-1.tar.gz", "damaged archive (truncated header)"), ("damaged-1.tar", "damaged archive (bad checksum)"),
+    ]  # fmt: skip
+
+
+def test_a_header_that_is_a_bomb(tmp_path: Path) -> None:
+    """PAX headers are no members, and read whole: of 50 MB it took 20 s."""
+    with tarfile.open(tmp_path / "pax-1.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        one = tarfile.TarInfo("pax-1/a.py")
+        one.pax_headers = {"comment": "x" * 20_000_000}
+        archive.addfile(one, io.BytesIO())
+    tracemalloc.start()
+    assert read(tmp_path) == ([], [("pax-1.tar.gz", "damaged archive (a header of more than 1 MB)")])
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+
+
+def test_of_a_zip_each_member_stands_alone(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "z-1.zip", "w") as archive:
+        for i in range(4):
+            archive.writestr(f"z-1/{i}.py", f"x = {i}\n")
+    data = bytearray((tmp_path / "z-1.zip").read_bytes())
+    data[data.find(b"x = 0")] = ord("y")  # another CRC
+    headers = [match.start() for match in re.finditer(b"PK\x01\x02", data)]
+    data[headers[1] + 8] |= 1  # encrypted
+    data[headers[2] + 10] = 99  # a way of packing that nobody knows
+    (tmp_path / "z-1.zip").write_bytes(data)
+    files, dropped = read(tmp_path)
+    assert [file.path for file in files] == ["3.py"]
+    assert dropped == [("z/0.py", "damaged file"), ("z/1.py", "encrypted file"), ("z/2.py", "damaged file")]
+
+
+def test_what_is_no_archive_has_a_row(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    tar(tmp_path / "in" / "a-1.tar.gz", {"a-1/a.py": b"x = 1\n"})
+    (tmp_path / "in" / "b-1.tar.zst").write_bytes(b"x")
+    (tmp_path / "in" / "c-1.zip").symlink_to(tmp_path / "nowhere")
+    config = Prepare(sources=[Archives(path=str(tmp_path / "in"))])
+    stage = Read.of(config, [open_reader(source) for source in config.sources])
+    (folder := tmp_path / "task").mkdir()
+    counts = stage.run(0, folder)["counts"]["unread"]
+    assert {reason: n["files"] for reason, n in counts.items()} == {"no archive": 1, "broken link": 1}
+    assert sorted((row["path"], row["reason"]) for row in rows(folder / "dropped.parquet")) == [
+        ("b-1.tar.zst", "no archive"), ("c-1.zip", "broken link"),
+    ]  # fmt: skip

@@ -92,6 +92,8 @@ def test_mistakes(tmp_path: Path) -> None:
         ConfigError, match=r'^prepare.sources: repositories ".*": no column "files" of files; there are a$'
     ):
         RepositoryReader(Repositories(path=str(tmp_path)))
+    (tmp_path / "a.jsonl").write_text('{"files": []}\n{"files": null}\n{"files": "[]"}\n{"repo": "a"}\n')
+    assert read(RepositoryReader(Repositories(path=str(tmp_path)))) == ([], ["no list of files"] * 3)
     (tmp_path / "a.jsonl").write_text('{"files": []}\n{oops\n\n[1]\n')
     assert read(RepositoryReader(Repositories(path=str(tmp_path)))) == ([], ["no JSON object"] * 2)
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"files": []}\n' * 9)[:-8])

@@ -1,0 +1,122 @@
+"""Members of tarballs and zips as a stream, with what `tarfile` and `zipfile` pass over in silence said.
+
+Read in `tarfile.TarFile.next` (Python 3.11): a header behind the first that is cut off or damaged is taken for the end
+of the archive, so that of half a tarball half is read and nothing said. And a PAX header is read whole, whatever it
+says of its own size: 2 MB of a gzip stream are 2 GB of memory.
+"""
+
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+_EXECUTABLE = 0o111
+_MOST_HEADER_BYTES = 1_000_000  # a path has 4,096, and an extended attribute 65,536
+# Reproducible packages have one date for all files: zips 1980, npm 1985-10-26, and what tar-rs packs (crates, maturin's
+# sdists) 2006-07-24, when Rust began.
+_FIRST_DATE, _LAST_DATE = 631_152_000, 4_102_444_800  # 1990 to 2100
+_TAR_RS = 1_153_704_088
+
+DAMAGED_MEMBER, ENCRYPTED = "damaged file", "encrypted file"
+
+
+class BadMember(Exception):
+    """One member can't be read, and the others can; its text is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of an archive.
+
+    Attributes:
+        name: as the archive has it.
+        n_bytes: unpacked.
+        is_file: a regular file, no link.
+        is_folder: a folder.
+        is_program: executable.
+        date: when it was changed; None where a packer wrote the same for all.
+        read: returns its bytes. Raises BadMember, and what the archive's module raises.
+    """
+
+    name: str
+    n_bytes: int
+    is_file: bool
+    is_folder: bool
+    is_program: bool
+    date: datetime | None
+    read: Callable[[], bytes]
+
+
+class _Header(tarfile.TarInfo):
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except (tarfile.TruncatedHeaderError, tarfile.InvalidHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(str(error)) from None
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.size > _MOST_HEADER_BYTES and self.type in _OF_HEADERS:
+            raise tarfile.ReadError("a header of more than 1 MB")
+        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return found
+
+
+_OF_HEADERS = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
+
+
+def of_tar(path: Path) -> Generator[Member]:
+    """Yields the members of a tarball, in its order."""
+    with tarfile.open(path, "r|*", tarinfo=_Header) as archive:
+        for member in archive:
+
+            def read(member: tarfile.TarInfo = member) -> bytes:
+                opened = archive.extractfile(member)
+                return opened.read() if opened is not None else b""
+
+            # Of a stream they are of no use, and an archive may have millions.
+            archive.members = []  # type: ignore[attr-defined]
+            is_program = bool(member.mode & _EXECUTABLE)
+            yield Member(
+                member.name, member.size, member.isreg(), member.isdir(), is_program, _date(member.mtime), read
+            )
+
+
+def of_zip(path: Path) -> Generator[Member]:
+    """Yields the members of a zip, in the order of its directory."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            kind = member.external_attr >> 28  # of a Unix mode: 0o12 is a link
+
+            def read(member: zipfile.ZipInfo = member) -> bytes:
+                if member.flag_bits & 1:
+                    raise BadMember(ENCRYPTED)
+                try:
+                    with archive.open(member) as opened:
+                        return opened.read(member.file_size + 1)
+                except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+                    raise BadMember(DAMAGED_MEMBER) from error
+
+            is_program = bool(member.external_attr >> 16 & _EXECUTABLE)
+            yield Member(
+                member.filename, member.file_size, kind != 0o12, member.is_dir(), is_program, _date_of_zip(member), read
+            )
+
+
+def _date(seconds: float) -> datetime | None:
+    """Returns when a member was changed, in UTC; None where a packer wrote the same for all, or what is no date."""
+    known = _FIRST_DATE <= seconds <= _LAST_DATE and seconds != _TAR_RS
+    return datetime.fromtimestamp(int(seconds), UTC) if known else None
+
+
+def _date_of_zip(member: zipfile.ZipInfo) -> datetime | None:
+    try:  # without a time zone, in whole two seconds
+        return _date(datetime(*member.date_time, tzinfo=UTC).timestamp())
+    except ValueError:  # a month 0
+        return None
