@@ -11,6 +11,7 @@ from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.engine.stage import earlier
 from codetitan.prepare.examples.collect import FORMAT, Examples
+from codetitan.prepare.file import File
 from codetitan.prepare.stages import Lean
 from codetitan.prepare.stages.deal import Dealer, dealt, in_order, memory_of_rows
 from codetitan.prepare.stages.duplicates import drops_of
@@ -120,6 +121,10 @@ class WriteShards(Lean):
 
         return open_encoding(self.config.tokenizer)
 
+    def _n_tokens(self, file: File) -> int:
+        """Those of the text, and of a document in parts its sentinels: each part is encoded by itself."""
+        return len(file.parts) + sum(len(self._encoding.encode(text)) for text in file.texts)
+
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
         """Writes corpus.parquet by repository, path and text, dropped.parquet, and licences.json: SHA-256 → text."""
         tree: counts.Tree = {}
@@ -128,15 +133,15 @@ class WriteShards(Lean):
         n_bytes = 0
         with Writer(folder / CORPUS, FILES) as corpus:
             for row in in_order(dealt(parts, FILES_RUN, task), _place, JUDGED, folder, memory=memory):
-                n_tokens = None if self._encoding is None else len(self._encoding.encode(row["content"]))
-                corpus.add({**row, "token_count": n_tokens})
+                file = file_of(row)
+                corpus.add({**row, "token_count": None if self._encoding is None else self._n_tokens(file)})
                 of_repo = known.texts(row["root"])
                 texts |= {digest: of_repo[digest] for digest in json.loads(row["licence_texts"])}
                 size = row["n_bytes"]
                 n_bytes += size
                 counts.add(tree, size, "kept")
                 counts.add(tree, size, "languages", row["language"], "kept")
-                counts.add(tree, size, "documents", file_of(row).document or "file", "kept")
+                counts.add(tree, size, "documents", file.document or "file", "kept")
                 counts.add(tree, size, "licences", row["licence"] or "", "kept")
                 counts.add(tree, size, "sizes", "kept", counts.size_class(size))
         (folder / LICENCES).write_text(json.dumps(dict(sorted(texts.items()))), encoding="utf-8")

@@ -93,7 +93,19 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = root / "prepare.toml"
     config.write_text(CONFIG.format(root))
     assert (
-        main(["prepare", "--config", str(config), "--output", str(root / "out"), "--prepare.executor.workers", "1"])
+        main(
+            [
+                "prepare",
+                "--config",
+                str(config),
+                "--output",
+                str(root / "out"),
+                "--prepare.executor.workers",
+                "1",
+                "--prepare.tokenizer",
+                "code-32k",
+            ]
+        )
         == 0
     )
     return root / "out"
@@ -190,6 +202,8 @@ def test_rows_have_the_sentinels(output: Path, tmp_path: Path, monkeypatch: pyte
             assert part.stop - part.start == part.piece.size, "whole"
             served[part.piece.name] = part.piece.ids.tolist()
     assert served == expected
+    counted = {row["path"]: row["token_count"] for file in (output / "corpus").iterdir() for row in rows(file)}
+    assert counted == {path: len(ids) - 1 for path, ids in expected.items()}
     comments = served["issues/5"].count(sentinels.structure["issue_comment"])
     assert comments == 2, "of which none is what a comment says"
     assert served["issues/5"].count(sentinels.end) == 1
