@@ -1,6 +1,7 @@
 """Near-deduplication: speed beside datatrove's, memory at 1, 4 and 16 times the input.
 
     python benchmarks/prepare_duplicates.py --datatrove /path/to/python/with/datatrove
+    python benchmarks/prepare_duplicates.py by-stage 1000000 FOLDER      # memory of each stage
 
 The input is the standard library, and this Python's site-packages: all .py files, every fourth, every sixteenth.
 Speeds are by CPU seconds of one process, the best of --rounds, by turns; the whole reads JSON Lines
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 SHARD_BYTES = 20_000_000
 MEMORY_MB = 64
@@ -79,8 +81,8 @@ def whole(source: str, output: str) -> None:
     from codetitan.prepare.duplicates.drops import read_drops
     from codetitan.prepare.duplicates.hashes import Text
     from codetitan.prepare.duplicates.order import order_key
-    from codetitan.prepare.duplicates.parts import Work
     from codetitan.prepare.duplicates.stages import run
+    from codetitan.prepare.duplicates.work import Work
 
     shards = sorted(Path(source).iterdir())
 
@@ -107,26 +109,50 @@ def whole(source: str, output: str) -> None:
     print(json.dumps(counts))
 
 
-def generated(documents: str, output: str) -> None:
-    """As `whole`, of small documents of which each second is nearly another: what memory a document takes."""
+def small(documents: int, n_words: int = 60) -> Any:
+    """Returns the work on small documents of which each second is nearly another."""
     from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
     from codetitan.prepare.duplicates.hashes import Text
     from codetitan.prepare.duplicates.order import order_key
-    from codetitan.prepare.duplicates.parts import Work
-    from codetitan.prepare.duplicates.stages import run
-
-    shards = int(documents) // SMALL_A_SHARD
+    from codetitan.prepare.duplicates.work import Work
 
     def read(_: Path, shard: int) -> Iterator[Text]:
         for number in range(shard * SMALL_A_SHARD, (shard + 1) * SMALL_A_SHARD):
-            words = [f"w{number // 2}x{i}" for i in range(60)]
+            words = [f"w{number // 2}x{i}" for i in range(n_words)]
             path = f"directory/of/files/{number}.py"
             key = order_key(permissive=True, stars=number % 100, date=None, repo="owner/name", path=path, source="")
             yield Text(key, (" ".join([*words, f"end{number}"]),))
 
     settings = {"exact": ExactDuplicates(), "near": NearDuplicates(), "tasks": 4, "memory_mb": SMALL_MEMORY_MB}
-    statistics = run(Work(read=read, shards=shards, **settings), Path(output))
+    return Work(read=read, shards=documents // SMALL_A_SHARD, **settings)
+
+
+def generated(documents: str, output: str) -> None:
+    """As `whole`, of small documents: what memory a document takes."""
+    from codetitan.prepare.duplicates.stages import run
+
+    statistics = run(small(int(documents)), Path(output))
     print(json.dumps({"near_duplicates": sum(each["near_duplicates"] for each in statistics["duplicates-drops"])}))
+
+
+def by_stage(documents: str, output: str) -> None:
+    """As `generated`, a process a stage: its peak of memory, beside that of a process that has imported all."""
+    from codetitan.prepare.duplicates.stages import stages
+
+    folder = Path(output)
+    for stage in [None, *stages(small(int(documents), 30))]:
+        start = time.perf_counter()
+        if (child := os.fork()) == 0:
+            for task in range(stage.tasks if stage else 0):
+                place = folder / stage.name / f"{task:05}"
+                place.mkdir(parents=True)
+                stage.run(task, place)
+            os._exit(0)
+        _, status, usage = os.wait4(child, 0)
+        assert status == 0
+        name = stage.name if stage else "nothing"
+        print(f"{name}: peak {usage.ru_maxrss / 1024:.0f} MiB, {time.perf_counter() - start:.0f} s", flush=True)
+    print(f"on disk: {size_of(folder):.0f} MB")
 
 
 def measured(command: list[str], log: Path) -> tuple[float, float, float, str]:
@@ -214,7 +240,12 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    workers = {"signatures": signatures, "whole": whole, "generated": generated}
+    workers = {
+        "signatures": signatures,
+        "whole": whole,
+        "generated": generated,
+        "by-stage": by_stage,
+    }
     if sys.argv[1:] and sys.argv[1] in workers:
         workers[sys.argv[1]](*sys.argv[2:])
     else:

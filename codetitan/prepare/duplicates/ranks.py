@@ -40,12 +40,12 @@ def rank(hashed: Sequence[Path], task: int, tasks: int, out: Path, *, memory: in
     sample = sorted(row for folder in hashed for run in order_runs(folder, "sample") for row in run.rows(0, len(run)))
     each = max(1, -(-n * _BYTES // (memory * tasks)))  # pieces of this task
     pieces = tasks * each
-    done = 0
+    done, stops = 0, None
     for piece in range(task * each, (task + 1) * each):
         low, high = (
             sample[i * len(sample) // pieces] if sample and 0 < i < pieces else None for i in (piece, piece + 1)
         )
-        starts = [bisect_left(run, low) if low else 0 for _, run in sources]
+        starts = stops or [bisect_left(run, low) if low else 0 for _, run in sources]
         stops = [bisect_left(run, high) if high else len(run) for _, run in sources]
         rows = [
             (row, shard)

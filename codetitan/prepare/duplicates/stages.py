@@ -18,19 +18,8 @@ from typing import Any
 
 from codetitan.prepare.duplicates.drops import read_drops
 from codetitan.prepare.duplicates.hashes import Text
-from codetitan.prepare.duplicates.parts import (
-    PARTIAL,
-    Choose,
-    Compare,
-    Drops,
-    Exact,
-    Hash,
-    Part,
-    Rank,
-    Sign,
-    Verify,
-    Work,
-)
+from codetitan.prepare.duplicates.parts import Choose, Compare, Drops, Exact, Hash, Rank, Sign, Verify
+from codetitan.prepare.duplicates.work import PARTIAL, Part, Work
 from codetitan.prepare.file import Drop
 
 

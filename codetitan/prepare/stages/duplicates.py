@@ -11,7 +11,7 @@ from codetitan.prepare.duplicates.config import ExactDuplicates
 from codetitan.prepare.duplicates.drops import read_drops
 from codetitan.prepare.duplicates.hashes import Text
 from codetitan.prepare.duplicates.order import order_key
-from codetitan.prepare.duplicates.parts import Work
+from codetitan.prepare.duplicates.work import Work
 from codetitan.prepare.engine.stage import Stage, earlier
 from codetitan.prepare.file import Drop
 from codetitan.prepare.stages import repositories

@@ -99,7 +99,7 @@ def _place(row: Row) -> tuple[str, str]:
 
 
 def read_trees(folder: Path, shard: int) -> Iterable[Text]:
-    """Reads a shard's repositories, for `duplicates.parts.Work`."""
+    """Reads a shard's repositories, for `duplicates.work.Work`."""
     return by_repository(_members(earlier(folder, GatherTrees.name)[shard]))
 
 

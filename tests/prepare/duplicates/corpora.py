@@ -11,8 +11,8 @@ from codetitan.data.shingles import similarity, word_grams
 from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
 from codetitan.prepare.duplicates.hashes import Text
 from codetitan.prepare.duplicates.order import order_key
-from codetitan.prepare.duplicates.parts import Work
 from codetitan.prepare.duplicates.stages import find
+from codetitan.prepare.duplicates.work import Work
 from codetitan.prepare.file import Drop
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
 from codetitan.prepare.duplicates.order import name_of, order_key
-from codetitan.prepare.duplicates.parts import Work
 from codetitan.prepare.duplicates.repositories import Member, by_repository, files_of
 from codetitan.prepare.duplicates.stages import find
+from codetitan.prepare.duplicates.work import Work
 from tests.prepare.duplicates.corpora import words
 
 STARS = {"fork": 1, "origin": 100, "other": 5, "copy": 3}

@@ -17,8 +17,8 @@ from codetitan.prepare.duplicates import parts
 from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates
 from codetitan.prepare.duplicates.drops import read_drops
 from codetitan.prepare.duplicates.hashes import Text
-from codetitan.prepare.duplicates.parts import Work, beside
 from codetitan.prepare.duplicates.stages import run, stages
+from codetitan.prepare.duplicates.work import Work, beside
 from codetitan.prepare.file import Drop
 from tests.prepare.duplicates.corpora import families, outcome, plain, text, words
 
