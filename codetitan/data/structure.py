@@ -108,6 +108,12 @@ def kinds_in(value: object) -> set[str]:
     return {kind for kind in first if isinstance(kind, str) and kind in _KNOWN}
 
 
+def is_of_a_file(parts: Parts) -> bool:
+    """Whether a document is a file or a change of one; an issue or a pull request is not, whatever a store calls it."""
+    first = next((kind for kind, _ in parts if kind != HEAD), HEAD)
+    return not first.startswith("issue_") and first != "pr" and not first.startswith("pr_")
+
+
 def sentinel_of(kind: str) -> str:
     """Returns the sentinel of a kind of KINDS, the same in every token family."""
     return f"<{kind}>"

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from codetitan.data.document import Document
 from codetitan.data.pieces.dialects import Sentinels
+from codetitan.data.structure import is_of_a_file
 
 
 class _Encoder(Protocol):
@@ -56,8 +57,10 @@ class Headers:
         return self._field(self._sentinels.dialect.repo, document.repo)
 
     def path(self, document: Document) -> list[int]:
-        """Returns the path's part; empty where the dialect has none."""
-        return self._field(self._sentinels.dialect.path, document.path if document.has_path else None)
+        """Returns the path's part; empty where the dialect has none, and for what is no file: an issue's path is what
+        a store made up."""
+        known = document.has_path and is_of_a_file(document.parts)
+        return self._field(self._sentinels.dialect.path, document.path if known else None)
 
     def document(self, document: Document, config: MetadataConfig, draw: Callable[[int], float]) -> list[int]:
         """Returns the header of a document on its own.
