@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from codetitan.config import schema
 from codetitan.config.choice import Choice
@@ -60,6 +60,9 @@ class Prepare:
     shards: int | None = None
     """Files of the corpus, each of which holds whole repositories; None: one for 256 MB of what the sources hold, from
     16 to 4,096."""
+
+    format: Literal["parquet", "jsonl"] = "parquet"
+    """Of the corpus; both have the same columns."""
 
     memory_mb: int = 1024
     """Of a worker, beside 250 MB for the process itself: what does not fit in lies on the disk meanwhile."""

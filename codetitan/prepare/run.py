@@ -70,7 +70,7 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
     statistics = execute(all_stages, output, config.executor, say, remove_old=remove_old)
     counted = total(of_stage.get("counts", {}) for of_stage in statistics)
     tally = Tally(counted)
-    _publish(output, all_stages)
+    _publish(output, all_stages, config.format)
     _write(output / REPORT, markdown(tally, "Corpus"))
     _write(output / TALLY, as_json(counted))
     published = open_output(output)
@@ -88,7 +88,7 @@ def _examples(all_stages: Sequence[Stage], output: Path) -> list[Mapping[str, An
     return merged(folder / FILE for name in (Read.name, JudgeFiles.name, Scatter.name) for folder in folders[name])
 
 
-def _publish(output: Path, all_stages: Sequence[Stage]) -> None:
+def _publish(output: Path, all_stages: Sequence[Stage], form: str) -> None:
     """Gives the last stage's tables the names that people look for; links, where the file system has them."""
     from codetitan.prepare.engine.state import places
 
@@ -99,8 +99,9 @@ def _publish(output: Path, all_stages: Sequence[Stage]) -> None:
         for name in _PUBLISHED:
             (partial / name).mkdir(parents=True)
         for task in range(last.stage.tasks):
-            for table, name in ((CORPUS, "corpus"), (LEFT_OUT, "dropped")):
-                _link(last.task(task) / table, partial / name / f"part-{task:05}.parquet")
+            for table, name in ((f"{CORPUS}.{form}", "corpus"), (LEFT_OUT, "dropped")):
+                file = last.task(task) / table
+                _link(file, partial / name / f"part-{task:05}{file.suffix}")
             for digest, text in json.loads((last.task(task) / LICENCES).read_text(encoding="utf-8")).items():
                 (partial / "licences" / f"{digest}.txt").write_text(text, encoding="utf-8")
         for name in _PUBLISHED:

@@ -4,6 +4,8 @@ The bytes of a table depend on its rows alone (and on pyarrow's version): settin
 so many bytes of text that no reader needs more than that in memory.
 """
 
+import contextlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -141,6 +143,42 @@ def n_rows(path: Path) -> int:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} can't be read: {_reason(error)}") from None
     return n
+
+
+class LinesWriter:
+    """Writes rows to a JSON Lines file, as `Writer` to a Parquet file.
+
+    Args:
+        path: of the new file.
+        columns: name → kind; what a row has beside them is left out, and what it lacks is null.
+
+    Raises:
+        ConfigError: it can't be written.
+    """
+
+    def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
+        self._columns, self._path = columns, path
+        with self._writing():
+            self._file = path.open("w", encoding="utf-8", newline="\n")
+
+    def __enter__(self) -> "LinesWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._writing():
+            self._file.close()
+
+    def add(self, row: Row) -> None:
+        """Adds a row."""
+        with self._writing():
+            self._file.write(json.dumps({name: row.get(name) for name in self._columns}, ensure_ascii=False) + "\n")
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ConfigError(f"{self._path} can't be written: {_reason(error)}") from None
 
 
 def rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:

@@ -5,13 +5,14 @@ import json
 import pickle
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from codetitan.cli import main
 from codetitan.data.document import Document
-from codetitan.data.sources.open import Directory, Parquet, open_source
+from codetitan.data.sources.open import Directory, Jsonl, Parquet, open_source
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.report.why import why
@@ -117,6 +118,23 @@ def test_training_takes_it_as_it_is(output: Path) -> None:
     documents = [source.read(i) for i in range(len(source))]
     assert sorted(d.path for d in documents if isinstance(d, Document)) == ["a.py", "b.py", "mail.py", "own.py"]
     assert {(d.repo, d.licence) for d in documents if isinstance(d, Document)} == {("good", "MIT"), ("other", "MIT")}
+
+
+def test_json_lines_hold_the_same(raw: Path, output: Path, tmp_path: Path) -> None:
+    assert prepared(raw, tmp_path / "out", "--prepare.format", "jsonl") == 0
+    lines = [line for path in sorted((tmp_path / "out" / "corpus").iterdir()) for line in path.read_text().splitlines()]
+    assert [json.loads(line) for line in lines] == [
+        row for path in sorted((output / "corpus").iterdir()) for row in rows(path)
+    ]
+    source, table = (
+        open_source(kind(path=str(out / "corpus"))) for kind, out in ((Jsonl, tmp_path / "out"), (Parquet, output))
+    )
+    documents, others = ([s.read(i) for i in range(len(s))] for s in (source, table))
+    assert all(isinstance(one, Document) for one in documents)
+    assert [replace(one, source="") for one in documents] == [replace(other, source="") for other in others]
+    for name in ("a.py", "b.py", "x.py", "near.py"):
+        assert list(why(tmp_path / "out", name)) == list(why(output, name))
+    assert (tmp_path / "out" / "report.html").exists()
 
 
 def test_again(raw: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> None:

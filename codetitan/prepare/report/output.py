@@ -5,11 +5,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codetitan.errors import ConfigError, one_line, printable
 from codetitan.prepare.report.tally import Tally
+from codetitan.prepare.tables import FILES, TEXT
+from codetitan.prepare.tables import table as table_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 TALLY = "report.json"
 """The tree of counts that report.md shows."""
 
+_FORMATS = (".parquet", ".jsonl")
+_LINES = 1 << 10  # of JSON Lines at a time, which are read with their texts
 _ROWS = 1 << 16  # of a batch: names of so many files take some ten megabytes
 
 
@@ -60,7 +65,7 @@ def open_output(folder: Path, key: str = "--output ") -> Output:
         half = (folder / "stages").is_dir()
         why = "is not done yet" if half else "is not what codetitan prepare writes"
         raise ConfigError(f"{key}{folder} {why}: it has no {' and no '.join(missing)}")
-    files = {name: tuple(sorted(path.glob("*.parquet"))) for name, path in parts.items()}
+    files = {name: tuple(sorted(p for p in path.iterdir() if p.suffix in _FORMATS)) for name, path in parts.items()}
     return Output(folder, files["corpus"], files["dropped"])
 
 
@@ -73,6 +78,11 @@ def batches(file: Path, columns: Sequence[str]) -> Iterator["pa.RecordBatch"]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if file.suffix == ".jsonl":
+        lines = _lines(file)
+        while found := list(islice(lines, _LINES)):
+            yield from table_of(found, {name: FILES.get(name, TEXT) for name in columns}).to_batches()
+        return
     with reading(file), pq.ParquetFile(file) as table:
         there = [name for name in columns if name in table.schema_arrow.names]
         for batch in table.iter_batches(_ROWS, columns=there):
@@ -85,14 +95,25 @@ def n_rows(file: Path) -> int:
     import pyarrow.parquet as pq
 
     with reading(file):
+        if file.suffix == ".jsonl":
+            with file.open("rb") as lines:
+                return sum(1 for _ in lines)
         n: int = pq.read_metadata(file).num_rows
     return n
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    with reading(file), file.open(encoding="utf-8", newline="\n") as lines:
+        yield from map(json.loads, lines)
 
 
 def row_at(file: Path, number: int, columns: Sequence[str]) -> dict[str, Any]:
     """Returns one row of a table; only its group is read."""
     import pyarrow.parquet as pq
 
+    if file.suffix == ".jsonl":
+        row = next(islice(_lines(file), number, None))
+        return {name: row.get(name) for name in columns}
     with reading(file), pq.ParquetFile(file) as table:
         for group in range(table.num_row_groups):
             n = table.metadata.row_group(group).num_rows

@@ -18,9 +18,9 @@ from codetitan.prepare.stages.duplicates import drops_of
 from codetitan.prepare.stages.facts import GatherFacts, Known
 from codetitan.prepare.stages.judge import JUDGED, JudgeFiles, file_of
 from codetitan.prepare.stages.read import LEFT_OUT, TABLE, Read, bucket, dropped_row
-from codetitan.prepare.tables import DROPPED, FILES, Row, Writer, rows
+from codetitan.prepare.tables import DROPPED, FILES, LinesWriter, Row, Writer, rows
 
-CORPUS, LICENCES = "corpus.parquet", "licences.json"
+CORPUS, LICENCES = "corpus", "licences.json"
 FILES_RUN, DROPPED_RUN = "files", "dropped"
 
 
@@ -110,8 +110,11 @@ class WriteShards(Lean):
     after: tuple[str, ...] = (GatherFacts.name, Scatter.name)
 
     def inputs(self) -> Mapping[str, Any]:
-        """Whose tokens are counted."""
-        return {"tokenizer": self._encoding.fingerprint if self._encoding is not None else None}
+        """Whose tokens are counted, and what is written."""
+        return {
+            "format": self.config.format,
+            "tokenizer": self._encoding.fingerprint if self._encoding is not None else None,
+        }
 
     @cached_property
     def _encoding(self) -> Any:
@@ -126,12 +129,13 @@ class WriteShards(Lean):
         return len(file.parts) + sum(len(self._encoding.encode(text)) for text in file.texts)
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
-        """Writes corpus.parquet by repository, path and text, dropped.parquet, and licences.json: SHA-256 → text."""
+        """Writes corpus.FORMAT by repository, path and text, dropped.parquet, and licences.json: SHA-256 → text."""
         tree: counts.Tree = {}
         parts, memory = earlier(folder, Scatter.name), memory_of_rows(self.config.memory_mb)
         known, texts = Known(folder), dict[str, str]()
         n_bytes = 0
-        with Writer(folder / CORPUS, FILES) as corpus:
+        writer = Writer if self.config.format == "parquet" else LinesWriter
+        with writer(folder / f"{CORPUS}.{self.config.format}", FILES) as corpus:
             for row in in_order(dealt(parts, FILES_RUN, task), _place, JUDGED, folder, memory=memory):
                 file = file_of(row)
                 corpus.add({**row, "token_count": None if self._encoding is None else self._n_tokens(file)})
