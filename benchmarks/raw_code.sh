@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches the raw code that docs/prepare.md shows a report of: benchmarks/raw_code.sh FOLDER (about 190 MB of archives).
+# Fetches the raw code that docs/prepare.md shows a report of: benchmarks/raw_code.sh FOLDER (about 225 MB of archives).
 # Needs pip, npm and, for Debian's sources, apt with deb-src lines of bookworm. What a distribution has replaced
 # by a newer version since is said, and left out.
 set -uo pipefail
