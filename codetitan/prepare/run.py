@@ -32,13 +32,26 @@ _MOST_TASKS = 256  # of these: each opens a file of every task before it
 _PUBLISHED = ("corpus", "dropped", "licences")
 
 
-def stages(config: Prepare) -> list[Stage]:
+def open_sources(config: Prepare) -> Read:
+    """Returns the stage that reads the sources.
+
+    Raises:
+        ConfigError: one can't be opened.
+    """
+    return Read.of(config, [open_reader(source) for source in config.sources])
+
+
+def stages(config: Prepare, read: Read | None = None) -> list[Stage]:
     """Opens the sources, and returns the stages of a preparation.
+
+    Args:
+        config: of `read_config`.
+        read: what reads them, such as a sample; None: all of them.
 
     Raises:
         ConfigError: a source can't be opened.
     """
-    read = Read.of(config, [open_reader(source) for source in config.sources])
+    read = read or open_sources(config)
     shards = config.shards or min(max(16, read.n_bytes // _SHARD_BYTES), 4096)
     tasks = min(max(1, read.n_bytes // _TASK_BYTES), _MOST_TASKS)
     compared = duplicates.names(config)

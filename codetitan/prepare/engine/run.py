@@ -59,7 +59,7 @@ def execute(
         for place in all_places:
             place.make()
         if left := [place for place in all_places if place.left()]:
-            with _sigterm(), _quiet_logs() if isinstance(how, Slurm | Ray) else contextlib.nullcontext():
+            with sigterm(), _quiet_logs() if isinstance(how, Slurm | Ray) else contextlib.nullcontext():
                 _run(all_places, left, how, say)
         else:
             say(f"nothing is left to do: {', '.join(place.stage.name for place in all_places)}")
@@ -129,7 +129,7 @@ def _old(folders: Sequence[Path], say: Callable[[str], None], remove: bool) -> N
 
 
 @contextlib.contextmanager
-def _sigterm() -> Iterator[None]:
+def sigterm() -> Iterator[None]:
     """Ends by SystemExit at SIGTERM, as Python does by KeyboardInterrupt at Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():  # which alone may say what a signal does
         yield
