@@ -40,7 +40,7 @@ _ONE_CORE = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARAL
 class Workers:
     """Processes for the tasks of one stage after another, started when there is something to do for them.
 
-    Leaving the context ends them: after an error at once, else when they are done.
+    Leaving the context ends them at once.
 
     Args:
         how: the table.
@@ -64,9 +64,10 @@ class Workers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is not None:  # a failed task, a signal: nothing goes on behind the message
-            for child in self._alive():
-                child.kill()
+        # Where all is done they do nothing, and would take a second to end by themselves; after a failed task or a
+        # signal nothing goes on behind the message.
+        for child in self._alive():
+            child.kill()
         self._pool.shutdown(cancel_futures=True)
 
     def perform(self, place: Place) -> None:

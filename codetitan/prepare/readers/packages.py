@@ -4,6 +4,7 @@ import hashlib
 import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +14,9 @@ from codetitan.data.sources.listing import INCLUDE, SCRIPTS, matcher
 from codetitan.errors import ConfigError
 from codetitan.prepare.file import File
 from codetitan.prepare.readers import LARGEST, UNPRINTABLE, decoded
+
+UNIT = 1_000
+"""Files that are read together: a package may have a third of all."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -30,7 +34,7 @@ class PythonPackages:
 
 
 class PackageReader:
-    """Installed packages; a unit is one of them.
+    """Installed packages; a unit is UNIT files of one of them.
 
     Args:
         config: what is read.
@@ -56,20 +60,35 @@ class PackageReader:
         lists = "".join(f"{name}\n{found[name].read_text('RECORD')}" for name in sorted(found))
         self.dropped: Mapping[str, int] = {}
         self.fingerprint = hashlib.sha256(lists.encode()).hexdigest()
-        self.sizes = [sum(file.size or 0 for file in package.files or ()) for package in self._packages]
+        self._files = lru_cache(1)(self._files_of)
+        self._units = [(n, at) for n in range(len(self._packages)) for at in range(0, len(self._files(n)) or 1, UNIT)]
+        self.sizes = [self._size(n, at) for n, at in self._units]
 
     def __len__(self) -> int:
-        return len(self._packages)
+        return len(self._units)
+
+    def _files_of(self, number: int) -> list[tuple[str, int]]:
+        """Returns path and size of what is read of a package, by the paths."""
+        listed = {str(file): file.size or 0 for file in self._packages[number].files or ()}
+        return [(path, listed[path]) for path in sorted(listed) if self._is_read(path)]
+
+    def _is_code(self, path: str) -> bool:
+        return self._code.match(PurePosixPath(path).name) is not None
+
+    def _is_read(self, path: str) -> bool:
+        if path.startswith(("../", "/")):  # of a folder for programs
+            return False
+        return self._is_code(path) or self._also.match(PurePosixPath(path).name) is not None
+
+    def _size(self, number: int, at: int) -> int:
+        return sum(size for _, size in self._files(number)[at : at + UNIT])
 
     def read(self, unit: int) -> Iterator[File | Dropped]:
-        """Yields the files of a package, by their paths in the folder of packages; see `Reader`."""
-        package = self._packages[unit]
+        """Yields some files of a package, by their paths in the folder of packages; see `Reader`."""
+        number, at = self._units[unit]
+        package = self._packages[number]
         repo = package.metadata["Name"]
-        for path in sorted({str(file) for file in package.files or ()}):
-            name = PurePosixPath(path).name
-            is_code = self._code.match(name) is not None
-            if path.startswith(("../", "/")) or not (is_code or self._also.match(name)):
-                continue  # of a folder for programs, or no text
+        for path, _ in self._files(number)[at : at + UNIT]:
             if not path.isprintable():
                 yield Dropped(self.name, ascii(f"{repo}/{path}"), UNPRINTABLE)
                 continue
@@ -87,4 +106,4 @@ class PackageReader:
                 yield Dropped(self.name, f"{repo}/{path}", reason)
                 continue
             root = f"{self.name}:{repo}"
-            yield File(self.name, repo, path, text, language_of(path, text), in_corpus=is_code, root=root)
+            yield File(self.name, repo, path, text, language_of(path, text), in_corpus=self._is_code(path), root=root)
