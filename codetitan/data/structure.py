@@ -109,9 +109,10 @@ def kinds_in(value: object) -> set[str]:
 
 
 def is_of_a_file(parts: Parts) -> bool:
-    """Whether a document is a file or a change of one; an issue or a pull request is not, whatever a store calls it."""
+    """Whether a document is a file, as a notebook is; an issue, a commit or a pull request is not, whatever a store
+    calls it: `codetitan prepare` calls a commit by its hash, of which nothing can be learnt."""
     first = next((kind for kind, _ in parts if kind != HEAD), HEAD)
-    return not first.startswith("issue_") and first != "pr" and not first.startswith("pr_")
+    return not first.startswith(("issue_", "commit_", "pr_")) and first != "pr"
 
 
 def sentinel_of(kind: str) -> str:

@@ -58,7 +58,7 @@ class Headers:
 
     def path(self, document: Document) -> list[int]:
         """Returns the path's part; empty where the dialect has none, and for what is no file: an issue's path is what
-        a store made up."""
+        a store made up, and so is a commit's."""
         known = document.has_path and is_of_a_file(document.parts)
         return self._field(self._sentinels.dialect.path, document.path if known else None)
 

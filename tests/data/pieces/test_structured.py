@@ -74,7 +74,7 @@ def test_an_export_gives_the_ids_of_the_papers_layouts(
     assert piece.ids.tolist() == theirs.encode(f"{LAYOUTS[name]}<|endoftext|>", add_special_tokens=False).ids
     (piece,) = pieces(document, tokenizer.encoding, sentinels, metadata=1.0)
     header = {"starcoder": "<reponame>o/r<filename>a/b.ipynb\n", "starcoder2": "<repo_name>o/r<file_sep>a/b.ipynb\n"}
-    if name in ("issue", "pull request"):  # which are no file
+    if name in ("issue", "commit", "new file", "pull request"):  # which are no files
         header = {"starcoder": "<reponame>o/r\n", "starcoder2": "<repo_name>o/r"}
     whole = f"{header[dialect]}{LAYOUTS[name]}<|endoftext|>"
     if LAYOUTS[name].startswith("<"):  # else `tokenizers` encodes the header's line end and the text as one
