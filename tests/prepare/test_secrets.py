@@ -250,6 +250,7 @@ def test_what_is_scanned_has_everything_at_its_place(parts: list[str]) -> None:
         ('print(f"the password: {code} {msg}")\n', None),
         ('print(f"password={password!r}")\n', None),
         ("OID 2.5.29.15", None),
+        ("w = model@layer.Info\n", None),
         ("joe@gmail.com\r\nann@gmail.com\r", "<EMAIL>\r\n<EMAIL>\r"),
         ("\ufeff😀 joe@gmail.com\0😀", "\ufeff😀 <EMAIL>\0😀"),
     ],

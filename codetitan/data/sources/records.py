@@ -233,7 +233,7 @@ def _stars(value: object) -> int | None:
     # Where some rows have none, a store makes floats of whole numbers.
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value < 2**63 else None  # what a table of ours has room for
 
 
 def with_documentation(code: str, documentation: object, language: str) -> str:

@@ -7,6 +7,7 @@ given again, submits it all again. Here a stage waits for all arrays of those be
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ JOBS = "jobs.json"
 """In a stage's folder: the arrays that were submitted for it."""
 
 POLL_S = 15.0
+_PLAIN = re.compile(r"[\w./+=@,:-]+")
 
 
 class SlurmExecutor(Whole, SlurmPipelineExecutor):
@@ -79,8 +81,16 @@ def run(places: Sequence[Place], how: Slurm, say: Callable[[str], None]) -> None
     Jobs of an earlier command that are still in the queue are waited for, not submitted again.
 
     Raises:
-        ConfigError: sbatch refused, or jobs ended without what they were to do.
+        ConfigError: the output folder's name is none for a script, sbatch refused, or jobs ended without what they were
+            to do.
     """
+    for place in places:
+        # datatrove writes its paths into shell scripts and options of sbatch as they are, where "%" has a meaning.
+        if not _PLAIN.fullmatch(path := str(place.folder.absolute())):
+            raise ConfigError(
+                f'prepare.executor.name = "slurm": the scripts can\'t have the path "{path}"; choose an --output of '
+                "letters, digits, and . _ - + = @ , : alone"
+            )
     if shutil.which("sbatch") is None:
         raise ConfigError('prepare.executor.name = "slurm": there is no sbatch here; start it where jobs are submitted')
     jobs: dict[str, list[str]] = {}

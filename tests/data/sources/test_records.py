@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from codetitan.data.document import Document, Dropped
 from codetitan.data.language import LANGUAGES
 from codetitan.data.sources.open import HuggingFace, Jsonl, Parquet, Source, check_usable, open_source
+from codetitan.data.sources.records import by_record, to_document
 from codetitan.errors import ConfigError
 
 Record = dict[str, Any]
@@ -411,3 +412,11 @@ def test_bytes_that_are_no_text_in_parquet(tmp_path: Path) -> None:
         "fine", "not UTF-8", "no text", "empty",
     ]  # fmt: skip
     assert source.read(1).path == "row 1" and len(source.languages()) == 4
+
+
+def test_stars_that_no_table_has_room_for_are_none() -> None:
+    """Such a number in one row of JSON ended a whole run of `prepare`."""
+    for stars, found in ((2**63 - 1, 2**63 - 1), (2**63, None), (-1, None), (7.0, 7), (float("inf"), None)):
+        record = {"text": "x", "stars": stars}
+        document = to_document("s", "0", record, by_record({})(record), 100)
+        assert isinstance(document, Document) and document.stars == found

@@ -145,3 +145,14 @@ def test_no_slurm_here(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert line(lambda: toys.run(corpus, tmp_path / "out", HOW)) == (
         'prepare.executor.name = "slurm": there is no sbatch here; start it where jobs are submitted'
     )
+
+
+@pytest.mark.parametrize("name", ["out of runs", "o'ut", "out$HOME", "a;b", "100%"])
+def test_a_folder_whose_name_is_none_for_a_script(corpus: Path, tmp_path: Path, cluster: Path, name: str) -> None:
+    """datatrove writes paths into shell scripts as they are: every job would end at once."""
+    assert re.fullmatch(
+        r'prepare.executor.name = "slurm": the scripts can\'t have the path ".*"; choose an --output of letters, digits, '
+        "and . _ - . = @ , : alone",
+        line(lambda: toys.run(corpus, tmp_path / name, HOW)),
+    )
+    assert not list(cluster.iterdir())

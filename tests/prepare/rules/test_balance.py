@@ -1,5 +1,6 @@
 """Shares of languages: what `kept` works out, that draws keep it, and that they depend on nothing but the content."""
 
+import math
 import random
 
 import pytest
@@ -82,6 +83,9 @@ def test_the_drop_says_the_draw_and_the_share() -> None:
     drop = Balance(enable=True, languages=["python"]).judge(file, {"python": 0.0})
     assert drop is not None and drop.threshold == 0.0 and drop.reason == "language above its share"
     assert drop.value == draw_of("2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881")  # sha256 of "x"
+    draw = float(drop.value or 0)
+    assert Balance().judge(file, {"python": draw}) is not None
+    assert Balance().judge(file, {"python": math.nextafter(draw, 1)}) is None
     assert draw_of("a") == 0.5269663185194211  # the same on any machine, for ever
 
 

@@ -50,3 +50,5 @@ def test_xml_under_another_name() -> None:
     assert Xml().judge(made(text, "xml")) is None
     assert Xml(except_languages=[]).judge(made(text, "xml")) is not None
     assert Xml().judge(made(" " * 100 + text, "typescript")) is None
+    assert Xml().judge(made(" " * 86 + "<?xml version=", "typescript")) is not None  # the first hundred characters
+    assert Xml().judge(made(" " * 87 + "<?xml version=", "typescript")) is None

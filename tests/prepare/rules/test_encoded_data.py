@@ -40,6 +40,7 @@ def test_a_run_of_more_than_1024_characters(data: str) -> None:
     drop = EncodedData().judge(made(f'{PROSE}"{data}"{PROSE}'))
     assert drop is not None and drop.reason == "a run of encoded data" and drop.threshold == 1024
     assert EncodedData().judge(made(f'{PROSE}"{data[:1018]}"{PROSE}')) is None
+    assert EncodedData().judge(made(f'{PROSE}"{"Q" * 1024}"{PROSE}')) is None
 
 
 def test_half_of_the_file() -> None:
