@@ -11,6 +11,7 @@ from codetitan.config.load import find, load
 from codetitan.data.sources.open import source_from_text
 from codetitan.errors import ConfigError
 from codetitan.prepare.contamination import Contamination
+from codetitan.prepare.dependencies.config import DependencyOrder
 from codetitan.prepare.documents.notebooks import Notebooks
 from codetitan.prepare.duplicates.config import ExactDuplicates, NearDuplicates, RepositoryDuplicates
 from codetitan.prepare.engine.tables import EXECUTORS, Local, Ray, Slurm, executor_from_text
@@ -95,6 +96,7 @@ class Prepare:
     exact_duplicates: ExactDuplicates = field(default_factory=ExactDuplicates)
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
     balance: Balance = field(default_factory=Balance)
+    dependency_order: DependencyOrder = field(default_factory=DependencyOrder)
 
     def __post_init__(self) -> None:
         for name in ("shards", "memory_mb"):

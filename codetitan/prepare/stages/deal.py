@@ -24,7 +24,8 @@ def memory_of_rows(memory_mb: float) -> int:
     return int(memory_mb * 2**20) // 4
 
 
-def _bytes_of(row: Row) -> int:
+def bytes_of(row: Row) -> int:
+    """Returns how many bytes of memory a row takes, about."""
     return len(row.get("content") or "") + _ROW_BYTES
 
 
@@ -54,7 +55,7 @@ class Dealer:
     def add(self, shard: int, row: Row) -> None:
         """Adds a row; columns that it lacks are null."""
         self._rows.setdefault(shard, []).append(row)
-        self._held += _bytes_of(row)
+        self._held += bytes_of(row)
         if self._held > self._memory:
             self._write()
 
@@ -113,7 +114,7 @@ def in_order(
     n_bytes, runs = 0, list[Path]()
     for row in found:
         held.append(row)
-        n_bytes += _bytes_of(row)
+        n_bytes += bytes_of(row)
         if n_bytes > memory:
             runs.append(folder / f"run-{len(runs):03}.parquet")
             _write_run(sorted(held, key=key), columns, runs[-1])

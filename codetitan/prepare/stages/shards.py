@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from codetitan.data.pieces.grammars import grammar_versions
 from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.engine.stage import earlier
@@ -14,6 +15,7 @@ from codetitan.prepare.examples.collect import FORMAT, Examples
 from codetitan.prepare.file import File
 from codetitan.prepare.stages import Lean
 from codetitan.prepare.stages.deal import Dealer, dealt, in_order, memory_of_rows
+from codetitan.prepare.stages.dependencies import by_dependencies
 from codetitan.prepare.stages.duplicates import drops_of
 from codetitan.prepare.stages.facts import GatherFacts, Known
 from codetitan.prepare.stages.judge import JUDGED, JudgeFiles, file_of
@@ -110,10 +112,12 @@ class WriteShards(Lean):
     after: tuple[str, ...] = (GatherFacts.name, Scatter.name)
 
     def inputs(self) -> Mapping[str, Any]:
-        """Whose tokens are counted, and what is written."""
+        """Whose tokens are counted, what is written, and in which order."""
+        ordering = self.config.dependency_order
         return {
             "format": self.config.format,
             "tokenizer": self._encoding.fingerprint if self._encoding is not None else None,
+            "order": {**asdict(ordering), "grammars": grammar_versions() if ordering.enable else None},
         }
 
     @cached_property
@@ -129,14 +133,18 @@ class WriteShards(Lean):
         return len(file.parts) + sum(len(self._encoding.encode(text)) for text in file.texts)
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
-        """Writes corpus.FORMAT by repository, path and text, dropped.parquet, and licences.json: SHA-256 → text."""
+        """Writes corpus.FORMAT by repository and in it by dependencies or path, dropped.parquet, and licences.json:
+        SHA-256 → text."""
         tree: counts.Tree = {}
         parts, memory = earlier(folder, Scatter.name), memory_of_rows(self.config.memory_mb)
         known, texts = Known(folder), dict[str, str]()
         n_bytes = 0
+        files = in_order(dealt(parts, FILES_RUN, task), _place, JUDGED, folder, memory=memory)
+        if self.config.dependency_order.enable:
+            files = by_dependencies(files, JUDGED, folder / "order", memory=memory)
         writer = Writer if self.config.format == "parquet" else LinesWriter
         with writer(folder / f"{CORPUS}.{self.config.format}", FILES) as corpus:
-            for row in in_order(dealt(parts, FILES_RUN, task), _place, JUDGED, folder, memory=memory):
+            for row in files:
                 file = file_of(row)
                 corpus.add({**row, "token_count": None if self._encoding is None else self._n_tokens(file)})
                 of_repo = known.texts(row["root"])
