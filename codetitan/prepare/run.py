@@ -79,7 +79,9 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
     Raises:
         ConfigError: a source, the folder, or a task; what is done stays. Or nothing is kept.
     """
-    all_stages = stages(config)
+    read = open_sources(config)
+    all_stages = stages(config, read)
+    say(f"about {megabytes(read.n_bytes)} of raw code, {len(all_stages)} stages")
     statistics = execute(all_stages, output, config.executor, say, remove_old=remove_old)
     counted = total(of_stage.get("counts", {}) for of_stage in statistics)
     tally = Tally(counted)
@@ -88,10 +90,10 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
     _write(output / TALLY, as_json(counted))
     published = open_output(output)
     _write(output / PAGE, page(tally, published.corpus, published.dropped, _examples(all_stages, output), "Corpus"))
-    kept, read = tally.kept, tally.read
+    kept, whole = tally.kept, tally.read
     if not kept[0]:
-        raise ConfigError(f"nothing is kept of {read[0]:,} files; {output / REPORT} says why")
-    say(f"{output}: {kept[0]:,} of {read[0]:,} files, {megabytes(kept[1])} of {megabytes(read[1])}; {PAGE} says why")
+        raise ConfigError(f"nothing is kept of {whole[0]:,} files; {output / REPORT} says why")
+    say(f"{output}: {kept[0]:,} of {whole[0]:,} files, {megabytes(kept[1])} of {megabytes(whole[1])}; {PAGE} says why")
     return tally
 
 

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 
 from codetitan.prepare.engine.state import STATISTICS, Place
 
-EVERY_S = 10.0
+FIRST_S, EVERY_S = 2.0, 10.0
+"""Seconds to a stage's first line, which says that it is alive, and between the next ones."""
+
+_SLOWER = 0.1  # of what has passed: a stage of a day has a hundred lines, not ten thousand
 _UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
@@ -44,12 +47,14 @@ class Progress:
 
 @contextlib.contextmanager
 def watching(place: Place, say: Callable[[str], None]) -> Iterator[None]:
-    """Says how far a stage is every few seconds, and at its end."""
+    """Says how far a stage is after two seconds, then every ten and more seldom later, and at its end."""
     progress, end = Progress(place), threading.Event()
 
     def watch() -> None:
-        while not end.wait(EVERY_S):
+        start, pause = time.monotonic(), FIRST_S
+        while not end.wait(pause):
             say(progress.line())
+            pause = max(EVERY_S, _SLOWER * (time.monotonic() - start))
 
     thread = threading.Thread(target=watch, name="progress", daemon=True)
     thread.start()

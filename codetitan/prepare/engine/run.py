@@ -80,11 +80,16 @@ def _run(all_places: Sequence[Place], left: Sequence[Place], how: How, say: Call
 
             slurm.run(left, how, say)
             return
-        with _executor(how, say) as run_one:
+        numbers = {place.stage.name: f"{i}/{len(all_places)}" for i, place in enumerate(all_places, 1)}
+        with _executor(how) as run_one:
             for place in left:
+
+                def told(line: str, number: str = numbers[place.stage.name]) -> None:
+                    say(f"{number} {line}")
+
                 if (done := place.stage.tasks - len(place.left())) > 0:
-                    say(f"{place.stage.name}: goes on after {done} of {place.stage.tasks} tasks")
-                run_one(place)
+                    told(f"{place.stage.name}: goes on after {done} of {place.stage.tasks} tasks")
+                run_one(place, told)
     except (KeyboardInterrupt, SystemExit):
         there = "; ".join(f"{p.stage.name} {p.stage.tasks - len(p.left())} of {p.stage.tasks}" for p in all_places)
         say(f"stopped; tasks that are done stay ({there}); the same command goes on")
@@ -92,17 +97,17 @@ def _run(all_places: Sequence[Place], left: Sequence[Place], how: How, say: Call
 
 
 @contextlib.contextmanager
-def _executor(how: Local | Ray, say: Callable[[str], None]) -> Iterator[Callable[[Place], None]]:
-    """Gives what runs one stage."""
+def _executor(how: Local | Ray) -> Iterator[Callable[[Place, Callable[[str], None]], None]]:
+    """Gives what runs one stage, and says how far it is."""
     if isinstance(how, Ray):
         from codetitan.prepare.engine import ray
 
-        yield lambda place: ray.run(place, how, say)
+        yield lambda place, say: ray.run(place, how, say)
     else:
         from codetitan.prepare.engine import local
 
         with local.Workers(how) as workers:
-            yield lambda place: local.run(place, workers, say)
+            yield lambda place, say: local.run(place, workers, say)
 
 
 def _check(folder: Path, how: How) -> None:

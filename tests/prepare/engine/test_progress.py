@@ -41,6 +41,7 @@ def test_line(place: Place) -> None:
 
 
 def test_it_is_said_every_few_seconds(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "FIRST_S", 0.01)
     monkeypatch.setattr(progress, "EVERY_S", 0.01)
     said: list[str] = []
     with progress.watching(place, said.append):

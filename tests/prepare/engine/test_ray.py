@@ -37,7 +37,7 @@ def test_the_same_bytes(corpus: Path, tmp_path: Path) -> None:
     alone, _ = toys.run(corpus, tmp_path / "alone", Local(workers=2))
     assert statistics == alone
     assert toys.snapshot(tmp_path / "ray") == toys.snapshot(tmp_path / "alone") != {}
-    assert any(line.startswith("count: 5 of 5 tasks, 5.0 kB in ") for line in said)
+    assert any(line.startswith("1/2 count: 5 of 5 tasks, 5.0 kB in ") for line in said)
 
 
 @pytest.mark.parametrize(
