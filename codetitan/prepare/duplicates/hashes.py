@@ -1,8 +1,11 @@
 """The first pass over the documents: their SHA-256, and their keys in the total order, as sorted runs."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import pairwise
+from mmap import PROT_READ, mmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,8 +89,10 @@ def _digest(files: Iterable[bytes], kind: str) -> bytes:
 def _write(rows: list[Row], out: Path, number: int) -> None:
     rows.sort()
     _write_rows(rows, out / f"order-{number:03}")
-    # From the middle of what each stands for: the first of many small runs would all be among the best.
-    _write_rows(rows[min(_SAMPLE, len(rows)) // 2 :: _SAMPLE], out / f"sample-{number:03}")
+    # From a place drawn by what is in the run: shards are alike, and at fixed places of each the sample would be a few
+    # values many times, between which lies too much.
+    first = int.from_bytes(rows[0].whole[:4]) % min(_SAMPLE, len(rows))
+    _write_rows(rows[first::_SAMPLE], out / f"sample-{number:03}")
 
 
 def _write_rows(rows: list[Row], path: Path) -> None:
@@ -98,7 +103,7 @@ def _write_rows(rows: list[Row], path: Path) -> None:
 
 
 class OrderRun:
-    """A run of rows, of which only what is asked for is read; it can be bisected."""
+    """A run of rows, of which only what is asked for is read."""
 
     def __init__(self, path: Path) -> None:
         self._keys, self._offsets, self._digests, self._numbers = (
@@ -109,8 +114,28 @@ class OrderRun:
     def __len__(self) -> int:
         return self._n
 
-    def __getitem__(self, number: int) -> Row:
-        return self.rows(number, number + 1)[0]
+    def cuts(self, bounds: Sequence[Row]) -> list[int]:
+        """Returns, of each bound, how many rows are before it; bounds ascend. The run is mapped meanwhile."""
+        if not self._n:
+            return [0] * len(bounds)
+        with ExitStack() as stack:
+            keys, digests = (
+                stack.enter_context(mmap(stack.enter_context(path.open("rb")).fileno(), 0, prot=PROT_READ))
+                for path in (self._keys, self._digests)
+            )
+            offsets, numbers = np.memmap(self._offsets, np.uint64, "r"), np.memmap(self._numbers, np.uint32, "r")
+
+            def row(at: int) -> Row:
+                first = 2 * DIGEST_BYTES * at
+                middle, last = first + DIGEST_BYTES, first + 2 * DIGEST_BYTES
+                key = keys[int(offsets[at]) : int(offsets[at + 1])]
+                return Row(key, digests[first:middle], digests[middle:last], int(numbers[at]))
+
+            found, cut = [], 0
+            for bound in bounds:
+                cut = bisect_left(range(self._n), bound, lo=cut, key=row)
+                found.append(cut)
+            return found
 
     def rows(self, start: int, stop: int) -> list[Row]:
         """Returns the rows from `start` to before `stop`."""

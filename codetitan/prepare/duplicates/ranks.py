@@ -3,7 +3,7 @@
 A distribution sort: the keys of all shards are cut at a sample of them, and each piece is sorted in memory.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -40,20 +40,24 @@ def rank(hashed: Sequence[Path], task: int, tasks: int, out: Path, *, memory: in
     sample = sorted(row for folder in hashed for run in order_runs(folder, "sample") for row in run.rows(0, len(run)))
     each = max(1, -(-n * _BYTES // (memory * tasks)))  # pieces of this task
     pieces = tasks * each
-    done, stops = 0, None
-    for piece in range(task * each, (task + 1) * each):
-        low, high = (
-            sample[i * len(sample) // pieces] if sample and 0 < i < pieces else None for i in (piece, piece + 1)
-        )
-        starts = stops or [bisect_left(run, low) if low else 0 for _, run in sources]
-        stops = [bisect_left(run, high) if high else len(run) for _, run in sources]
+    # A piece ends where the next one begins; the first begins at 0 and the last, or without a sample all, end with n.
+    first, stop = task * each, (task + 1) * each
+    inside = [i for i in range(first, stop + 1) if 0 < i < pieces and sample]
+    bounds = [sample[i * len(sample) // pieces] for i in inside]
+    cuts = [
+        [*([0] if first == 0 else []), *run.cuts(bounds)] + [len(run)] * (each + 1 - len(bounds) - (first == 0))
+        for _, run in sources
+    ]
+    done = 0
+    for piece in range(each):
+        starts = [of_run[piece] for of_run in cuts]
         rows = [
             (row, shard)
-            for (shard, run), start, stop in zip(sources, starts, stops, strict=True)
-            for row in run.rows(start, stop)
+            for (shard, run), of_run in zip(sources, cuts, strict=True)
+            for row in run.rows(of_run[piece], of_run[piece + 1])
         ]
         if rows:
-            _write(sorted(rows), sum(starts), len(hashed), out, piece)
+            _write(sorted(rows), sum(starts), len(hashed), out, first + piece)
             done += len(rows)
     return {"documents": done}
 
