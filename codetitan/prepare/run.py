@@ -55,13 +55,15 @@ def stages(config: Prepare, read: Read | None = None) -> list[Stage]:
     shards = config.shards or min(max(16, read.n_bytes // _SHARD_BYTES), 4096)
     tasks = min(max(1, read.n_bytes // _TASK_BYTES), _MOST_TASKS)
     compared = duplicates.names(config)
+    languages = [CountLanguages(config, read.tasks, (JudgeFiles.name, *compared))] if config.balance.enable else []
+    before = (Read.name, JudgeFiles.name, *compared, *(stage.name for stage in languages))
     return [
         read,
         GatherFacts(min(FACTS_FILES, tasks)),
         JudgeFiles(config, read.tasks),
         *duplicates.stages(config, read.tasks, tasks, shards),
-        CountLanguages(config, (JudgeFiles.name, *compared)),
-        Scatter(config, read.tasks, shards, (Read.name, JudgeFiles.name, *compared, CountLanguages.name)),
+        *languages,
+        Scatter(config, read.tasks, shards, before),
         WriteShards(config, shards),
     ]
 

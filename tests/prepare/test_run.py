@@ -4,6 +4,7 @@ import hashlib
 import json
 import pickle
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -135,6 +136,21 @@ def test_json_lines_hold_the_same(raw: Path, output: Path, tmp_path: Path) -> No
     for name in ("a.py", "b.py", "x.py", "near.py"):
         assert list(why(tmp_path / "out", name)) == list(why(output, name))
     assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_language_has_its_share_of_all(tmp_path: Path) -> None:
+    """Counted over all tasks, each of which knows its own part alone."""
+    for number in range(40):
+        (tmp_path / "raw" / f"{number}").mkdir(parents=True)
+        (tmp_path / "raw" / f"{number}" / "LICENSE").write_text(_MIT)
+        for file in range(30):
+            end = "js" if file % 3 == 0 else "py"
+            (tmp_path / "raw" / f"{number}" / f"{file}.{end}").write_text(code(100 * number + file, 20))
+    words = ["--prepare.balance.enable", "true", "--prepare.balance.languages", '["python"]']
+    assert prepared(tmp_path / "raw", tmp_path / "out", *words, "--prepare.balance.max_share", "0.5") == 0
+    n = Counter(str(row["language"]) for row in corpus(tmp_path / "out").values())
+    assert n["javascript"] == 400 and 360 < n["python"] < 440  # drawn, of 800
+    assert next(iter(why(tmp_path / "out", "0/1.py"))).startswith(("0/1.py: dropped by balance: ", "0/1.py: in the "))
 
 
 def test_again(raw: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> None:

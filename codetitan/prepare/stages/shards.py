@@ -1,6 +1,7 @@
 """The corpus: what is left is dealt out by repository over the shards, and each shard is sorted and written."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -23,32 +24,32 @@ from codetitan.prepare.stages.read import LEFT_OUT, TABLE, Read, bucket, dropped
 from codetitan.prepare.tables import DROPPED, FILES, LinesWriter, Row, Writer, rows
 
 CORPUS, LICENCES = "corpus", "licences.json"
+_LANGUAGES = "languages.json"
 FILES_RUN, DROPPED_RUN = "files", "dropped"
 
 
 @dataclass(frozen=True)
 class CountLanguages:
-    """One task: bytes by language of what is left by the other rules."""
+    """A task for each of `Read`: bytes by language of what is left by the other rules."""
 
     config: Prepare
+    tasks: int
     after: tuple[str, ...]
 
     name = "languages"
-    tasks = 1
 
     def inputs(self) -> Mapping[str, Any]:
         """Nothing beside what is left."""
-        return {"format": 1}
+        return {"format": 2}
 
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
         """Writes languages.json: language → bytes."""
         n_bytes: dict[str, int] = {}
-        for number, part in enumerate(earlier(folder, JudgeFiles.name)):
-            dropped = drops_of(folder, number, self.config)
-            for index, row in enumerate(rows(part / TABLE, ["language", "n_bytes"])):
-                if index not in dropped:
-                    n_bytes[row["language"]] = n_bytes.get(row["language"], 0) + row["n_bytes"]
-        (folder / "languages.json").write_text(json.dumps(n_bytes, sort_keys=True), encoding="utf-8")
+        dropped = drops_of(folder, task, self.config)
+        for index, row in enumerate(rows(earlier(folder, JudgeFiles.name)[task] / TABLE, ["language", "n_bytes"])):
+            if index not in dropped:
+                n_bytes[row["language"]] = n_bytes.get(row["language"], 0) + row["n_bytes"]
+        (folder / _LANGUAGES).write_text(json.dumps(n_bytes, sort_keys=True), encoding="utf-8")
         return {}
 
 
@@ -70,7 +71,7 @@ class Scatter:
     def run(self, task: int, folder: Path) -> Mapping[str, Any]:
         """Writes the runs `files` and `dropped` (of the stages before, too), dealt out, and examples.jsonl."""
         tree: counts.Tree = {}
-        kept = self._shares(folder)
+        shares = self._shares(folder)
         drops, examples = drops_of(folder, task, self.config), Examples()
         n_bytes = 0
         with self._dealer(folder, FILES_RUN, JUDGED) as files, self._dealer(folder, DROPPED_RUN, DROPPED) as dropped:
@@ -79,7 +80,9 @@ class Scatter:
                     dropped.add(self._shard(row), row)
             for index, row in enumerate(rows(earlier(folder, JudgeFiles.name)[task] / TABLE)):
                 n_bytes += row["n_bytes"]
-                drop = drops.get(index) or self.config.balance.judge(file_of(row), kept)
+                drop = drops.get(index)
+                if drop is None and shares is not None:
+                    drop = self.config.balance.judge(file_of(row), shares)
                 if drop is not None:
                     counts.add(tree, row["n_bytes"], "dropped", drop.rule, drop.reason)
                     dropped.add(self._shard(row), left := dropped_row(file_of(row), drop))
@@ -96,9 +99,13 @@ class Scatter:
         """A repository's files are together; those of none are spread by their names."""
         return bucket(row["repo"] or f"{row['source']}\0{row['path']}", self.shards)
 
-    def _shares(self, folder: Path) -> Mapping[str, float]:
-        part = earlier(folder, CountLanguages.name)[0]
-        return self.config.balance.kept(json.loads((part / "languages.json").read_text(encoding="utf-8")))
+    def _shares(self, folder: Path) -> Mapping[str, float] | None:
+        if not self.config.balance.enable:
+            return None
+        n_bytes = Counter[str]()
+        for part in earlier(folder, CountLanguages.name):
+            n_bytes.update(json.loads((part / _LANGUAGES).read_text(encoding="utf-8")))
+        return self.config.balance.kept(n_bytes)
 
 
 @dataclass(frozen=True)
