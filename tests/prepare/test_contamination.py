@@ -124,6 +124,7 @@ def test_strings_of_ones_own(tmp_path: Path) -> None:
         {"task_id": "zoo/1", "prompt": long, "tests": ["assert heaviest(penguins) == otto"], "level": 3},
         "Count violet umbrellas quickly",
         {"text": "two words"},
+        {"text": "lavender submarine choir"},
         ["nested strings count likewise here"],
     ]
     plain, packed = tmp_path / "b.jsonl", tmp_path / "b.jsonl.gz"
@@ -146,6 +147,7 @@ def test_strings_of_ones_own(tmp_path: Path) -> None:
         assert value("assert heaviest(penguins)") is None
         assert value("count violet umbrellas quickly") == f'{path.name}:2: "count violet umbrellas quickly"'
         assert value("count violet green umbrellas quickly") is None and value("two words") is None
+        assert value("lavender submarine choir") is not None  # three
         assert value("nested strings count likewise here") is not None
 
 

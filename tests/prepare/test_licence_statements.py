@@ -79,6 +79,7 @@ IN_STRINGS = {
 IN_PASSING = {
     "a bundle": "# This file bundles jquery, which is licensed under the MIT License.\n",
     "a part": "# Parts of this were released under the MIT license; the rest is not.\n",
+    "an archive": "# Brings lib, which is Licensed under the Apache License, Version 2.0, in vendor/.\n",
     "a snippet": f"int a;\n/* SPDX-SnippetBegin\n * {TAG}MIT\n * SPDX-SnippetEnd */\n",
 }
 
@@ -115,6 +116,26 @@ def test_what_a_head_names(head: str, licence: str | None) -> None:
     assert found is not None and found.licence == licence and found.alone
     if licence in ("MIT", "MIT-0"):
         assert why(judged(head, IN_GPL)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import a\n" * 5 + f"# {TAG}GPL-3.0\n", "import a\n" * 5 + "# Under the terms of the GNU GPL.\n",
+        "# words\n" * 30 + f"# {TAG}GPL-3.0\n",
+    ],
+)  # fmt: skip
+def test_what_stands_too_far_below_is_no_head(text: str) -> None:
+    """A tag in the first 30 lines; a notice before the fifth line of code."""
+    assert said_by_file(text) is None
+    near = text.replace("import a\n", "", 1).replace("# words\n", "", 1)
+    assert said_by_file(near) is not None
+
+
+def test_a_text_that_points_to_another_is_short() -> None:
+    points = "The licence of this project is in the file COPYING. " * 6
+    assert judged("x", collect([("LICENSE", points), ("COPYING", MIT)])).licence == "MIT"
+    assert why(judged("x", collect([("LICENSE", points * 3), ("COPYING", MIT)]))) == "licence not known"
 
 
 def test_ones_own_licence_can_be_allowed_where_a_head_names_it() -> None:

@@ -162,6 +162,8 @@ def test_false_ones_are_drawn_by_the_true_ones_hash() -> None:
     one, two = re.findall(r"\w+@example\.com", new)
     assert one == two and again == "\n" + new and "203.0.113." in new and "2001:db8::" in new and "Berg" not in new
     assert rule.change(File("s", "r", "a", new.partition("#")[0]))[1] == {}  # no mail leads anywhere from there
+    for kind in ("key", "password", "email", "ip_address", "name"):
+        assert len({false_one(kind, f"Secret{i}") for i in range(20)}) > 5  # of each value its own
     pem = block(3)
     fake = false_one("key", pem)
     assert fake != pem and [len(line) for line in fake.split("\n")] == [len(line) for line in pem.split("\n")]
@@ -250,6 +252,7 @@ def test_what_is_scanned_has_everything_at_its_place(parts: list[str]) -> None:
         ('print(f"the password: {code} {msg}")\n', None),
         ('print(f"password={password!r}")\n', None),
         ("OID 2.5.29.15", None),
+        ('password: "****abc"\n', None),
         ("w = model@layer.Info\n", None),
         ("joe@gmail.com\r\nann@gmail.com\r", "<EMAIL>\r\n<EMAIL>\r"),
         ("\ufeff😀 joe@gmail.com\0😀", "\ufeff😀 <EMAIL>\0😀"),

@@ -26,7 +26,10 @@ _TAG = re.compile(r"(?<![\"'`])SPDX-License-Identifier:[ \t]*([^\n]+)", re.IGNOR
 _TAG_END = re.compile(r"\s*(?:\*/|\*\)|-->|--%>|#}|%}|\"\"\"|'''|\*+$|#+$).*$")
 _SNIPPET = re.compile(r"SPDX-SnippetBegin.*?(?:SPDX-SnippetEnd|\Z)", re.DOTALL)
 _MARKED = re.compile(r"[ \t]*[#;%!/*-]")  # a line of a docstring that is an example's comment
-_LIKELY = ("licen", "permission to use", "permission is hereby", "redistribution and use", "proprietary")
+_LIKELY = (
+    "licen", "permission to use", "permission is hereby", "redistribution and use", "proprietary", "gpl", "cddl",
+    "eupl", "sspl", "cecill", "creative commons", "confidential", "copying of this",
+)  # fmt: skip
 _PROPRIETARY = re.compile(
     r"proprietary and confidential|unauthori[sz]ed copying of this|confidential and proprietary", re.I
 )
