@@ -236,7 +236,10 @@ def test_not_known_as_a_whole_but_copyleft_for_all_that_is_known() -> None:
 
 def test_pythons_licence_beside_ones_own() -> None:
     """Django's LICENSE.python: it tells of the GPL, and asks for nothing more."""
-    python = "Django has code of Python:\n\nA. HISTORY OF THE SOFTWARE\n\nnot GPL-compatible\n\nCWI LICENSE AGREEMENT FOR PYTHON 0.9\n"
+    python = (
+        "Django has code of Python:\n\nA. HISTORY OF THE SOFTWARE\n\nnot GPL-compatible\n\nCWI LICENSE AGREEMENT FOR PYTHON 0.9\n\n"
+        + "It comes as it is. " * 150
+    )
     facts = collect([("LICENSE", MIT), ("LICENSE.python", python)])
     verdict = judged("x", facts)
     assert (verdict.licence, why(verdict)) == ("MIT AND Python-2.0", None)
