@@ -8,5 +8,6 @@ What is likely: a pair of similarity s is compared with probability 1 - (1 - s^r
 99.998 % at 0.9. What is left out, so that work stays linear: in a bucket of which many unlike documents stay, others
 are compared with the best 8 + 64 (`leaders`) that were not dropped before their turn.
 
-`stages` has the order in which the other files are run. The room imports `data`'s shingles and MinHash, and NumPy.
+A document is a file, or a repository as a whole (`repositories`). `stages` has the order in which the other files
+are run. The room imports `data`'s shingles and MinHash, and NumPy.
 """
