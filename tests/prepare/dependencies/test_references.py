@@ -1,4 +1,4 @@
-"""How many imports lead to the file that Python itself, the C compiler and the JDK say: recall and precision."""
+"""How many imports lead to the file that Python itself and the C compiler say: recall and precision."""
 
 import ast
 import importlib.machinery
@@ -85,7 +85,9 @@ def of_python(top: Path, files: list[tuple[str, str, str]]) -> Edges:
     return {(a, b) for a, b in edges if b in there}
 
 
-@pytest.mark.parametrize("package", ["networkx", "torchtitan", "pip"])
+@pytest.mark.parametrize(
+    "package", ["torchtitan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("networkx", "pip", "numpy"))]
+)
 def test_python_packages(package: str) -> None:
     top = Path(sysconfig.get_path("purelib"))
     files = [(f"{package}/{path}", language, text) for path, language, text in read(top / package, "*.py")]
