@@ -5,7 +5,6 @@ what points out of it, links, devices and what unpacks to more than it may are l
 """
 
 import contextlib
-import hashlib
 import lzma
 import posixpath
 import re
@@ -22,7 +21,7 @@ from codetitan.data.sources.walk import BROKEN
 from codetitan.errors import ConfigError, one_line
 from codetitan.places import expand
 from codetitan.prepare.file import File
-from codetitan.prepare.readers import LARGEST, PACKED, UNPRINTABLE, decoded, in_utf8
+from codetitan.prepare.readers import LARGEST, PACKED, UNPRINTABLE, decoded, in_utf8, stamp
 from codetitan.prepare.readers.members import BadMember, Member, of_tar, of_zip
 
 _TARS = (".tar", ".tgz", ".txz", ".tbz2", ".crate", ".tar.gz", ".tar.xz", ".tar.bz2")
@@ -149,9 +148,8 @@ class ArchiveReader:
             raise ConfigError(f'{key} "{config.path}" has no archive: {", ".join((*_TARS, *_ZIPS))}')
         self._files = [file for file in found if file.isprintable()]
         self.dropped: Mapping[str, int] = {}  # `left_out` says it
-        sizes = {file: (self._root / file).stat().st_size for file in self._files}
-        self.fingerprint = hashlib.sha256("".join(f"{f} {n}\n" for f, n in sizes.items()).encode()).hexdigest()
-        self.sizes = [PACKED * n for n in sizes.values()]
+        self.fingerprint = stamp(self._root, self._files)
+        self.sizes = [PACKED * (self._root / file).stat().st_size for file in self._files]
 
     def __len__(self) -> int:
         return len(self._files)

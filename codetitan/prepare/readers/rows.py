@@ -1,7 +1,6 @@
 """Files of rows, Parquet and JSON Lines, read one after another: what readers of dumps have in common."""
 
 import gzip
-import hashlib
 import json
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -10,7 +9,7 @@ from typing import Any
 
 from codetitan.errors import ConfigError, one_line
 from codetitan.places import expand
-from codetitan.prepare.readers import PACKED
+from codetitan.prepare.readers import PACKED, stamp
 
 _ENDS = (".parquet", ".jsonl", ".jsonl.gz")
 _ROWS = 64  # of a batch: each may be a repository
@@ -31,7 +30,7 @@ class RowFiles:
 
     Attributes:
         files: in order.
-        fingerprint: of their names and sizes.
+        fingerprint: of their names, sizes and dates.
         sizes: about how many bytes of text each has.
     """
 
@@ -49,8 +48,7 @@ class RowFiles:
                 raise ConfigError(f'{key} "{path}": no column {wanted} of {what}; there are {there}')
         root = place if place.is_dir() else place.parent
         n_bytes = [file.stat().st_size for file in self.files]
-        named = "".join(f"{file.relative_to(root)} {n}\n" for file, n in zip(self.files, n_bytes, strict=True))
-        self.fingerprint = hashlib.sha256(named.encode()).hexdigest()
+        self.fingerprint = stamp(root, (file.relative_to(root).as_posix() for file in self.files))
         self.sizes = [n * (1 if f.suffix == ".jsonl" else PACKED) for f, n in zip(self.files, n_bytes, strict=True)]
 
     def __len__(self) -> int:

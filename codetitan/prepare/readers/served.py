@@ -7,8 +7,9 @@ from codetitan.data.document import Document, Dropped
 from codetitan.data.sources.listing import EXCLUDE, matcher
 from codetitan.data.sources.open import Directory, SourceConfig, open_source
 from codetitan.errors import ConfigError
+from codetitan.places import expand
 from codetitan.prepare.file import File
-from codetitan.prepare.readers import LARGEST, in_utf8
+from codetitan.prepare.readers import LARGEST, in_utf8, stamp
 
 UNIT = 1_000
 """Documents that are read together."""
@@ -46,6 +47,9 @@ class ServedReader:
             )
         self._in_files = isinstance(config, Directory)
         self.name, self.fingerprint = self._source.name, self._source.fingerprint
+        if isinstance(config, Directory):
+            root = expand(config.path, "prepare.sources: directory")
+            self.fingerprint += stamp(root, (path for path, _ in self._source.parts()))
         self._config = config
         self.dropped: Mapping[str, int] = {} if self._in_files else self._source.dropped  # `left_out` says the former
         self.sizes = [self._source.n_bytes // len(self)] * len(self)
