@@ -35,3 +35,25 @@ def test_a_date_decides_between_equal_stars(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().out == (
         "a/one/x.py: dropped by exact_duplicates: the same text: z/two/x.py is kept, Jaccard similarity 1.00\n"
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("duplicates", [True, False])
+def test_the_order_of_rows_decides_nothing(tmp_path: Path, duplicates: bool) -> None:
+    """A store has a file twice, with other licences: the same one stays, and what stays is in the same order."""
+    lines = [
+        {"repo": "o/n", "path": "a.py", "content": text, "license": licence, "stars": stars}
+        for licence in ("ISC", "MIT") for stars in (3, 4) for text in (code(1), code(1).replace("x", "x2", 1))
+    ]  # fmt: skip
+    rule = "true" if duplicates else "false"
+    (tmp_path / "p.toml").write_text(
+        f"[prepare]\nshards = 1\n[prepare.exact_duplicates]\nenable = {rule}\n[prepare.near_duplicates]\nenable = {rule}\n"
+    )
+    found = []
+    for out, ordered in (("a", lines), ("b", lines[::-1])):
+        (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ordered))
+        words = ["prepare", "--config", str(tmp_path / "p.toml"), "--output", str(tmp_path / out)]
+        assert main([*words, "--prepare.sources", f"jsonl:{tmp_path / 'a.jsonl'}"]) == 0
+        found.append([(tmp_path / out / name / "part-00000.parquet").read_bytes() for name in ("corpus", "dropped")])
+    assert found[0] == found[1]
+    assert len(list(rows(tmp_path / "a" / "corpus" / "part-00000.parquet"))) == (1 if duplicates else 8)

@@ -58,6 +58,10 @@ def names(config: Prepare) -> tuple[str, ...]:
     return (repositories.NameFiles.name, _DROPS) if config.repository_duplicates.enable else (_DROPS,)
 
 
+_REST = ("sha256", "licence", "licence_from", "root")
+"""What tells apart rows that are the same in all else: which comes first in its source must not."""
+
+
 @dataclass(frozen=True)
 class _Files:
     """Reads the files that a task of `JudgeFiles` has left, without those that go with their repositories: of what is
@@ -67,7 +71,7 @@ class _Files:
 
     def __call__(self, folder: Path, task: int) -> Iterable[Text]:
         gone = repositories.read_files(folder, task, self.config)
-        columns = ["repo", "path", "content", "stars", "date", "source", "permissive", "document_parts"]
+        columns = ["repo", "path", "content", "stars", "date", "source", "permissive", "document_parts", *_REST]
         for number, row in enumerate(rows(earlier(folder, JudgeFiles.name)[task] / TABLE, columns)):
             if number in gone:
                 continue
@@ -78,6 +82,7 @@ class _Files:
                 repo=row["repo"],
                 path=row["path"],
                 source=row["source"],
+                id="\n".join(str(row[name]) for name in _REST),
             )
             yield Text(key, (row["content"],), file_of(row).document)
 

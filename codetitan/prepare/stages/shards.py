@@ -170,8 +170,12 @@ class WriteShards(Lean):
         return {"n_bytes": n_bytes, "counts": tree}
 
 
+_REST = [name for name in JUDGED if name not in ("repo", "path", "sha256", "source", "content")]
+
+
 def _place(row: Row) -> tuple[str, ...]:
-    return row["repo"] or "", row["path"], row["sha256"], row["source"]
+    rest = (str(row[name]) for name in _REST)  # a store may have a file twice, with other stars
+    return row["repo"] or "", row["path"], row["sha256"], row["source"], *rest
 
 
 def _words(row: Row) -> tuple[str, ...]:
