@@ -54,7 +54,7 @@ def outcome(rows_of: Path, folder: Path, **options: Any) -> tuple[list[str], lis
     by_name = done(stages(config), folder)
     place = by_name["write"]
     assert by_name["judge"].stage.tasks == 4
-    kept = [f"{row['repo']}/{row['path']}" for part in place.outputs() for row in rows(part / CORPUS)]
+    kept = [f"{row['repo']}/{row['path']}" for part in place.outputs() for row in rows(part / f"{CORPUS}.parquet")]
     dropped = [sentence(row) for part in place.outputs() for row in rows(part / LEFT_OUT)]
     return sorted(kept), sorted(dropped)
 
