@@ -4,7 +4,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from codetitan.prepare.engine.state import STATISTICS, Place
 
@@ -12,6 +12,7 @@ FIRST_S, EVERY_S = 2.0, 10.0
 """Seconds to a stage's first line, which says that it is alive, and between the next ones."""
 
 _SLOWER = 0.1  # of what has passed: a stage of a day has a hundred lines, not ten thousand
+_START_BYTES = 10_000  # what an empty task costs, in bytes of a large one
 _UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
@@ -26,7 +27,7 @@ class Progress:
     def __init__(self, place: Place, clock: Callable[[], float] = time.monotonic) -> None:
         self._place, self._clock, self._start = place, clock, clock()
         self._left = set(place.left())
-        self._total, self._at_start = place.stage.tasks, len(self._left)
+        self._total, self._begun = place.stage.tasks, frozenset(self._left)
         self._n_bytes = 0
 
     def line(self) -> str:
@@ -36,13 +37,19 @@ class Progress:
             said = json.loads((self._place.task(task) / STATISTICS).read_bytes()).get("n_bytes", 0)
             self._n_bytes += said if isinstance(said, int) else 0
         self._left = left
-        elapsed, done = max(self._clock() - self._start, 1e-9), self._at_start - len(left)
+        elapsed = max(self._clock() - self._start, 1e-9)
         line = f"{self._place.stage.name}: {self._total - len(left)} of {self._total} tasks"
         if self._n_bytes:
             line += f", {size(self._n_bytes)} in {duration(elapsed)}, {size(self._n_bytes / elapsed)}/s"
         else:
             line += f" in {duration(elapsed)}"
-        return line + (f", {duration(elapsed / done * len(left))} left" if done and left else "")
+        done = self._work(self._begun - left)
+        return line + (f", {duration(elapsed / done * self._work(left))} left" if done and left else "")
+
+    def _work(self, tasks: Iterable[int]) -> float:
+        """Returns how much tasks are: the largest are done first, so their number alone would say too much is left."""
+        size = self._place.size
+        return sum(1.0 if size is None else size(task) + _START_BYTES for task in tasks)
 
 
 @contextlib.contextmanager

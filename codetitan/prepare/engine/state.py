@@ -65,8 +65,13 @@ class Place:
 
     def largest_first(self) -> list[int]:
         """Returns the tasks that are not done, in the order in which they are begun."""
-        size = getattr(self.stage, "size", None) or self._size_before()
+        size = self.size
         return self.left() if size is None else sorted(self.left(), key=lambda task: (-size(task), task))
+
+    @cached_property
+    def size(self) -> Callable[[int], int] | None:
+        """How large a task is, in numbers that only compare; None where that is not known."""
+        return getattr(self.stage, "size", None) or self._size_before()
 
     def _size_before(self) -> Callable[[int], int] | None:
         for folder in map(self.folder.with_name, reversed(self.record["after"].values())):

@@ -40,6 +40,17 @@ def test_line(place: Place) -> None:
     assert watch.line() == "count: 10 of 10 tasks, 3.0 MB in 1m 0s, 50.0 kB/s"
 
 
+def test_what_is_left_goes_by_size(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest tasks are begun first: after two of ten that are four fifths of the work, a fifth is left."""
+    now = 0.0
+    monkeypatch.setattr(place.stage, "size", lambda task: 400_000_000 if task < 2 else 25_000_000, raising=False)
+    watch = Progress(place, lambda: now)
+    do(place, 0)
+    do(place, 1)
+    now = 40.0
+    assert watch.line() == "count: 2 of 10 tasks in 40s, 10s left"
+
+
 def test_it_is_said_every_few_seconds(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "FIRST_S", 0.01)
     monkeypatch.setattr(progress, "EVERY_S", 0.01)
