@@ -250,3 +250,10 @@ def test_trees_that_are_shared_are_not_changed() -> None:
     tree = parsed("MIT AND (MIT OR ISC)")
     assert both(["MIT AND (MIT OR ISC)", "MIT"]) == "MIT"
     assert str(parsed("MIT AND (MIT OR ISC)")) == str(tree) == "MIT AND (MIT OR ISC)"
+
+
+def test_a_field_that_is_the_licences_text_is_no_name() -> None:
+    text = "Somebody grants you a number of rights, all of which are listed below. " * 3
+    metadata = f"Metadata-Version: 2.1\nLicense: {text}\nClassifier: License :: OSI Approved :: MIT License\n\nbody"
+    assert len(text) > 200 and said("METADATA", metadata) == ["MIT License"]
+    assert said("METADATA", metadata.replace(text, text[:150])) == [text[:150].strip()]
