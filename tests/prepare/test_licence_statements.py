@@ -243,7 +243,10 @@ def test_pythons_licence_beside_ones_own() -> None:
     facts = collect([("LICENSE", MIT), ("LICENSE.python", python)])
     verdict = judged("x", facts)
     assert (verdict.licence, why(verdict)) == ("MIT AND Python-2.0", None)
-    assert why(judged("x", collect([("LICENSE", "Under the GPL, but:\n" + python)]))) == "licence not known"
+    unknown = collect([("LICENSE", "Under the GPL, but:\n" + python), ("package.json", '{"license": "MIT"}')])
+    verdict = judged("x", unknown)
+    assert why(verdict) == "licence not known"
+    assert verdict.drop is not None and verdict.drop.value == "MIT; not known: LICENSE"  # not "MIT" as if that were it
 
 
 def test_trees_that_are_shared_are_not_changed() -> None:

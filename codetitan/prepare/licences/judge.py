@@ -96,7 +96,9 @@ class Licences:
         reason = self._refusal(licence, words if provenance else None) if self.enable else None
         drop = None
         if reason is not None:
-            drop = Drop("licences", reason, licence or words or None, f"permissive = {self.permissive}")
+            unread = ", ".join(origin["file"] or "" for origin in provenance if origin["says"] is None)
+            said = licence or "; ".join(part for part in (words, unread and f"not known: {unread}") if part) or None
+            drop = Drop("licences", reason, said, f"permissive = {self.permissive}")
         return Verdict(licence or words or None, provenance, texts, drop, licence)
 
     def would_drop(self, verdict: Verdict) -> bool:
