@@ -1,7 +1,7 @@
 """`codetitan prepare` end to end beside datatrove's own filters and MinHash, on the same files, in turn.
 
     python benchmarks/prepare.py [FOLDER…] [--megabytes 100] [--rounds 3] [--workers 2] [--only NAME…]
-    python benchmarks/prepare.py --times 1 4 16 --megabytes 16
+    python benchmarks/prepare.py --times 1 4 16 --megabytes 40 [--prepare.memory_mb=256 …]
 
 reads the files below the folders (Python's own library and the installed packages, unless others are named) whose
 language is known, writes them as JSON Lines, and runs in processes of their own, one after the other:
@@ -42,7 +42,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 # Rules without a counterpart among datatrove's filters for lines, characters and words.
 _NO_COUNTERPART = (
     "paths", "licences", "generated", "xml", "html", "data_files", "encoded_data", "comments", "asserts",
-    "contamination", "secrets",
+    "contamination", "secrets", "dependency_order",
 )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def ours(source: Path, output: Path, workers: int, words: Sequence[str]) -> dict
     ends: dict[str, tuple[float, float]] = {"": (time.monotonic(), _cpu_s())}
 
     def say(line: str) -> None:
-        if match := re.match(r"([\w-]+): (\d+) of \2 tasks", line):
+        if match := re.search(r"([\w-]+): (\d+) of \2 tasks", line):
             ends[match[1]] = (time.monotonic(), _cpu_s())
 
     words = [*words, "--prepare.executor.workers", str(workers)]
