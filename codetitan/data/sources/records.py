@@ -194,7 +194,7 @@ def to_document(
         word(record.get(columns.repo)) if columns.repo else None,
         language,
         _licence(record.get(columns.licence)) if columns.licence else None,
-        _stars(record.get(columns.stars)) if columns.stars else None,
+        whole_number(record.get(columns.stars)) if columns.stars else None,
         has_path=path is not None,
         parts=parts,
         date=date_of(record.get(columns.date)) if columns.date else None,
@@ -229,11 +229,14 @@ def _licence(value: object) -> str | None:
     return " AND ".join(names) or None
 
 
-def _stars(value: object) -> int | None:
-    # Where some rows have none, a store makes floats of whole numbers.
+def whole_number(value: object) -> int | None:
+    """Returns a number from 0 to 2^63 - 1, what a table of ours has room for; None where it is none.
+
+    Where some rows have none, a store makes floats of whole numbers.
+    """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if type(value) is int and 0 <= value < 2**63 else None  # what a table of ours has room for
+    return value if type(value) is int and 0 <= value < 2**63 else None
 
 
 def with_documentation(code: str, documentation: object, language: str) -> str:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import tree_sitter
 
 QUERY = "(import_spec path: (_) @path)"
-STATEMENT = re.compile(rb"^import\b\s*(?:\([^)]*\)|[^\n]*)", re.MULTILINE)
-NAME = re.compile(rb"^\s*module\s+\"?([^\s\"]+)", re.MULTILINE)
+STATEMENT = re.compile(rb"^import\b\s*(?:\([^)]{0,9999}\)|[^\n]*)", re.MULTILINE)
+NAME = re.compile(rb"^[ \t]*module[ \t]+\"?([^\s\"]+)", re.MULTILINE)
 """Of a module, in go.mod."""
 
 

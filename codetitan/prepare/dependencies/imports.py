@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from codetitan.data.pieces.grammars import grammar, parse
 from codetitan.prepare.dependencies import c, go, java, javascript, python, rust
-from codetitan.prepare.dependencies.paths import Paths
+from codetitan.prepare.dependencies.paths import LONGEST, Paths
 
 if TYPE_CHECKING:
     import tree_sitter
@@ -50,7 +50,7 @@ MANIFESTS: dict[str, tuple[Language, re.Pattern[bytes]]] = {
 _QUERIES = {"typescript": javascript.TYPESCRIPT_QUERY, "tsx": javascript.TYPESCRIPT_QUERY}
 _GRAMMARS = {"cuda": "c++", "vue": "typescript", "svelte": "typescript"}
 _MOST_BYTES = 1 << 18  # in some garbage, such as a line that goes on for ever, tree-sitter takes quadratic time
-_SCRIPT = re.compile(rb"<script\b[^>]*>(.*?)</script", re.DOTALL | re.IGNORECASE)
+_SCRIPT, _SCRIPT_END = (re.compile(tag, re.IGNORECASE) for tag in (rb"<script\b[^>]{0,999}>", rb"</script"))
 
 
 def language_of(path: str, language: str) -> Language | None:
@@ -72,8 +72,15 @@ def imports_of(path: str, language: str, data: bytes) -> list[str]:
         found = MANIFESTS[name][1].search(data)
         return [found[1].decode()] if found else []
     if language in ("vue", "svelte"):
-        data = b"\n".join(_SCRIPT.findall(data))
+        data = b"\n".join(_scripts(data))
     return imports_in(data, LANGUAGES[language], grammar_of(path, language))
+
+
+def _scripts(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while (start := _SCRIPT.search(data, at)) and (end := _SCRIPT_END.search(data, start.end())):
+        yield data[start.end() : end.start()]
+        at = end.end()
 
 
 def grammar_of(path: str, language: str) -> str:
@@ -110,7 +117,8 @@ def read_tree(root: "tree_sitter.Node", how: Language, name: str) -> list[str]:
     """Returns the imports in a syntax tree, sorted; `name` is that of its grammar."""
     import tree_sitter
 
-    return sorted(set(how.read(tree_sitter.QueryCursor(_query(_QUERIES.get(name, how.QUERY), name)).captures(root))))
+    found = how.read(tree_sitter.QueryCursor(_query(_QUERIES.get(name, how.QUERY), name)).captures(root))
+    return sorted({text for text in found if len(text) <= LONGEST})
 
 
 @cache

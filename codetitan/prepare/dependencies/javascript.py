@@ -20,7 +20,7 @@ QUERY = """
 (call_expression function: (identifier) @function arguments: (arguments . (string) @path) (#eq? @function "require"))
 """
 TYPESCRIPT_QUERY = QUERY + "(import_require_clause source: (string) @path)"
-STATEMENT = re.compile(rb"\b(?:from|import|require)\b\s*\(?\s*(?:/\*[^*]*\*/\s*)?[\"'][^\"'\n]*")
+STATEMENT = re.compile(rb"\b(?:from|import|require)\b\s*(?:\(\s*)?(?:/\*[^*]*\*/\s*)?[\"'][^\"'\n]*")
 NAME = re.compile(rb'"name"\s*:\s*"([^"\n]+)"')
 """Of a package, in package.json."""
 

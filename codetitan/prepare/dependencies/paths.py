@@ -5,6 +5,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
+LONGEST = 1000
+"""Characters of an import that is looked for: each of its names is tried as a file, which takes the square of it."""
+
 
 def folder_of(path: str) -> str:
     """Returns the folder of a path, without a slash at its end; "" at the top."""
@@ -14,7 +17,7 @@ def folder_of(path: str) -> str:
 def joined(folder: str, path: str) -> str | None:
     """Returns a path that is relative to a folder from the repository's top; None if it leads out of it."""
     found = posixpath.normpath(posixpath.join(folder, path))
-    return None if found.startswith(("..", "/")) else "" if found == "." else found
+    return None if found == ".." or found.startswith(("../", "/")) else "" if found == "." else found
 
 
 def upwards(folder: str) -> Iterator[str]:

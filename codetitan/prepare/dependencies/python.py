@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import tree_sitter
 
 QUERY = "(import_statement) @import (import_from_statement) @import"
-STATEMENT = re.compile(rb"(?:^|[;:])[ \t]*(?:from|import)\b[^\n(;]*(?:\([^)]*\))?", re.MULTILINE)
+STATEMENT = re.compile(rb"(?:^|[;:])[ \t]*(?:from|import)\b[^\n(;]*(?:\([^)]{0,9999}\))?", re.MULTILINE)
 
 _ENDINGS = (".py", ".pyx", ".pyi", ".pxd")
 _BELOW = ("", "src", "lib")  # where a project's packages lie below its top

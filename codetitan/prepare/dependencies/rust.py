@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from codetitan.prepare.dependencies.paths import Paths, folder_of, joined, upwards
+from codetitan.prepare.dependencies.paths import LONGEST, Paths, folder_of, joined, upwards
 
 if TYPE_CHECKING:
     import tree_sitter
@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 QUERY = "(mod_item) @module (use_declaration argument: (_) @use) (extern_crate_declaration name: (_) @use)"
 # To the end of the file: cut in a module, it would not be known which one.
 STATEMENT = re.compile(rb"^[ \t]*(?:pub(?:\([^)\n]*\))?[ \t]+)?(?:mod|use|extern)\b(?s:.*)", re.MULTILINE)
-NAME = re.compile(rb"^\[package\]\s*(?:^[^\[\n]*\n)*?^name\s*=\s*\"([^\"\n]+)\"", re.MULTILINE)
+NAME = re.compile(rb"^\[package\][^\n]*\n(?:(?!\[)[^\n]*\n)*?[ \t]*name[ \t]*=[ \t]*\"([^\"\n]+)\"", re.MULTILINE)
 """Of a crate, in Cargo.toml."""
 
 _ROOTS = ("lib", "main")
-_MOST_NAMES = 10_000  # of one file: lists in lists grow
+_MOST_NAMES = 10_000  # of one use
+_MOST_ATTRIBUTES = 20  # of a module, comments between them among them
 
 
 def read(captures: Mapping[str, Sequence["tree_sitter.Node"]]) -> list[str]:
@@ -48,7 +49,9 @@ def _text(node: "tree_sitter.Node | None") -> str:
 
 def _path_attribute(node: "tree_sitter.Node") -> str | None:
     before = node.prev_named_sibling
-    while before is not None and before.type in ("attribute_item", "line_comment"):
+    for _ in range(_MOST_ATTRIBUTES):  # tree-sitter looks for each from the first child on
+        if before is None or before.type not in ("attribute_item", "line_comment"):
+            break
         found = re.search(rb'\bpath\s*=\s*"([^"\n]+)"', before.text or b"")
         if found:
             return found[1].decode()
@@ -62,6 +65,8 @@ def _names(node: "tree_sitter.Node") -> list[str]:
     left: list[tuple[str, tree_sitter.Node]] = [("", node)]
     while left and len(found) < _MOST_NAMES:
         start, at = left.pop()
+        if len(start) > LONGEST:
+            continue
         if at.type == "use_list":
             left += [(start, child) for child in reversed(at.named_children)]
         elif at.type == "scoped_use_list":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codetitan.data.language import canonical_language
+from codetitan.prepare.documents.values import lines_of
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _NAME = 100  # characters of a language's name
@@ -76,11 +77,10 @@ def _list(value: object) -> list[Any]:
 
 
 def _joined(value: object) -> str:
-    """A text, or its lines, without what UTF-8 can't hold."""
+    """A text, or its lines."""
     if isinstance(value, list):
         value = "".join(line for line in value if isinstance(line, str))
-    text = value if isinstance(value, str) else ""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    return lines_of(value)
 
 
 def _language(metadata: object, cells: list[dict[str, Any]]) -> str:

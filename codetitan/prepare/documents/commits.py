@@ -15,7 +15,7 @@ from codetitan.data.sources.records import language_of_record, word
 from codetitan.prepare.documents.changes import Span, changed
 from codetitan.prepare.documents.values import number_of, text_of
 from codetitan.prepare.file import Drop, File, Refused
-from codetitan.prepare.readers.rows import BROKEN, RowFiles, rows
+from codetitan.prepare.readers.rows import BROKEN, RowFiles
 from codetitan.prepare.rules.checks import check_at_least, check_share
 
 RULE = "commits"
@@ -110,9 +110,7 @@ class CommitReader:
 
     def read(self, unit: int) -> Iterator[File | Dropped | Refused]:
         """Yields the commits of a unit; see `Reader`."""
-        path = self._rows.files[unit]
-        for number, row in enumerate(rows(path)):
-            where = f"{path.name}:{number}"
+        for where, row in self._rows.read(unit):
             if row is None:
                 yield Dropped(self.name, where, BROKEN)
             elif not all(isinstance(row.get(name) or "", str) for name in ("old_contents", "new_contents")):

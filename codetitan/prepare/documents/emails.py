@@ -6,6 +6,8 @@ where such a header or footer says that the text is an e-mail; Markdown has quot
 """
 
 import re
+from bisect import bisect_left
+from collections.abc import Sequence
 
 _WROTE = re.compile(r"On\b.*\bwrote:$|.*notifications@github\.com|.*\d+/\d+/\d+ \d{1,2}:\d{2} ?[AP]M.*\bwrote\b")
 _ON = re.compile(r"^On\b.{4,}$")
@@ -28,10 +30,11 @@ def without_email(text: str) -> str:
     if _RULE_OF_PAGE not in text and not any(mark in text for mark in _MARKS):
         return text  # most are: what follows goes line by line
     lines = [line for line in text.split("\n") if len(line) > _LONG or not _SIGNED.match(line)]
+    footers = [i for i, line in enumerate(lines) if _FOOTER.search(line[:_LONG])]
     kept: list[str] = []
     at = 0
     while at < len(lines):
-        end = _end_of_reply(lines, at)
+        end = _end_of_reply(lines, at, footers)
         if end == at:
             kept.append(lines[at])
             at += 1
@@ -42,8 +45,14 @@ def without_email(text: str) -> str:
     return _PAGE.sub("", "\n".join(kept)).strip()
 
 
-def _end_of_reply(lines: list[str], at: int) -> int:
-    """Returns the line behind what an e-mail program added, if that begins here; else `at`."""
+def _end_of_reply(lines: list[str], at: int, footers: Sequence[int]) -> int:
+    """Returns the line behind what an e-mail program added, if that begins here; else `at`.
+
+    Args:
+        lines: of the comment.
+        at: one of them.
+        footers: those that have a footer.
+    """
     line = lines[at].strip()
     if len(line) > _LONG:
         return at
@@ -56,9 +65,8 @@ def _end_of_reply(lines: list[str], at: int) -> int:
             begin = at + 2
         elif not (_FROM.match(line) and any(_HEADER.match(near.strip()) for near in lines[at + 1 : at + 1 + _NEAR])):
             return at
-    footer = next((i for i in range(begin, len(lines)) if _FOOTER.search(lines[i][:_LONG])), None)
-    if footer is not None:
-        return _end_of_footer(lines, footer)
+    if (next_footer := bisect_left(footers, begin)) < len(footers):
+        return _end_of_footer(lines, footers[next_footer])
     # What a header of "From:" begins has no mark before its lines.
     return len(lines) if _FROM.match(line) else _end_of_quotation(lines, begin)
 

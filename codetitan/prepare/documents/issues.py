@@ -15,7 +15,7 @@ from codetitan.prepare.documents.emails import without_email
 from codetitan.prepare.documents.people import Turn, anonymous, cut_lines, said, with_texts, without_bots
 from codetitan.prepare.documents.values import lines_of, number_of, text_of
 from codetitan.prepare.file import Drop, File, Refused
-from codetitan.prepare.readers.rows import BROKEN, RowFiles, rows
+from codetitan.prepare.readers.rows import BROKEN, RowFiles
 from codetitan.prepare.rules.checks import check_at_least
 
 RULE = "issues"
@@ -81,9 +81,7 @@ class IssueReader:
 
     def read(self, unit: int) -> Iterator[File | Dropped | Refused]:
         """Yields the issues of a unit; see `Reader`."""
-        path = self._rows.files[unit]
-        for number, row in enumerate(rows(path)):
-            where = f"{path.name}:{number}"
+        for where, row in self._rows.read(unit):
             if row is None:
                 yield Dropped(self.name, where, BROKEN)
             elif not isinstance(row.get("events"), list):

@@ -100,7 +100,8 @@ def _script(cells: tuple[Cell, ...], language: str) -> str:
 
 
 def _commented(text: str, mark: str) -> str:
-    return "".join(f"{mark} {line}".rstrip() + "\n" for line in text.split("\n"))
+    # For compilers a carriage return ends a line, too: what stands behind it would be code.
+    return "".join(f"{mark} {line}".rstrip() + "\n" for line in re.split(r"[\n\r]", text))
 
 
 def _without_magic(text: str, mark: str, language: str) -> str:

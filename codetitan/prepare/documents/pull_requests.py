@@ -19,7 +19,7 @@ from codetitan.prepare.documents.people import anonymous, cut_lines, is_bot
 from codetitan.prepare.documents.values import lines_of, number_of, text_of
 from codetitan.prepare.documents.versions import Version, hunks, versions_of
 from codetitan.prepare.file import Drop, File, Refused
-from codetitan.prepare.readers.rows import BROKEN, RowFiles, rows
+from codetitan.prepare.readers.rows import BROKEN, RowFiles
 from codetitan.prepare.rules.checks import check_at_least, check_share
 
 RULE = "pull_requests"
@@ -100,9 +100,7 @@ class PullRequestReader:
 
     def read(self, unit: int) -> Iterator[File | Dropped | Refused]:
         """Yields the pull requests of a unit; see `Reader`."""
-        path = self._rows.files[unit]
-        for number, row in enumerate(rows(path)):
-            where = f"{path.name}:{number}"
+        for where, row in self._rows.read(unit):
             if row is None:
                 yield Dropped(self.name, where, BROKEN)
             else:

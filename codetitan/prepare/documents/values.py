@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from codetitan.data.sources.records import whole_number
+
 
 def text_of(value: object) -> str:
     """Returns a text, without lone surrogates, which have no UTF-8; "" where it is none."""
@@ -17,14 +19,5 @@ def lines_of(value: object) -> str:
 
 
 def number_of(row: Mapping[str, Any], *names: str) -> int | None:
-    """Returns the first of these columns that holds a whole number, not below 0; None where none does.
-
-    Where some rows have none, a store makes floats of whole numbers.
-    """
-    for name in names:
-        value = row.get(name)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if type(value) is int and value >= 0:
-            return value
-    return None
+    """Returns the first of these columns that is a whole number; None where none is."""
+    return next((number for name in names if (number := whole_number(row.get(name))) is not None), None)

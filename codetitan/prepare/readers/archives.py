@@ -32,7 +32,7 @@ _VERSION = re.compile(r"[-_]v?\d")
 _DEBIAN = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9+.-]+)_(?P<version>[^_]+?)(?:\.orig(?:-(?P<component>[a-z0-9-]+))?|-[^-_]+\.debian)\.tar\.\w+"
 )
-OTHER_TYPE, NO_ARCHIVE = "other file type", "no archive"
+OTHER_TYPE, NO_ARCHIVE, AGAIN = "other file type", "no archive", "path that was in the archive before"
 _TOO_MANY = 1_000_000  # members: headers alone would fill the memory of what lists them
 _DAMAGED = (
     tarfile.TarError,
@@ -190,6 +190,7 @@ class ArchiveReader:
     def _files_of(self, archive: str, said: "_Named", top: str, members: Iterator[Member]) -> Iterator[File | Dropped]:
         repo, root = said.repo, f"{self.name}:{said.tree}"  # two versions of a project are two trees
         unpacked = 0
+        seen: set[str] = set()
         number = -1
         for number, member in enumerate(members):
             unpacked += member.n_bytes
@@ -228,6 +229,11 @@ class ArchiveReader:
             if reason:
                 yield Dropped(self.name, f"{repo}/{inside}", reason)
                 continue
+            # Unpacking leaves the last of one path, which in a stream nobody knows: the first that can be read stays.
+            if inside in seen:
+                yield Dropped(self.name, f"{repo}/{inside}", AGAIN)
+                continue
+            seen.add(inside)
             yield File(
                 self.name, repo, inside, text, language_of(inside, text), in_corpus=is_code, root=root, date=member.date
             )

@@ -65,7 +65,13 @@ class _Header(tarfile.TarInfo):
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.size > _MOST_HEADER_BYTES and self.type in _OF_HEADERS:
             raise tarfile.ReadError("a header of more than 1 MB")
-        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        try:
+            found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        except ValueError:
+            raise tarfile.ReadError("a sparse file's map holds no numbers") from None
+        # A PAX header may say so; it would make room for a bomb in what an archive may unpack to.
+        if found.size < 0:
+            raise tarfile.ReadError("a file of less than nothing")
         return found
 
 

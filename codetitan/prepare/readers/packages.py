@@ -76,7 +76,7 @@ class PackageReader:
         return self._code.match(PurePosixPath(path).name) is not None
 
     def _is_read(self, path: str) -> bool:
-        if path.startswith(("../", "/")):  # of a folder for programs
+        if path.startswith("/") or ".." in PurePosixPath(path).parts:  # of a folder for programs
             return False
         return self._is_code(path) or self._also.match(PurePosixPath(path).name) is not None
 

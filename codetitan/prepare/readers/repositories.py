@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from codetitan.data.document import Document, Dropped
 from codetitan.data.sources.records import by_record, columns_of, to_document
 from codetitan.prepare.file import File
-from codetitan.prepare.readers.rows import BROKEN, RowFiles, rows
+from codetitan.prepare.readers.rows import BROKEN, RowFiles
 
 NO_FILES = "no list of files"
 
@@ -46,11 +46,10 @@ class RepositoryReader:
 
     def read(self, unit: int) -> Iterator[File | Dropped]:
         """Yields the files of the repositories of a unit; see `Reader`."""
-        path = self._rows.files[unit]
         columns_of_file = by_record({})
-        for number, row in enumerate(rows(path)):
+        for at, row in self._rows.read(unit):
             if row is None:
-                yield Dropped(self.name, f"{path.name}:{number}", BROKEN)
+                yield Dropped(self.name, at, BROKEN)
                 continue
             of_row = columns_of((*row, "text"), {})
             assert of_row is not None, "it has a text"
@@ -62,10 +61,10 @@ class RepositoryReader:
             }
             files = row.get(self._config.files)
             if not isinstance(files, list):
-                yield Dropped(self.name, f"{path.name}:{number}", NO_FILES)
+                yield Dropped(self.name, at, NO_FILES)
                 continue
             for place, record in enumerate(files):
-                where = f"{path.name}:{number}.{place}"
+                where = f"{at}.{place}"
                 if not isinstance(record, dict):
                     yield Dropped(self.name, where, "no record")
                     continue
@@ -74,6 +73,6 @@ class RepositoryReader:
                 whole = said | {part: value for part, value in known.items() if own is None or not getattr(own, part)}
                 document = to_document(self.name, where, whole, columns_of_file(whole), self._config.max_bytes)
                 if isinstance(document, Document):
-                    yield replace(File.of(document), root=f"{self.name}:{document.repo or f'{path.name}:{number}'}")
+                    yield replace(File.of(document), root=f"{self.name}:{document.repo or at}")
                 else:
                     yield document

@@ -40,7 +40,8 @@ class RowFiles:
         self.files = [place] if place.is_file() else sorted(p for p in place.rglob("*") if _is_one(p))
         if not self.files:
             raise ConfigError(f'{key} "{path}": no {", ".join(f"*{end}" for end in _ENDS)} there')
-        first = next((row for row in rows(self.files[0]) if row is not None), None)
+        # A shard of a dump may be empty.
+        first = next((row for file in self.files for row in rows(file) if row is not None), None)
         for what, columns in needs.items():
             if first is None or not any(column in first for column in columns):
                 there = ", ".join(first or ()) or "none"
@@ -53,6 +54,13 @@ class RowFiles:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def read(self, unit: int) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
+        """Yields the rows of a file as `rows` does, each behind a name that a table can have: "issues.jsonl:17"."""
+        name = self.files[unit].name
+        name = name if name.isprintable() else ascii(name)[1:-1]
+        for number, row in enumerate(rows(self.files[unit])):
+            yield f"{name}:{number}", row
 
 
 def _is_one(path: Path) -> bool:

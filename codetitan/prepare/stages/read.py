@@ -29,6 +29,12 @@ RAW = {**FILES, "root": TEXT}
 FOR_LICENCES = "read for licences alone"
 """Why a LICENSE is not in the corpus."""
 
+LONG_PATH = "long path"
+"""Why a document is not read whose path has more than LONGEST_PATH characters."""
+
+LONGEST_PATH = 1_000
+"""An archive may have names of 1 MB; of each the folders are looked at, which are together the square of it."""
+
 TABLE, LEFT_OUT = "files.parquet", "dropped.parquet"
 FACTS_FILES = 64
 """Into how many files the facts of trees are dealt, by their names."""
@@ -148,6 +154,9 @@ class Read(Lean):
                     continue
                 refused = each.drop if isinstance(each, Refused) else None
                 each = each.file if isinstance(each, Refused) else each
+                if len(each.path) > LONGEST_PATH:
+                    unread(Dropped(each.source, each.path[:LONGEST_PATH], LONG_PATH), each.repo)
+                    continue
                 size = len(each.data)
                 n_bytes += size
                 drop = self.config.paths.judge(each) if self.config.paths.enable else None

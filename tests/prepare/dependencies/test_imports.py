@@ -8,6 +8,7 @@ import pytest
 
 from codetitan.data.pieces.grammars import parse
 from codetitan.prepare.dependencies.imports import LANGUAGES, grammar_of, imports_in, imports_of, read_tree
+from codetitan.prepare.dependencies.order import dependencies, imports_in_file
 
 
 @pytest.mark.parametrize(
@@ -27,12 +28,14 @@ from codetitan.prepare.dependencies.imports import LANGUAGES, grammar_of, import
          ["./a", "./b"]),
         ("a.vue", "vue", "<template><p>import x from './x'</p></template>\n<script setup lang=\"ts\">\n"
          "import a from './a.vue'\n</script>\n", ["./a.vue"]),
+        ("a.vue", "vue", '<script setup lang="ts" generic="T extends A<B>">\nimport a from "./a"\n</script>\n', ["./a"]),
         ("A.java", "java", "package p;\nimport a.b.C;\nimport static a.D.e;\nimport f.*;\nclass A {}\n",
          ["a.D.e", "a.b.C", "f.*"]),
         ("a.go", "go", 'package a\nimport "b"\nimport (\n\t_ "c/d"\n\te `f`\n)\nfunc f() {}\n', ["b", "c/d", "f"]),
         ("go.mod", "text", "// a\nmodule example.com/a // b\n\ngo 1.22\n", ["example.com/a"]),
         ("Cargo.toml", "toml", '[workspace]\nname = "no"\n[package]\nedition = "2021"\nname = "yes-it-is"\n',
          ["yes-it-is"]),
+        ("Cargo.toml", "toml", '[package]\n\nauthors = ["a"]\nname="b"\n[[bin]]\nname = "c"\n', ["b"]),
         ("package.json", "json", '{"name": "@a/b", "dependencies": {}}', ["@a/b"]),
         ("a.rs", "rust", "pub mod a;\nuse crate::{b::C, d::{self, e::*}, f as g};\nextern crate h;\n"
          '#[path = "i/j.rs"]\nmod k;\nmod l {\n    use super::m;\n    mod n;\n}\npub(crate) use r#type::o;\n',
@@ -73,10 +76,39 @@ def test_the_beginning_says_as_much_as_the_whole(language: str, ending: str, fol
         "{" * 100_000, "(" * 100_000 + "import a", "import a.b\n" * 50_000, "use " + "a::{" * 20_000,
         "mod a {\n" * 3_000 + "use super::b;\n", "import (" + "\n" * 500_000, '#include "' * 50_000, "from " * 100_000,
         "/*" * 100_000 + "import a;\n", "\x00import a\n\ufffd\n", "import\\\n" * 5_000,
+        "import" + " " * 200_000, "import (\n" * 20_000, "import " + "a." * 100_000 + "b;", "// a\n" * 50_000 + "mod a;\n",
     ],
-    ids=range(11),
+    ids=range(15),
 )  # fmt: skip
 def test_no_text_takes_long(language: str, text: str) -> None:
     start = time.process_time()
     imports_of("a", language, text.encode())
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("go.mod", "\n" * 200_000), ("Cargo.toml", "[package]" + "\n" * 200_000), ("package.json", '"name"' + " " * 200_000),
+        ("a.vue", "<script>\n" * 100_000), ("a.vue", "<script " * 100_000),
+    ],
+    ids=range(5),
+)  # fmt: skip
+def test_no_file_around_code_takes_long(path: str, text: str) -> None:
+    start = time.process_time()
+    assert imports_of(path, "vue", text.encode()) == []
+    assert time.process_time() - start < 2  # without limits: minutes
+
+
+@pytest.mark.parametrize(
+    ("path", "language", "text"),
+    [
+        ("src/lib.rs", "rust", "use crate::" + "a::" * 40_000 + "b;"), ("a/B.java", "java", "import " + "a." * 60_000 + "b;"),
+        ("x/y/z.py", "python", "import " + "a." * 60_000 + "b"), ("src/lib.rs", "rust", "use " + "a::{b," * 9_000 + "c" + "}" * 9_000 + ";"),
+    ],
+    ids=range(4),
+)  # fmt: skip
+def test_no_name_is_looked_for_long(path: str, language: str, text: str) -> None:
+    start = time.process_time()
+    assert dependencies([imports_in_file(path, language, text)]) == []
+    assert time.process_time() - start < 2  # a name of so many parts: 10 s and more

@@ -1,6 +1,7 @@
 """Issues in The Stack's schema: e-mails, bots, people, size; and which row says why."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,12 @@ def test_a_long_line_takes_no_time(line: str) -> None:
     assert time.perf_counter() - begin < 2  # without a limit: minutes
 
 
+def test_many_replies_take_no_time() -> None:
+    begin = time.perf_counter()
+    assert without_email("On Monday you wrote:\nYes.\n" * 20_000).startswith("Yes.\nYes.")
+    assert time.perf_counter() - begin < 2  # where each looked for a footer: minutes
+
+
 def test_names_are_words() -> None:
     names, texts = anonymous(["a", "test", "a"], ["a test of tests, test-case and @A; Test, @test"])
     assert names == ["username_0", "username_1", "username_0"]
@@ -175,6 +182,22 @@ def test_damage(tmp_path: Path) -> None:
     assert isinstance(owned, File) and owned.repo == "me/parser"
     with pytest.raises(ConfigError, match=r'^prepare.sources: issues ".*": no column "events" of events; there are a$'):
         read(tmp_path, {"a": 1})
+
+
+def test_files_of_any_name_some_of_them_empty(tmp_path: Path) -> None:
+    (tmp_path / "0.jsonl").write_text("\n")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.jsonl")).write_text(
+        "{oops\n" + json.dumps(row(opened("jane", LONG * 3)))
+    )
+    reader = IssueReader(Issues(path=str(tmp_path)))
+    found = [each for unit in range(len(reader)) for each in reader.read(unit)]
+    assert [each.path for each in found if isinstance(each, Dropped)] == [r"\udcff\n.jsonl:0"]
+
+
+@pytest.mark.parametrize("stars", [10**30, 1e300, 2**63, -1, True, "5", 1.5])
+def test_numbers_that_no_table_has_room_for(tmp_path: Path, stars: object) -> None:
+    (found,) = read(tmp_path, row(opened("jane", LONG), stars=stars))
+    assert isinstance(found, File) and found.stars is None
 
 
 def test_as_parquet(tmp_path: Path) -> None:

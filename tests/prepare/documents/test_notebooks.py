@@ -160,6 +160,12 @@ def test_what_is_not_taken() -> None:
     assert not Notebooks().takes(made(notebook(markdown("t"), code("x = 1")))), "it is one already"
 
 
+def test_a_carriage_return_ends_no_comment() -> None:
+    cells = markdown(["Run\r\n", "it:\rimport os"]), code("x = 1\r\ny = 2")
+    assert made(notebook(*cells), form="script").text == "# Run\n# it:\n# import os\n\nx = 1\ny = 2\n"
+    assert [text for _, text in pairs(made(notebook(*cells)))][1:3] == ["Run\nit:\rimport os", "x = 1\ny = 2"]
+
+
 def test_lone_surrogates_are_replaced() -> None:
     file = made(notebook(markdown("a\ud800b"), code("x = 1")))
     assert pairs(file)[1] == ("jupyter_text", "a?b")

@@ -30,9 +30,10 @@ def install(site: Path, name: str, version: str, files: dict[str, bytes], *liste
 
 def test_what_is_read(site: Path) -> None:
     install(site, "zeta", "1.0", {"zeta/__init__.py": b"x = 1\n", "zeta/logo.png": b"\x89PNG", "zeta/a.py": b"\xff"},
-            "zeta/gone.py", "../../bin/zeta.py")  # fmt: skip
+            "zeta/gone.py", "../../bin/zeta.py", "zeta/../../outside.py")  # fmt: skip
     install(site, "Alpha", "2.0", {"alpha.py": b"y = 2\n", "alpha.c": b"z" * 50})
     (site / "stray.py").write_text("nobody lists it")
+    (site.parent / "outside.py").write_text("of somebody else")
     reader = open_reader(PythonPackages(max_file_bytes=200))
     found = [each for unit in range(len(reader)) for each in reader.read(unit)]
     code = [(each.repo, each.path, each.text) for each in found if isinstance(each, File) and each.in_corpus]
