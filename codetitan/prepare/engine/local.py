@@ -13,12 +13,15 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
+
+from tqdm import tqdm
 
 from codetitan import stop
 from codetitan.errors import ConfigError
@@ -138,6 +141,8 @@ def _begin(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all; the parent ends this one
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     stop.end_with(parent)
+    # Its own lock is a semaphore of the system's, which a worker that is killed leaves behind, and Python then says so.
+    tqdm.set_lock(threading.RLock())
 
 
 def _perform(path: Path, task: int) -> None:

@@ -50,6 +50,12 @@ def test_the_same_for_any_number_of_workers(corpus: Path, tmp_path: Path) -> Non
     assert toys.found(tmp_path / "1") == toys.expected(corpus) != {}
 
 
+def test_what_workers_make_is_not_left_behind(start: Start, trap: Trap) -> None:
+    trap(count_0="bar", count_1="bar")  # a bar's lock is a semaphore of the system's
+    process = start()
+    assert process.communicate()[1] == "" and process.returncode == 0
+
+
 def test_what_a_task_refuses_is_one_line(corpus: Path, out: Path, trap: Trap) -> None:
     trap(count_2="refuse")
     assert refused(corpus, out) == r'stage "count", task 2, 002.txt: a\nline'

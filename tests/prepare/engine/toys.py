@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from codetitan.errors import ConfigError, fail
 from codetitan.prepare.engine.run import execute
 from codetitan.prepare.engine.stage import earlier
@@ -37,6 +39,8 @@ def misbehave(corpus: Path, stage: str, task: int) -> None:
         case "crash":
             print("something went wrong in C", file=sys.stderr, flush=True)
             os.kill(os.getpid(), signal.SIGSEGV)
+        case "bar":
+            list(tqdm(range(3)))
         case "hang":
             (corpus / f"hangs-{os.getpid()}").touch()
             time.sleep(600)
