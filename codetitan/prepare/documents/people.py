@@ -13,6 +13,8 @@ _ENDS_OF_BOTS = (
     "bot", "-automation", "-automaton", "-benchmark", "-build", "-ci", "-cloud", "-deployer", "-linter",
     "-service-account", "-teamcity", "-test", "-testing",
 )  # fmt: skip
+_LOGIN = re.compile(r"[\w-]+", re.ASCII)
+_FEW = 50
 _SHORTEST = 4  # of a login that is replaced where no @ says that it is one: "for" and "bug" are logins, too
 
 
@@ -72,12 +74,12 @@ def anonymous(logins: Sequence[str], texts: Sequence[str]) -> tuple[list[str], l
     """
     names = {login: f"username_{i}" for i, login in enumerate(dict.fromkeys(logins))}
     by_letters = {login.casefold(): name for login, name in reversed(names.items())}
-    # Most logins are in no text, and most texts have none: looking for one at each place is what takes time.
     folded = [text.casefold() for text in texts]
-    there = [login for login in names if login and any(login.casefold() in text for text in folded)]
-    known = "|".join(re.escape(login) for login in sorted(there, key=lambda login: (-len(login), login)))
-    pattern = re.compile(rf"(?<![\w-])(@?)({known})(?![\w-])", re.IGNORECASE)
-    letters = [login.casefold() for login in there]
+    # GitHub's logins are words, and words are looked up: all of them as alternatives take the square of an issue.
+    odd = [login for login in names if login and not _LOGIN.fullmatch(login)]
+    odd = [login for login in odd if any(login.casefold() in text for text in folded)]
+    forms = [re.escape(login) for login in sorted(odd, key=lambda login: (-len(login), login))] + [r"[\w-]+"]
+    pattern = re.compile(rf"(?<![\w-])(@?)({'|'.join(forms)})(?![\w-])", re.IGNORECASE)
 
     def name_of(match: "re.Match[str]") -> str:
         at, login = match[1], match[2]
@@ -86,8 +88,10 @@ def anonymous(logins: Sequence[str], texts: Sequence[str]) -> tuple[list[str], l
             return at + by_letters.get(login.casefold(), login)
         return match[0]
 
+    letters = [login for login in by_letters if login]
+    # Most texts name nobody, which of a few is seen without looking at each word.
     replaced = [
-        pattern.sub(name_of, text) if any(login in own for login in letters) else text
+        pattern.sub(name_of, text) if len(letters) > _FEW or any(login in own for login in letters) else text
         for text, own in zip(texts, folded, strict=True)
     ]
     return [names[login] for login in logins], replaced

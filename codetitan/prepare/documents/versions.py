@@ -10,7 +10,8 @@ from codetitan.prepare.documents.values import text_of
 
 _FILE, _FILE_LINES, _MEAN_LINE, _LONGEST_LINE, _ALPHANUMERIC = 1_000_000, 100_000, 100, 1000, 0.25
 _ALPHANUMERICS = bytes(c for c in range(128) if chr(c).isalnum())
-_DIFF_LINES = 5000  # what is longer is shown as replaced: finding what both share takes the square of it
+# What is longer is shown as replaced: finding what both share may take the cube of it, 12 s for 5000 lines.
+_DIFF_LINES = 2000
 
 
 @dataclass(frozen=True, slots=True)

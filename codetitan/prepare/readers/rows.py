@@ -75,11 +75,7 @@ def rows(path: Path) -> Iterator[Mapping[str, Any] | None]:
     """
     try:
         if path.suffix == ".parquet":
-            import pyarrow.parquet as pq
-
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=_ROWS):
-                    yield from batch.to_pylist()
+            yield from _parquet_rows(path)
             return
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             for line in lines:
@@ -88,8 +84,20 @@ def rows(path: Path) -> Iterator[Mapping[str, Any] | None]:
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or one_line(error)
         raise ConfigError(f"{path} can't be read: {reason}") from None
-    except ValueError as error:  # pyarrow's errors are
+    except ValueError as error:
         raise ConfigError(f"{path} can't be read: {one_line(error)}") from None
+
+
+def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with path.open("rb") as opened, pq.ParquetFile(opened) as file:  # a name may be no UTF-8
+            for batch in file.iter_batches(batch_size=_ROWS):
+                yield from batch.to_pylist()
+    except pa.ArrowException as error:  # some are no ValueError, such as that of an integer of 3 bits
+        raise ValueError(one_line(error)) from error
 
 
 def _object(line: bytes) -> Mapping[str, Any] | None:

@@ -16,6 +16,7 @@ from codetitan.prepare.file import File
 from codetitan.prepare.readers import Reader
 from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.readers.repositories import Repositories, RepositoryReader
+from codetitan.prepare.readers.rows import rows as rows_of
 from codetitan.prepare.readers.served import ServedReader
 from codetitan.prepare.stages.read import Read
 from codetitan.prepare.tables import rows
@@ -105,6 +106,25 @@ def test_mistakes(tmp_path: Path) -> None:
         read(RepositoryReader(Repositories(path=str(tmp_path / "b.parquet"))))
     with pytest.raises(ConfigError, match=r": no \*.parquet, \*.jsonl, \*.jsonl.gz there$"):
         RepositoryReader(Repositories(path=str(tmp_path / "none")))
+
+
+def test_a_parquet_file_with_another_byte_is_one_line(tmp_path: Path) -> None:
+    """Not all that pyarrow raises is a ValueError; and one name of a file is no UTF-8."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.parquet"))
+    with file.open("wb") as opened:
+        pq.write_table(pa.table({"files": [[{"content": "x = 1\n", "path": "a.py"}]] * 3}), opened)
+    assert [row["files"][0]["path"] for row in rows_of(file) if row] == ["a.py"] * 3
+    data, said = file.read_bytes(), []
+    for place in range(len(data) - 400, len(data)):
+        file.write_bytes(data[:place] + b"I" + data[place + 1 :])
+        try:
+            list(rows_of(file))
+        except ConfigError as error:
+            said.append(str(error).partition(" can't be read: ")[2])
+    assert all(said) and len(said) > 50 and any("not implemented" in reason for reason in said)
 
 
 def test_each_file_that_a_listing_leaves_out_has_a_row(tmp_path: Path) -> None:
