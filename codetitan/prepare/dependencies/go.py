@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 
 QUERY = "(import_spec path: (_) @path)"
 STATEMENT = re.compile(rb"^import\b\s*(?:\([^)]{0,9999}\)|[^\n]*)", re.MULTILINE)
-NAME = re.compile(rb"^[ \t]*module[ \t]+\"?([^\s\"]+)", re.MULTILINE)
-"""Of a module, in go.mod."""
+_NAME = re.compile(rb"^[ \t]*module[ \t]+\"?([^\s\"]+)", re.MULTILINE)
+
+
+def name(manifest: bytes) -> str | None:
+    """Returns what a go.mod calls its module; None where it does not."""
+    found = _NAME.search(manifest)
+    return None if found is None else found[1].decode()
 
 
 def read(captures: Mapping[str, Sequence["tree_sitter.Node"]]) -> list[str]:

@@ -1,7 +1,7 @@
 """What a file imports, as it is written: read by tree-sitter, of its beginning up to the last line that imports."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,8 +42,8 @@ LANGUAGES: dict[str, Language] = {
 }  # fmt: skip
 """Language of a document → how it imports."""
 
-MANIFESTS: dict[str, tuple[Language, re.Pattern[bytes]]] = {
-    "go.mod": (go, go.NAME), "Cargo.toml": (rust, rust.NAME), "package.json": (javascript, javascript.NAME),
+MANIFESTS: dict[str, tuple[Language, Callable[[bytes], str | None]]] = {
+    "go.mod": (go, go.name), "Cargo.toml": (rust, rust.name), "package.json": (javascript, javascript.name),
 }  # fmt: skip
 """File name → language, and where it says what the package in its folder is called."""
 
@@ -69,8 +69,8 @@ def imports_of(path: str, language: str, data: bytes) -> list[str]:
     """
     name = path.rpartition("/")[2]
     if name in MANIFESTS:
-        found = MANIFESTS[name][1].search(data)
-        return [found[1].decode()] if found else []
+        called = MANIFESTS[name][1](data)
+        return [] if called is None else [called]
     if language in ("vue", "svelte"):
         data = b"\n".join(_scripts(data))
     return imports_in(data, LANGUAGES[language], grammar_of(path, language))

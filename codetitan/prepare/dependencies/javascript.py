@@ -4,6 +4,7 @@ Paths are resolved as Node.js and bundlers do: with endings, index files, `.js` 
 the top of a project, and a package's name leads to the folder whose package.json has it.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -21,8 +22,6 @@ QUERY = """
 """
 TYPESCRIPT_QUERY = QUERY + "(import_require_clause source: (string) @path)"
 STATEMENT = re.compile(rb"\b(?:from|import|require)\b\s*(?:\(\s*)?(?:/\*[^*]*\*/\s*)?[\"'][^\"'\n]*")
-NAME = re.compile(rb'"name"\s*:\s*"([^"\n]+)"')
-"""Of a package, in package.json."""
 
 _TYPESCRIPT = (".ts", ".tsx", ".d.ts", ".mts", ".cts", ".d.mts", ".d.cts", ".js", ".jsx", ".mjs", ".cjs")
 _JAVASCRIPT = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".d.ts", ".d.mts", ".d.cts")
@@ -34,6 +33,16 @@ _ENTRIES = ("index", "src/index", "src/main", "lib/index", "main")
 def read(captures: Mapping[str, Sequence["tree_sitter.Node"]]) -> list[str]:
     """Returns the paths as they are written, without quotes."""
     return [(node.text or b"").decode("utf-8", "replace")[1:-1] for node in captures.get("path", ())]
+
+
+def name(manifest: bytes) -> str | None:
+    """Returns what a package.json calls its package, which is no name of its author's; None where it does not."""
+    try:
+        found = json.loads(manifest)
+    except (ValueError, RecursionError):
+        return None
+    called = found.get("name") if isinstance(found, dict) else None
+    return called if isinstance(called, str) and called else None
 
 
 def _file(paths: Paths, importer: str, stem: str) -> str | None:

@@ -12,12 +12,17 @@ if TYPE_CHECKING:
 QUERY = "(mod_item) @module (use_declaration argument: (_) @use) (extern_crate_declaration name: (_) @use)"
 # To the end of the file: cut in a module, it would not be known which one.
 STATEMENT = re.compile(rb"^[ \t]*(?:pub(?:\([^)\n]*\))?[ \t]+)?(?:mod|use|extern)\b(?s:.*)", re.MULTILINE)
-NAME = re.compile(rb"^\[package\][^\n]*\n(?:(?!\[)[^\n]*\n)*?[ \t]*name[ \t]*=[ \t]*\"([^\"\n]+)\"", re.MULTILINE)
-"""Of a crate, in Cargo.toml."""
+_NAME = re.compile(rb"^\[package\][^\n]*\n(?:(?!\[)[^\n]*\n)*?[ \t]*name[ \t]*=[ \t]*\"([^\"\n]+)\"", re.MULTILINE)
 
 _ROOTS = ("lib", "main")
 _MOST_NAMES = 10_000  # of one use
 _MOST_ATTRIBUTES = 20  # of a module, comments between them among them
+
+
+def name(manifest: bytes) -> str | None:
+    """Returns what a Cargo.toml calls its crate; None where it does not."""
+    found = _NAME.search(manifest)
+    return None if found is None else found[1].decode()
 
 
 def read(captures: Mapping[str, Sequence["tree_sitter.Node"]]) -> list[str]:

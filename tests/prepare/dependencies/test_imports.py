@@ -36,6 +36,8 @@ from codetitan.prepare.dependencies.order import dependencies, imports_in_file
         ("Cargo.toml", "toml", '[workspace]\nname = "no"\n[package]\nedition = "2021"\nname = "yes-it-is"\n',
          ["yes-it-is"]),
         ("Cargo.toml", "toml", '[package]\n\nauthors = ["a"]\nname="b"\n[[bin]]\nname = "c"\n', ["b"]),
+        ("package.json", "json", '{"author": {"name": "Jane"}, "name": "a"}', ["a"]),
+        ("package.json", "json", '{"author": {"name": "Jane"}}', []),
         ("package.json", "json", '{"name": "@a/b", "dependencies": {}}', ["@a/b"]),
         ("a.rs", "rust", "pub mod a;\nuse crate::{b::C, d::{self, e::*}, f as g};\nextern crate h;\n"
          '#[path = "i/j.rs"]\nmod k;\nmod l {\n    use super::m;\n    mod n;\n}\npub(crate) use r#type::o;\n',

@@ -110,6 +110,19 @@ def test_what_is_drawn(tmp_path: Path, more: dict[str, Any], reason: str, share:
     assert {each.path: each.text for each in read(tmp_path, *rows) if isinstance(each, File)} == kept
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"small_lines": 200, "kept_small": 0.0}, "small change, not drawn"),
+        ({"large_lines": 1, "kept_large": 0.0}, "large change, not drawn"),
+        ({"short_words": 7, "kept_short": 0.0}, "short message, not drawn"),
+    ],
+)
+def test_what_is_much_is_a_key(tmp_path: Path, options: dict[str, Any], reason: str) -> None:
+    (found,) = read(tmp_path, row(), **ALL | options)
+    assert isinstance(found, Refused) and found.drop.reason == reason
+
+
 def test_changed_lines() -> None:
     assert changed(list("abcd"), list("abxcd")) == (Span(2, 2), Span(2, 3))
     assert changed(list("aaa"), list("aa")) == (Span(2, 3), Span(2, 2))

@@ -122,6 +122,12 @@ def test_what_is_left_out(tmp_path: Path) -> None:
     assert isinstance(read(tmp_path, row(*alone, pull_request={"number": 5}))[0], File)
 
 
+def test_limits_are_keys(tmp_path: Path) -> None:
+    alone = [opened("jane", "x" * 250), event("jane", "y")]
+    assert refused(tmp_path, *alone, max_characters_alone=250) == ("one person, many words", 251, 250)
+    assert refused(tmp_path, *alone, max_events_alone=1) == ("one person, many events", 2, 1)
+
+
 def test_long_comments_lose_their_middle(tmp_path: Path) -> None:
     text = "\n".join(f"line {i}" for i in range(101))
     (_, comment) = one(tmp_path, opened("jane", LONG), event("bob2", text))

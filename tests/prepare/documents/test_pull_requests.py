@@ -150,6 +150,20 @@ def test_one_that_is_approved_or_merged_stays(tmp_path: Path) -> None:
     assert pairs(refused[0])[-1] == ("pr_is_merged", "False")
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"min_title": 28}, ("short title", 27, 28)), ({"min_text": 37}, ("short description", 36, 37)),
+        ({"max_characters": 10}, "long pull request"),
+    ],
+)  # fmt: skip
+def test_limits_are_keys(tmp_path: Path, options: dict[str, int], expected: object) -> None:
+    (found,) = read(tmp_path, row(), **options)
+    assert isinstance(found, Refused)
+    drop = found.drop
+    assert expected in (drop.reason, (drop.reason, drop.value, drop.threshold))
+
+
 def test_long_texts_are_cut(tmp_path: Path) -> None:
     lines = [f"{i:02}" for i in range(90)]
     (file,) = read(tmp_path, row(comment("bob2", "\n".join(lines)), text="x" * 2000, title="y" * 600))
