@@ -15,7 +15,7 @@ from codetitan.data.sources.records import language_of_record, word
 from codetitan.prepare.documents.changes import Span, changed
 from codetitan.prepare.documents.values import number_of, text_of
 from codetitan.prepare.file import Drop, File, Refused
-from codetitan.prepare.readers.rows import BROKEN, RowFiles
+from codetitan.prepare.readers.rows import BROKEN, RowReader
 from codetitan.prepare.rules.checks import check_at_least, check_share
 
 RULE = "commits"
@@ -88,7 +88,7 @@ class Commits:
             check_share(name, getattr(self, name))
 
 
-class CommitReader:
+class CommitReader(RowReader):
     """Commits in rows; a unit is a file of them.
 
     Args:
@@ -99,18 +99,13 @@ class CommitReader:
     """
 
     def __init__(self, config: Commits) -> None:
-        self.name, self._config = f"commits:{config.path}", config
+        self._config = config
         needs = {"what a file was": ["old_contents"], "what it became": ["new_contents"]}
-        self._rows = RowFiles("commits", config.path, needs)
-        self.fingerprint, self.sizes = self._rows.fingerprint, self._rows.sizes
-        self.dropped: Mapping[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._rows)
+        super().__init__("commits", config.path, needs)
 
     def read(self, unit: int) -> Iterator[File | Dropped | Refused]:
         """Yields the commits of a unit; see `Reader`."""
-        for where, row in self._rows.read(unit):
+        for where, row in self.rows(unit):
             if row is None:
                 yield Dropped(self.name, where, BROKEN)
             elif not all(isinstance(row.get(name) or "", str) for name in ("old_contents", "new_contents")):

@@ -15,7 +15,7 @@ from codetitan.prepare.documents.emails import without_email
 from codetitan.prepare.documents.people import Turn, anonymous, cut_lines, said, with_texts, without_bots
 from codetitan.prepare.documents.values import lines_of, number_of, text_of
 from codetitan.prepare.file import Drop, File, Refused
-from codetitan.prepare.readers.rows import BROKEN, RowFiles
+from codetitan.prepare.readers.rows import BROKEN, RowReader
 from codetitan.prepare.rules.checks import check_at_least
 
 RULE = "issues"
@@ -60,7 +60,7 @@ class Issues:
         check_at_least("max_events_alone", self.max_events_alone, 1)
 
 
-class IssueReader:
+class IssueReader(RowReader):
     """Issues in rows; a unit is a file of them.
 
     Args:
@@ -71,17 +71,12 @@ class IssueReader:
     """
 
     def __init__(self, config: Issues) -> None:
-        self.name, self._config = f"issues:{config.path}", config
-        self._rows = RowFiles("issues", config.path, {"events": ["events"]})
-        self.fingerprint, self.sizes = self._rows.fingerprint, self._rows.sizes
-        self.dropped: Mapping[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._rows)
+        self._config = config
+        super().__init__("issues", config.path, {"events": ["events"]})
 
     def read(self, unit: int) -> Iterator[File | Dropped | Refused]:
         """Yields the issues of a unit; see `Reader`."""
-        for where, row in self._rows.read(unit):
+        for where, row in self.rows(unit):
             if row is None:
                 yield Dropped(self.name, where, BROKEN)
             elif not isinstance(row.get("events"), list):

@@ -19,7 +19,7 @@ from codetitan.prepare.documents.people import anonymous, cut_lines, is_bot
 from codetitan.prepare.documents.values import lines_of, number_of, text_of
 from codetitan.prepare.documents.versions import Version, hunks, versions_of
 from codetitan.prepare.file import Drop, File, Refused
-from codetitan.prepare.readers.rows import BROKEN, RowFiles
+from codetitan.prepare.readers.rows import BROKEN, RowReader
 from codetitan.prepare.rules.checks import check_at_least, check_share
 
 RULE = "pull_requests"
@@ -78,7 +78,7 @@ class PullRequests:
         check_share("whole", self.whole)
 
 
-class PullRequestReader:
+class PullRequestReader(RowReader):
     """Pull requests in rows; a unit is a file of them.
 
     Args:
@@ -89,18 +89,13 @@ class PullRequestReader:
     """
 
     def __init__(self, config: PullRequests) -> None:
-        self.name, self._config = f"pull_requests:{config.path}", config
+        self._config = config
         needs = {"titles": ["title"], "changed files": ["files"], "events": ["events"]}
-        self._rows = RowFiles("pull_requests", config.path, needs)
-        self.fingerprint, self.sizes = self._rows.fingerprint, self._rows.sizes
-        self.dropped: Mapping[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._rows)
+        super().__init__("pull_requests", config.path, needs)
 
     def read(self, unit: int) -> Iterator[File | Dropped | Refused]:
         """Yields the pull requests of a unit; see `Reader`."""
-        for where, row in self._rows.read(unit):
+        for where, row in self.rows(unit):
             if row is None:
                 yield Dropped(self.name, where, BROKEN)
             else:

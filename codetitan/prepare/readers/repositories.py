@@ -1,12 +1,12 @@
 """Rows that hold a whole repository, as The Stack v3 has them: a list of files in a column `files`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from codetitan.data.document import Document, Dropped
 from codetitan.data.sources.records import by_record, columns_of, to_document
 from codetitan.prepare.file import File
-from codetitan.prepare.readers.rows import BROKEN, RowFiles
+from codetitan.prepare.readers.rows import BROKEN, RowReader
 
 NO_FILES = "no list of files"
 
@@ -25,7 +25,7 @@ class Repositories:
     """Longer texts, in UTF-8, are left out."""
 
 
-class RepositoryReader:
+class RepositoryReader(RowReader):
     """Repositories in rows; a unit is a file of them.
 
     Args:
@@ -36,18 +36,13 @@ class RepositoryReader:
     """
 
     def __init__(self, config: Repositories) -> None:
-        self.name, self._config = f"repositories:{config.path}", config
-        self._rows = RowFiles("repositories", config.path, {"files": [config.files]})
-        self.dropped: Mapping[str, int] = {}
-        self.fingerprint, self.sizes = self._rows.fingerprint, self._rows.sizes
-
-    def __len__(self) -> int:
-        return len(self._rows)
+        self._config = config
+        super().__init__("repositories", config.path, {"files": [config.files]})
 
     def read(self, unit: int) -> Iterator[File | Dropped]:
         """Yields the files of the repositories of a unit; see `Reader`."""
         columns_of_file = by_record({})
-        for at, row in self._rows.read(unit):
+        for at, row in self.rows(unit):
             if row is None:
                 yield Dropped(self.name, at, BROKEN)
                 continue

@@ -17,11 +17,11 @@ BROKEN = "no JSON object"
 """Why a line is left out."""
 
 
-class RowFiles:
-    """The files of rows that a path names.
+class RowReader:
+    """A reader of rows; a unit is a file of them. See `Reader`.
 
     Args:
-        kind: the type of the source, for an error.
+        kind: the type of the source.
         path: a file, or a folder: every *.parquet, *.jsonl and *.jsonl.gz below it.
         needs: columns, each a name or several of which one will do, that the first row must have.
 
@@ -29,12 +29,16 @@ class RowFiles:
         ConfigError: there is no such file, or the first row is another's.
 
     Attributes:
+        name: of the source.
         files: in order.
         fingerprint: of their names, sizes and dates.
         sizes: about how many bytes of text each has.
+        dropped: nothing: each row that is left out is said.
     """
 
     def __init__(self, kind: str, path: str, needs: Mapping[str, Collection[str]]) -> None:
+        self.name = f"{kind}:{path}"
+        self.dropped: Mapping[str, int] = {}
         key = f"prepare.sources: {kind}"
         place = expand(path, key)
         self.files = [place] if place.is_file() else sorted(p for p in place.rglob("*") if _is_one(p))
@@ -55,7 +59,7 @@ class RowFiles:
     def __len__(self) -> int:
         return len(self.files)
 
-    def read(self, unit: int) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
+    def rows(self, unit: int) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
         """Yields the rows of a file as `rows` does, each behind a name that a table can have: "issues.jsonl:17"."""
         name = self.files[unit].name
         name = name if name.isprintable() else ascii(name)[1:-1]

@@ -92,7 +92,7 @@ class Read(Lean):
         return {
             "codetitan": codetitan.__version__, "sources": sources, "fingerprints": self.fingerprints,
             "paths": asdict(self.config.paths), "notebooks": asdict(self.config.notebooks), "examples": FORMAT,
-            "format": 2,
+            "format": 3,
         }  # fmt: skip
 
     @cached_property
