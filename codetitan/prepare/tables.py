@@ -88,15 +88,18 @@ class Writer:
         path: of the new file.
         columns: name → kind; what a row has beside them is left out.
         level: of zstd: 3 for what people keep, 1, twice as fast, for what the next stage reads.
+        group_bytes: of text in a group, about: what its reader has in memory.
 
     Raises:
         ConfigError: it can't be written.
     """
 
-    def __init__(self, path: Path, columns: Mapping[str, str], *, level: int = 3) -> None:
+    def __init__(
+        self, path: Path, columns: Mapping[str, str], *, level: int = 3, group_bytes: int = _GROUP_BYTES
+    ) -> None:
         import pyarrow.parquet as pq
 
-        self._columns, self._path = columns, path
+        self._columns, self._path, self._group_bytes = columns, path, group_bytes
         self._rows: list[Row] = []
         self._n_bytes = self.n_rows = 0
         try:
@@ -121,7 +124,7 @@ class Writer:
         self._rows.append(row)
         self.n_rows += 1
         self._n_bytes += len(row.get("content") or "") + 100
-        if self._n_bytes >= _GROUP_BYTES or len(self._rows) >= _GROUP_ROWS:
+        if self._n_bytes >= self._group_bytes or len(self._rows) >= _GROUP_ROWS:
             self._flush()
 
     def _flush(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,16 @@ def test_facts_of_many_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for name in names:
         assert sorted(known.texts(name).values()) == [f"Of {name}, by 0.", f"Of {name}, by 1."]
     assert not known.texts("another") and not known.texts(None)
+
+
+def test_a_merge_holds_a_little_of_each_run(tmp_path: Path) -> None:
+    columns = {"path": TEXT, "content": TEXT}
+    found = ({"path": f"{i * 7 % 300:03}", "content": f"{i:03}" * 35_000} for i in range(300))  # 31 MB, in five runs
+    tracemalloc.start()
+    try:
+        paths = [row["path"] for row in in_order(found, lambda row: row["path"], columns, tmp_path, memory=6 << 20)]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert paths == [f"{i:03}" for i in range(300)]
+    assert peak < 20e6  # 31 MB, were each run a group

@@ -16,6 +16,7 @@ import numpy as np
 from codetitan.prepare.tables import Row, Writer, rows, table
 
 _ROW_BYTES = 2_000  # of memory that a row takes beside its text, most of it Python's
+_RUN_GROUP_BYTES = 1 << 20  # of a run, while all of them are merged: a group of each is in memory
 
 
 def memory_of_rows(memory_mb: float) -> int:
@@ -126,6 +127,6 @@ def in_order(
 
 
 def _write_run(found: Sequence[Row], columns: Mapping[str, str], path: Path) -> None:
-    with Writer(path, columns, level=1) as writer:
+    with Writer(path, columns, level=1, group_bytes=_RUN_GROUP_BYTES) as writer:
         for row in found:
             writer.add(row)
