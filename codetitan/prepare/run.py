@@ -11,7 +11,7 @@ from codetitan.errors import ConfigError
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.engine.run import execute
 from codetitan.prepare.engine.stage import Stage
-from codetitan.prepare.engine.state import as_json, outputs
+from codetitan.prepare.engine.state import PARTIAL, as_json, outputs
 from codetitan.prepare.engine.totals import total
 from codetitan.prepare.examples.collect import FILE, merged
 from codetitan.prepare.readers.open import open_reader
@@ -111,7 +111,7 @@ def _publish(output: Path, all_stages: Sequence[Stage], form: str) -> None:
 
     *_, last = places(all_stages, output)
     try:
-        partial = output / ".partial"  # a kill must not leave half a corpus that looks whole
+        partial = output / PARTIAL  # a kill must not leave half a corpus that looks whole
         shutil.rmtree(partial, ignore_errors=True)
         for name in _PUBLISHED:
             (partial / name).mkdir(parents=True)
@@ -121,12 +121,21 @@ def _publish(output: Path, all_stages: Sequence[Stage], form: str) -> None:
                 _link(file, partial / name / f"part-{task:05}{file.suffix}")
             for digest, text in json.loads((last.task(task) / LICENCES).read_text(encoding="utf-8")).items():
                 (partial / "licences" / f"{digest}.txt").write_text(text, encoding="utf-8")
+        # All of the old outcome goes before any of the new one comes: a kill must not leave files of both.
+        for name in (*_PUBLISHED, REPORT, PAGE, TALLY):
+            _remove(output / name)
         for name in _PUBLISHED:
-            shutil.rmtree(output / name, ignore_errors=True)
             (partial / name).rename(output / name)
         partial.rmdir()
     except OSError as error:
         raise ConfigError(f"--output {output} can't be written: {error.strerror}") from None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _link(source: Path, place: Path) -> None:
@@ -137,7 +146,10 @@ def _link(source: Path, place: Path) -> None:
 
 
 def _write(file: Path, text: str) -> None:
+    """Writes a text that is there whole or not at all."""
+    partial = file.with_name(f"{file.name}{PARTIAL}")
     try:
-        file.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
     except OSError as error:
         raise ConfigError(f"{file} can't be written: {error.strerror}") from None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from codetitan.errors import printable
 from codetitan.prepare.report.tally import Count, Group, Tally
 
 _MOST = 40  # languages and licences in a table; the rest is one row
@@ -22,7 +23,12 @@ def share(part: int, whole: int) -> str:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [f"| {' | '.join(head)} |", f"| --- |{' --: |' * (len(head) - 1)}"]
-    return [*lines, *(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows), ""]
+    return [*lines, *(f"| {' | '.join(map(_cell, row))} |" for row in rows), ""]
+
+
+def _cell(text: str) -> str:
+    """Returns a text in a cell of one line; what a store calls its licences is anybody's."""
+    return printable(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def _rest(groups: Sequence[Group]) -> Group:

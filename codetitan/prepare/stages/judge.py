@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import codetitan
+from codetitan.data.pieces.grammars import grammar_versions
 from codetitan.data.structure import parse_parts, to_json
 from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
@@ -69,6 +70,7 @@ class JudgeFiles(Lean):
             "rules": tables,
             "of licences": versions(),
             "of secrets": secret_versions() if config.secrets.enable else None,
+            "of syntax": grammar_versions() if config.syntax.enable else None,
             "of quality": self.config.quality.digest(),
             "benchmarks": None if self._benchmarks is None else self._benchmarks.digest(),
             "examples": FORMAT,
@@ -122,7 +124,7 @@ class JudgeFiles(Lean):
                     counts.add(tree, row["n_bytes"], "alone", drop.rule)
                 if drops:
                     counts.add(tree, row["n_bytes"], "dropped", drops[0].rule, drops[0].reason)
-                    left_out.add(left := dropped_row(file, drops[0]))
+                    left_out.add(left := dropped_row(file, drops[0], row["n_bytes"]))
                     examples.add(left, file.text)
                     continue
                 noted = file

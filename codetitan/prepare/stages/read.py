@@ -11,6 +11,7 @@ from typing import Any
 import codetitan
 from codetitan.data.document import Dropped
 from codetitan.data.structure import to_json
+from codetitan.errors import ConfigError
 from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.examples.collect import FORMAT, Examples
@@ -43,12 +44,13 @@ _MOST_TASKS = 1_000
 _FACTS_HELD = 64_000_000  # characters of licence texts and the like
 
 
-def dropped_row(file: File, drop: Drop) -> Row:
-    """Returns the row of a file that is dropped."""
+def dropped_row(file: File, drop: Drop, n_bytes: int | None = None) -> Row:
+    """Returns the row of a file that is dropped; with the bytes that it had where its text was changed before."""
     return {
         "source": file.source, "repo": file.repo, "path": file.path, "language": file.language, "licence": file.licence,
-        "n_bytes": len(file.data), "rule": drop.rule, "reason": drop.reason, "value": _shown(drop.value),
-        "threshold": _shown(drop.threshold), "twin": drop.twin, "similarity": drop.similarity,
+        "n_bytes": len(file.data) if n_bytes is None else n_bytes, "rule": drop.rule, "reason": drop.reason,
+        "value": _shown(drop.value), "threshold": _shown(drop.threshold), "twin": drop.twin,
+        "similarity": drop.similarity,
     }  # fmt: skip
 
 
@@ -97,7 +99,15 @@ class Read(Lean):
 
     @cached_property
     def _readers(self) -> list[Reader]:
-        return [open_reader(source) for source in self.config.sources]
+        """Opened again in each process, where a unit must be what it was when the work was cut into tasks."""
+        readers = [open_reader(source) for source in self.config.sources]
+        for reader, fingerprint in zip(readers, self.fingerprints, strict=True):
+            if reader.fingerprint != fingerprint:
+                raise ConfigError(
+                    f"prepare.sources: {reader.name} has changed since this command began; the same command reads it "
+                    "as it is now"
+                )
+        return readers
 
     @property
     def n_bytes(self) -> int:

@@ -52,3 +52,15 @@ def test_many_languages_are_one_row() -> None:
     text = markdown(Tally(found), "Corpus")
     assert "| language-39 |" in text and "| language-40 |" not in text
     assert f"| 60 more | 60 | {megabytes(sum(range(1, 61)))} | 0 | 0 B | 0.0 % |" in text
+
+
+def test_names_are_anybodys() -> None:
+    found: Tree = {}
+    for name in ("MIT\n# a head", "a\\|b", "<img src=x>"):
+        add(found, 1, "licences", name, "read")
+    lines = markdown(Tally(found), "Corpus").splitlines()
+    assert "| MIT\\\\n# a head | 1 | 1 B | 0 | 0 B | 0.0 % |" in lines
+    assert (
+        "| a\\\\\\|b | 1 | 1 B | 0 | 0 B | 0.0 % |" in lines
+        and "| &lt;img src=x> | 1 | 1 B | 0 | 0 B | 0.0 % |" in lines
+    )
