@@ -9,7 +9,7 @@ from codetitan.cli.options import at_least_one
 
 @dataclass
 class ConfigCommand:
-    """Print the resolved configuration as TOML, each value with where it came from.
+    """Print the resolved configuration, of a run or of prepare, as TOML, each value with where it came from.
 
     Every other option is an override: --section.key VALUE.
     """
@@ -23,11 +23,17 @@ class ConfigCommand:
     def run(self, overrides: Sequence[str]) -> None:
         at_least_one("--world-size", self.world_size)
         from codetitan import starts
-        from codetitan.config.load import find
+        from codetitan.config.load import find, load
 
         file, collected = find(self.config), starts.pause()  # nothing here lives long
-        from codetitan.config.render import render
+        from codetitan.config.render import render, render_tables
         from codetitan.config.resolve import resolve
+
+        if "prepare" in (tree := load(file, overrides)):
+            from codetitan.prepare.config import Root
+
+            print(render_tables(Root.of(tree), tree), end="")
+            return
 
         resolved = resolve(file, overrides, world_size=self.world_size, here=False)
         starts.go_on(collected)

@@ -87,7 +87,8 @@ def _tables(value: Any, key: str, tree: "Tree | Setting | None", adapted: dict[s
             below += _list_of_tables(item, choice, full, tree, name)
         elif choice is not None:
             subtree = _subtree(tree, name)
-            below += ["", f"[{full}]", _line(choice.key, choice.name_of(item), _origin(subtree, choice.key))]
+            said = subtree.origin if isinstance(subtree, Setting) else _origin(subtree, choice.key)
+            below += ["", f"[{full}]", _line(choice.key, choice.name_of(item), said)]
             below += _tables(item, full, subtree, adapted) if item is not None else []
         elif dataclasses.is_dataclass(base):
             inner = _tables(item, full, _subtree(tree, name), adapted)
@@ -135,4 +136,9 @@ def dump(tables: dict[str, Any], prefix: str = "") -> list[str]:
 
 def render(resolved: Resolved) -> str:
     """Returns TOML text; `resolve` of it gives the same configuration."""
-    return "\n".join(_tables(resolved.config, "", resolved.tree, resolved.adapted)) + "\n"
+    return render_tables(resolved.config, resolved.tree, resolved.adapted)
+
+
+def render_tables(config: Any, tree: Tree, adapted: dict[str, str] | None = None) -> str:
+    """Returns a dataclass of tables as TOML, with what `tree` says of where each value came from."""
+    return "\n".join(_tables(config, "", tree, adapted or {})).lstrip("\n") + "\n"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from codetitan.config import schema
 from codetitan.config.choice import Choice
-from codetitan.config.load import find, load
+from codetitan.config.load import Tree, find, load
 from codetitan.data.sources.open import source_from_text
 from codetitan.errors import ConfigError
 from codetitan.prepare.contamination import Contamination
@@ -107,8 +107,20 @@ class Prepare:
 
 
 @dataclass(kw_only=True, slots=True)
-class _Root:
+class Root:
+    """What a file for `codetitan prepare` has."""
+
     prepare: Prepare = field(default_factory=Prepare)
+
+    @staticmethod
+    def of(tree: Tree) -> "Root":
+        """Returns the tables of settings as they are; whether they can be used is for `read_config` to ask.
+
+        Raises:
+            ConfigError: a key does not exist, or a value is wrong.
+        """
+        root: Root = schema.build(Root, tree, "", Root)
+        return root
 
 
 def read_config(file: Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> Prepare:
@@ -121,8 +133,10 @@ def read_config(file: Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -
     Raises:
         ConfigError: a key does not exist, a value is wrong, there is no source, or a package is missing.
     """
-    root: _Root = schema.build(_Root, load(find(file), overrides), "", _Root)
-    config = root.prepare
+    tree = load(find(file), overrides)
+    if "prepare" not in tree:
+        raise ConfigError(f"{file}: no table [prepare]; `codetitan config --config starcoder` shows one")
+    config = Root.of(tree).prepare
     if not config.sources:
         raise ConfigError(
             "prepare.sources: there is none; write [[prepare.sources]], or name one: --prepare.sources directory:PATH"

@@ -1,11 +1,14 @@
 """The table [prepare]: an executor by one word, whichever layer says it."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from codetitan.config.load import find, load
+from codetitan.config.render import render_tables
 from codetitan.errors import ConfigError
-from codetitan.prepare.config import read_config
+from codetitan.prepare.config import Root, read_config
 from codetitan.prepare.engine.tables import How, Local, Ray, Slurm
 
 
@@ -50,3 +53,25 @@ def test_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line:
     with pytest.raises(ConfigError) as error:
         executor(tmp_path, f"[prepare]\n{text}")
     assert str(error.value) == line
+
+
+def test_it_is_printed_as_toml_that_means_the_same(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('extends = "starcoder.toml"\n[prepare.long_lines]\nmax_longest = 2000\n')
+    tree = load(find(tmp_path / "mine.toml"), ["--prepare.executor", "ray"])
+    text = render_tables(Root.of(tree), tree)
+    lines = {" ".join(line.split()) for line in text.splitlines()}
+    assert {
+        'name = "ray" # command line',
+        "cpus = 1 # default",
+        "max_lines = 100000 # prepare_configs/starcoder.toml",
+    } <= lines
+    assert any(re.fullmatch("max_longest = 2000 # .*mine.toml", line) for line in lines)
+    (tmp_path / "printed.toml").write_text(text)
+    assert Root.of(load(find(tmp_path / "printed.toml"))) == Root.of(tree)
+
+
+def test_a_run_is_no_preparation() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^debug: no table \[prepare\]; `codetitan config --config starcoder` shows one$"
+    ):
+        read_config(Path("debug"))
