@@ -6,8 +6,10 @@ says of its own size: 2 MB of a gzip stream are 2 GB of memory.
 """
 
 import bz2
+import errno
 import gzip
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -23,6 +25,8 @@ _MOST_HEADER_BYTES = 1_000_000  # a path has 4,096, and an extended attribute 65
 # sdists) 2006-07-24, when Rust began.
 _FIRST_DATE, _LAST_DATE = 631_152_000, 4_102_444_800  # 1990 to 2100
 _TAR_RS = 1_153_704_088
+
+_OF_MEMBERS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 
 DAMAGED_MEMBER, ENCRYPTED = "damaged file", "encrypted file"
 
@@ -111,7 +115,15 @@ def of_tar(path: Path) -> Generator[Member]:
 
 def of_zip(path: Path) -> Generator[Member]:
     """Yields the members of a zip, in the order of its directory."""
-    with zipfile.ZipFile(path) as archive:
+    try:
+        opened_archive = zipfile.ZipFile(path)
+    except (ValueError, IndexError, struct.error) as error:  # names that are no UTF-8, fields that end early
+        raise zipfile.BadZipFile(f"damaged directory: {error}") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise zipfile.BadZipFile("damaged directory: a place before its beginning") from None
+    with opened_archive as archive:
         for member in archive.infolist():
             kind = member.external_attr >> 28  # of a Unix mode: 0o12 is a link
 
@@ -121,12 +133,22 @@ def of_zip(path: Path) -> Generator[Member]:
                 try:
                     with archive.open(member) as opened:
                         return opened.read(member.file_size + 1)
-                except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+                except (*_OF_MEMBERS, ValueError) as error:
+                    raise BadMember(DAMAGED_MEMBER) from error
+                except OSError as error:
+                    if error.errno not in (None, errno.EINVAL):  # bz2's own have none
+                        raise
                     raise BadMember(DAMAGED_MEMBER) from error
 
             is_program = bool(member.external_attr >> 16 & _EXECUTABLE)
             yield Member(
-                member.filename, member.file_size, kind != 0o12, member.is_dir(), is_program, _date_of_zip(member), read
+                member.filename,
+                member.file_size,
+                kind != 0o12,
+                member.filename.endswith("/"),
+                is_program,
+                _date_of_zip(member),
+                read,
             )
 
 

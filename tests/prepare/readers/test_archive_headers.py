@@ -3,6 +3,7 @@
 import io
 import tarfile
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,22 @@ def test_headers_that_lie(tmp_path: Path, header: dict[str, str], said: str) -> 
         one.pax_headers, one.size = header, 6
         archive.addfile(one, io.BytesIO(b"x = 1\n"))
     assert read(tmp_path) == ([], [("pax-1.tar", f"damaged archive ({said})")])
+
+
+def test_a_zip_with_another_byte(tmp_path: Path) -> None:
+    """Names that are no UTF-8, dates and places that there are not, ways of packing: a row, and no end of the run."""
+    path = tmp_path / "z-1.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("a.py", "ü.py"):
+            archive.writestr(f"z-1/{name}", "x = 1\n")
+    data = path.read_bytes()
+    rows_of_each = []
+    for place in range(len(data)):
+        for value in (0, 9, 255):
+            path.write_bytes(data[:place] + bytes([value]) + data[place + 1 :])
+            files, dropped = read(tmp_path)
+            rows_of_each.append(len(files) + len(dropped))
+    assert min(rows_of_each) == 1 and max(rows_of_each) <= 3
 
 
 def test_of_several_members_of_one_path_the_first_stays(tmp_path: Path) -> None:
