@@ -95,11 +95,11 @@ class Writer:
     """
 
     def __init__(
-        self, path: Path, columns: Mapping[str, str], *, level: int = 3, group_bytes: int = _GROUP_BYTES
+        self, path: Path, columns: Mapping[str, str], *, level: int = 3, group_bytes: int | None = None
     ) -> None:
         import pyarrow.parquet as pq
 
-        self._columns, self._path, self._group_bytes = columns, path, group_bytes
+        self._columns, self._path, self._group_bytes = columns, path, group_bytes or _GROUP_BYTES
         self._rows: list[Row] = []
         self._n_bytes = self.n_rows = 0
         try:

@@ -10,6 +10,7 @@ WORLD_SIZES = {
     "debug": 1,
     "debug_infill": 1,
     "code_20m": 1,
+    "code_20m_prepared": 1,
     "code_70m": 1,
     "code_200m": 1,
     "code_350m": 1,
