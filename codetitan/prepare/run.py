@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from codetitan.errors import ConfigError
+from codetitan.lock import Lock
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.engine.run import execute
 from codetitan.prepare.engine.stage import Stage
@@ -87,11 +88,16 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
     statistics = execute(all_stages, output, config.executor, say, remove_old=remove_old)
     counted = total(of_stage.get("counts", {}) for of_stage in statistics)
     tally = Tally(counted)
-    _publish(output, all_stages, config.format)
-    _write(output / REPORT, markdown(tally, "Corpus"))
-    _write(output / TALLY, as_json(counted))
-    published = open_output(output)
-    _write(output / PAGE, page(tally, published.corpus, published.dropped, _examples(all_stages, output), "Corpus"))
+    lock = Lock(output, say, key="output")
+    lock.take()  # `execute` has given it back: of two commands that end together one publishes
+    try:
+        _publish(output, all_stages, config.format)
+        _write(output / REPORT, markdown(tally, "Corpus"))
+        _write(output / TALLY, as_json(counted))
+        published = open_output(output)
+        _write(output / PAGE, page(tally, published.corpus, published.dropped, _examples(all_stages, output), "Corpus"))
+    finally:
+        lock.release()
     kept, whole = tally.kept, tally.read
     if not kept[0]:
         raise ConfigError(f"nothing is kept of {whole[0]:,} files; {output / REPORT} says why")
