@@ -135,7 +135,7 @@ class JudgeFiles(Lean):
                     examples.add_changed(name, found, before, after)
                     for what, n in found.items():
                         counts.add(tree, 1, "changed", name, what, files=n)
-                said = [f"{origin['file'] or 'the store'}: {origin['says']}" for origin in verdict.provenance]
+                said = [f"{o['file'] or 'the store'}: {o['says'] or 'not known'}" for o in verdict.provenance]
                 kept.add({
                     **row, "content": file.text, "document_parts": to_json(file.parts), "licence": file.licence,
                     "licence_from": "; ".join(said) or None,
