@@ -153,6 +153,22 @@ def test_a_language_has_its_share_of_all(tmp_path: Path) -> None:
     assert next(iter(why(tmp_path / "out", "0/1.py"))).startswith(("0/1.py: dropped by balance: ", "0/1.py: in the "))
 
 
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["--prepare.sources", "directory:no/such"], 'prepare.sources: directory "no/such" does not exist; create it, or '
+         "take the Python standard library with --prepare.sources python-stdlib"),
+        (["--prepare.tokenizer", "nope"], 'prepare.tokenizer = "nope" is no folder with a tokenizer.json, no .json'),
+    ],
+)  # fmt: skip
+def test_keys_are_called_as_they_are_here(
+    raw: Path, tmp_path: Path, words: list[str], error: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sources and tokenizers are training's, and so are their errors."""
+    assert prepared(raw, tmp_path / "out", *words) == 2
+    assert capsys.readouterr().err.startswith(f"codetitan: error: {error}")
+
+
 def test_again(raw: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = digests(output)
     assert prepared(raw, output) == 0

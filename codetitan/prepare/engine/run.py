@@ -62,7 +62,7 @@ def execute(
             with sigterm(), _quiet_logs() if isinstance(how, Slurm | Ray) else contextlib.nullcontext():
                 _run(all_places, left, how, say)
         else:
-            say(f"nothing is left to do: {', '.join(place.stage.name for place in all_places)}")
+            say(f"nothing is left to do: all {len(all_places)} stages are done")
         return [total(statistics(place)) for place in all_places]
     except BrokenPipeError:  # of `say`
         raise
@@ -91,9 +91,16 @@ def _run(all_places: Sequence[Place], left: Sequence[Place], how: How, say: Call
                     told(f"{place.stage.name}: goes on after {done} of {place.stage.tasks} tasks")
                 run_one(place, told)
     except (KeyboardInterrupt, SystemExit):
-        there = "; ".join(f"{p.stage.name} {p.stage.tasks - len(p.left())} of {p.stage.tasks}" for p in all_places)
-        say(f"stopped; tasks that are done stay ({there}); the same command goes on")
+        say(f"stopped; {_done(all_places)}; that stays, and the same command goes on")
         raise
+
+
+def _done(all_places: Sequence[Place]) -> str:
+    """Says e.g. `2 of 16 stages are done, and of judge 120 of 400 tasks`."""
+    left = {place.stage.name: (len(place.left()), place.stage.tasks) for place in all_places}
+    begun = [f"of {name} {tasks - n} of {tasks} tasks" for name, (n, tasks) in left.items() if 0 < n < tasks]
+    whole = sum(n == 0 for n, _ in left.values())
+    return ", and ".join([f"{whole} of {len(left)} stages are done", *begun])
 
 
 @contextlib.contextmanager

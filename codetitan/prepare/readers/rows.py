@@ -101,7 +101,7 @@ def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
             for batch in file.iter_batches(batch_size=_ROWS):
                 yield from batch.to_pylist()
     except pa.ArrowException as error:  # some are no ValueError, such as that of an integer of 3 bits
-        raise ValueError(one_line(error)) from error
+        raise ValueError(one_line(error)) from None
 
 
 def _object(line: bytes) -> Mapping[str, Any] | None:

@@ -38,7 +38,7 @@ class ServedReader:
             self._source = open_source(config)
         except ConfigError as error:
             raise ConfigError(
-                str(error).replace("dataloader.sources", "prepare.sources").replace("train on ", "")
+                str(error).replace("dataloader.sources", "prepare.sources").replace("or train on", "or take")
             ) from None
         if self._source.streamed:
             raise ConfigError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codetitan.data.pieces.grammars import grammar_versions
+from codetitan.errors import ConfigError
 from codetitan.prepare import counts
 from codetitan.prepare.config import Prepare
 from codetitan.prepare.engine.stage import earlier
@@ -133,7 +134,10 @@ class WriteShards(Lean):
             return None
         from codetitan.tokenizer.encoding import open_encoding
 
-        return open_encoding(self.config.tokenizer)
+        try:
+            return open_encoding(self.config.tokenizer)
+        except ConfigError as error:
+            raise ConfigError(str(error).replace("hf_assets_path", "prepare.tokenizer")) from None
 
     def _n_tokens(self, file: File) -> int:
         """Those of the text, and of a document in parts its sentinels: each part is encoded by itself."""

@@ -156,7 +156,10 @@ def test_signals_leave_what_is_done(
     assert process.returncode == code
     assert gone(worker)
     if number != signal.SIGKILL:
-        assert "stopped; tasks that are done stay (count 4 of 5; most 0 of 3); the same command goes on" in said
+        assert (
+            "stopped; 0 of 2 stages are done, and of count 4 of 5 tasks; that stays, and the same command goes on"
+            in said
+        )
         assert errors.count("Traceback") == (number == signal.SIGINT)  # the toys' own
     done = {name for name in before if ".partial" not in name}
     trap()

@@ -73,7 +73,7 @@ def test_arrays(
     assert toys.found(out) == toys.expected(corpus)
     alone, _ = toys.run(corpus, tmp_path / "alone", Local(workers=2))
     assert statistics == alone and toys.snapshot(out) == toys.snapshot(tmp_path / "alone")
-    assert toys.run(corpus, out, HOW)[1] == ["nothing is left to do: count, most"]
+    assert toys.run(corpus, out, HOW)[1] == ["nothing is left to do: all 2 stages are done"]
     assert capfd.readouterr() == ("", "")
 
 
@@ -127,7 +127,7 @@ def test_ctrl_c_leaves_the_jobs(corpus: Path, tmp_path: Path, cluster: Path, mon
         execute([toys.Count(corpus), toys.Most(corpus)], tmp_path / "out", HOW, said.append)
     assert said[-2:] == [
         "jobs 1000, 1001, 1002 go on; the same command waits for them, `scancel 1000 1001 1002` ends them",
-        "stopped; tasks that are done stay (count 0 of 5; most 0 of 3); the same command goes on",
+        "stopped; 0 of 2 stages are done; that stays, and the same command goes on",
     ]
 
 

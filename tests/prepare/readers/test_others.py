@@ -102,8 +102,9 @@ def test_mistakes(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"a.jsonl.gz can't be read: "):
         read(reader)
     (tmp_path / "b.parquet").write_bytes(b"PAR1 no")
-    with pytest.raises(ConfigError, match=r"b.parquet can't be read: "):
+    with pytest.raises(ConfigError, match=r"b.parquet can't be read: ") as error:
         read(RepositoryReader(Repositories(path=str(tmp_path / "b.parquet"))))
+    assert str(error.value).count("smaller than") == 1  # not again as its own cause
     with pytest.raises(ConfigError, match=r": no \*.parquet, \*.jsonl, \*.jsonl.gz there$"):
         RepositoryReader(Repositories(path=str(tmp_path / "none")))
 
