@@ -21,6 +21,7 @@ from codetitan.prepare.file import Drop, File
 from codetitan.prepare.licences import Licences, Verdict, versions
 from codetitan.prepare.rules import OF_FILES, TEXT_RULES, Judge
 from codetitan.prepare.rules.copyright import Copyright
+from codetitan.prepare.rules.generated import Generated
 from codetitan.prepare.secrets import Secrets
 from codetitan.prepare.secrets.keys import versions as secret_versions
 from codetitan.prepare.stages import Lean, read
@@ -74,6 +75,7 @@ class JudgeFiles(Lean):
             "of quality": self.config.quality.digest(),
             "benchmarks": None if self._benchmarks is None else self._benchmarks.digest(),
             "examples": FORMAT,
+            "format": 2,
         }
 
     @cached_property
@@ -119,13 +121,13 @@ class JudgeFiles(Lean):
                 whole = file
                 file, notices = _changed(file, self.config.copyright)  # rules look at what is the file's own
                 drops = [verdict.drop] if verdict.drop is not None else []
-                drops += self._drops(file)
+                drops += self._drops(file, whole)
                 for drop in drops:
                     counts.add(tree, row["n_bytes"], "alone", drop.rule)
                 if drops:
                     counts.add(tree, row["n_bytes"], "dropped", drops[0].rule, drops[0].reason)
                     left_out.add(left := dropped_row(file, drops[0], row["n_bytes"]))
-                    examples.add(left, file.text)
+                    examples.add(left, (whole if left["rule"] == Generated.NAME else file).text)
                     continue
                 noted = file
                 file, secrets = _changed(file, self.config.secrets)
@@ -147,9 +149,11 @@ class JudgeFiles(Lean):
         examples.write(folder)
         return {"n_bytes": n_bytes, "counts": tree}
 
-    def _drops(self, file: File) -> Iterator[Drop]:
+    def _drops(self, file: File, whole: File) -> Iterator[Drop]:
+        """Yields why rules leave out a file, of which `whole` has its notices still: a generator's mark may be in
+        them, or be among the first lines by their absence alone."""
         for rule in self._judges_of_documents if file.parts else self._judges:
-            drop = rule.judge(file)
+            drop = rule.judge(whole if isinstance(rule, Generated) else file)
             if drop is not None:
                 yield drop
 
