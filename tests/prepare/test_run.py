@@ -4,6 +4,7 @@ import hashlib
 import json
 import pickle
 import random
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,8 +14,9 @@ import pytest
 
 from codetitan.cli import main
 from codetitan.data.document import Document
-from codetitan.data.sources.open import Directory, Jsonl, Parquet, open_source
-from codetitan.prepare.config import Prepare
+from codetitan.data.sources.open import Directory, Jsonl, Parquet, PythonStdlib, open_source
+from codetitan.prepare.config import Prepare, read_config
+from codetitan.prepare.readers.checkouts import unnamed
 from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.report.why import why
 from codetitan.prepare.rules.paths import Paths
@@ -208,6 +210,26 @@ def test_a_licence_holds_for_its_own_tree(tmp_path: Path, capsys: pytest.Capture
     assert main([*words, str(tmp_path / "none"), "--prepare.sources", f"jsonl:{records}"]) == 2
     said = capsys.readouterr().err
     assert said == f"codetitan: error: nothing is kept of 2 files; {tmp_path}/none/report.md says why\n"
+
+
+def test_a_folder_of_repositories_read_as_one_is_told(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "a" / ".git").mkdir(parents=True)
+    (tmp_path / "b" / ".git").mkdir(parents=True)
+    (line,) = unnamed([Directory(path=str(raw)), Directory(path=str(raw), repo_depth=1), PythonStdlib()])
+    assert line.startswith(f'note: directory "{raw}" is read as one repository, but good, gpl, other in it look like')
+    words = shlex.split(line.partition("such as ")[2])
+    config = tmp_path / "prepare.toml"
+    config.write_text("[prepare]\n")
+    for given in (words, ["--prepare.sources.0.path", str(raw)]):  # the first is what is advised, then starcoder's own
+        (source,) = read_config(config if given is words else Path("starcoder"), given).sources
+        assert source == Directory(path=str(raw), repo_depth=1)
+    for checkouts in (tmp_path, raw / "good"):
+        assert not list(unnamed([Directory(path=str(checkouts))]))
+    (tmp_path / "LICENSE").write_text(_MIT)
+    for name in "cd":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "package.json").write_text("{}")
+    assert not list(unnamed([Directory(path=str(tmp_path))]))  # packages of one repository
 
 
 def test_stages_go_to_other_processes_as_they_are(raw: Path) -> None:
