@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 
 from codetitan.data.sources.open import Directory
 from codetitan.data.sources.repository import is_licence
@@ -38,13 +39,13 @@ def unnamed(sources: Iterable[RawConfig]) -> Iterator[str]:
             yield (
                 f'note: directory "{source.path}" is read as one repository, but {named} in it look like repositories '
                 "of their own; repo_depth = 1 in its table makes them so, such as "
-                f"--prepare.sources '[{{type = \"directory\", path = \"{source.path}\", repo_depth = 1}}]'"
+                f'--prepare.sources \'[{{type = "directory", path = "{source.path}", repo_depth = 1}}]\''
             )
 
 
-def _names(folder: "os.PathLike[str]") -> set[str]:
+def _names(folder: Path) -> set[str]:
     try:
-        return set(os.listdir(folder))
+        return {path.name for path in folder.iterdir()}
     except OSError:  # opening the source says what there is to say
         return set()
 
