@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from codetitan.models.code.flavors import Flavor
+from codetitan.models.code.shape import Flavor
 from codetitan.training.trainer import CodeTrainer
 
 

@@ -9,9 +9,10 @@ from typing import get_args, get_type_hints
 from torch.nn.attention.flex_attention import FlexKernelOptions
 
 from codetitan.errors import ConfigError, did_you_mean
-from codetitan.models.code.flavors import FLAVORS, Flavor
+from codetitan.models.code.flavors import FLAVORS
 from codetitan.models.code.float8 import block_size
 from codetitan.models.code.float8_linear import linear_layers
+from codetitan.models.code.shape import Flavor
 from codetitan.models.code.spec import model_config
 from codetitan.titan import Linear
 from codetitan.training.trainer import CodeTrainer
@@ -34,7 +35,7 @@ def check_model(config: Config) -> None:
                 f"missing: {', '.join(f'model.{name}' for name in missing)}"
             )
     shape = config.model.shape()
-    if shape.dim % shape.n_heads or shape.head_dim % 2:
+    if shape.dim % shape.n_heads or shape.head_width % 2:
         raise ConfigError(
             f"model.dim = {shape.dim} must be an even multiple of model.n_heads = {shape.n_heads}: heads of even width"
         )
@@ -73,7 +74,7 @@ def check_rope(config: Config) -> None:
             if getattr(rope, name) is not None:
                 raise ConfigError(f'model.rope.{name} has no effect where model.rope.scaling = "none"; remove it')
         return
-    theta, head_dim = config.model.shape().rope_theta, config.model.shape().head_dim
+    theta, head_dim = config.model.shape().rope_theta, config.model.shape().head_width
     if theta <= 1:
         raise ConfigError(f'model.rope.theta = {theta} must be above 1 with model.rope.scaling = "{rope.scaling}"')
     if rope.scaling == "ntk" and head_dim < 4:

@@ -102,7 +102,7 @@ def card(description: Description, sentinels: Sentinels, dtype: str, name: str) 
     """
     shape, dialect = description.shape, sentinels.dialect
     prompt = f"{dialect.fim_prefix}def add(a, b):\n    {dialect.fim_suffix}\n\nprint(add(1, 2))\n{dialect.fim_middle}"
-    heads = f"{shape.n_heads} heads, {shape.n_kv_heads} of keys and values, each {shape.head_dim} wide"
+    heads = f"{shape.n_heads} heads, {shape.n_kv_heads} of keys and values, each {shape.head_width} wide"
     lines = [
         "---",
         "# license: fill in; it depends on the data below",

@@ -17,8 +17,8 @@ from codetitan.hf import tokenizer
 from codetitan.hf.folder import appearing, check_new
 from codetitan.hf.layout import EMBEDDING, HEAD, names, sizes
 from codetitan.hf.llama import read_config
-from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.shape import Flavor
 from codetitan.tokenizer.encoding import open_encoding
 from codetitan.training.checkpoint_error import os_error_of, raise_what_is_no_fault_of_files
 from codetitan.training.checksums import ChecksumWriter

@@ -3,7 +3,7 @@
 Our rotation is the cos/sin form (`rotate_half`), which is Hugging Face's: no tensor has to be permuted.
 """
 
-from codetitan.models.code.flavors import Flavor
+from codetitan.models.code.shape import Flavor
 
 _LAYER = {
     "attention.qkv_linear.wq.weight": "self_attn.q_proj.weight",
@@ -30,7 +30,7 @@ def names(shape: Flavor) -> dict[str, str]:
 
 def sizes(shape: Flavor) -> dict[str, tuple[int, ...]]:
     """Returns our name → size of every tensor of `names`; weights are (outputs, inputs)."""
-    heads, kv_heads = shape.n_heads * shape.head_dim, shape.n_kv_heads * shape.head_dim
+    heads, kv_heads = shape.n_heads * shape.head_width, shape.n_kv_heads * shape.head_width
     layer = {
         "attention.qkv_linear.wq.weight": (heads, shape.dim),
         "attention.qkv_linear.wk.weight": (kv_heads, shape.dim),

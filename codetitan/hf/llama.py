@@ -7,8 +7,8 @@ from typing import Any
 
 from codetitan.data.pieces.dialects import Sentinels
 from codetitan.errors import ConfigError
-from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.rope import RopeConfig, ntk_theta
+from codetitan.models.code.shape import Flavor
 from codetitan.training.description import Description
 
 # transformers' defaults (LlamaConfig), the same in 4 and 5: a config.json may leave them out.
@@ -33,7 +33,7 @@ def config_json(description: Description, sentinels: Sentinels, dtype: str) -> d
         assert rope.factor is not None and rope.original_seq_len is not None, "completed by codetitan.config.resolve"
         context = max(context, round(rope.factor * rope.original_seq_len))
         if rope.scaling == "ntk":  # a larger base, and nothing else
-            theta = ntk_theta(theta, rope.factor, shape.head_dim)
+            theta = ntk_theta(theta, rope.factor, shape.head_width)
         else:
             scaling = {"rope_type": rope.scaling, "factor": rope.factor}
         if rope.scaling in ("yarn", "llama3"):
@@ -52,7 +52,7 @@ def config_json(description: Description, sentinels: Sentinels, dtype: str) -> d
         "num_hidden_layers": shape.n_layers,
         "num_attention_heads": shape.n_heads,
         "num_key_value_heads": shape.n_kv_heads,
-        "head_dim": shape.head_dim,
+        "head_dim": shape.head_width,
         "hidden_act": "silu",
         "rms_norm_eps": shape.norm_eps,
         "max_position_embeddings": context,

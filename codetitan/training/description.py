@@ -10,8 +10,8 @@ from typing import Any
 
 import codetitan
 from codetitan.errors import ConfigError
-from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.shape import Flavor
 
 KEY = "codetitan"
 FORMAT = 1

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import tomli
 
 from codetitan.errors import ConfigError
-from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.shape import Flavor
 from codetitan.training.description import Description
 
 Effect = Literal["refused", "data", "applied", "too late", "free"]

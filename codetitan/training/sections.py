@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from codetitan import stop
 from codetitan.config.schema import HIDDEN, hints
-from codetitan.models.code.flavors import FLAVORS, Flavor
+from codetitan.models.code.flavors import FLAVORS
 from codetitan.models.code.kernels import Kernels
 from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.shape import Flavor
 from codetitan.titan import (
     ChunkedLossWrapper,
     CrossEntropyLoss,

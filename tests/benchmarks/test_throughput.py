@@ -16,7 +16,8 @@ import throughput_report as report
 import throughput_run
 from codetitan.config.resolve import resolve
 from codetitan.errors import ConfigError
-from codetitan.models.code.flavors import FLAVORS, Flavor
+from codetitan.models.code.flavors import FLAVORS
+from codetitan.models.code.shape import Flavor
 from plain_pytorch import Llama
 from tests.conftest import REPOSITORY, environment
 from throughput_points import check, expand, mesh_overrides, read_list

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch.distributed.checkpoint.state_dict_saver import save
 
-from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.kernels import Kernels
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.shape import Flavor
 from codetitan.models.code.spec import model_config
 from codetitan.tokenizer.encoding import open_encoding
 from codetitan.training.description import KEY, Description

@@ -21,9 +21,9 @@ from codetitan.hf import weights
 from codetitan.hf.export import export
 from codetitan.hf.importing import import_model
 from codetitan.hf.weights import Checkpoint
-from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.model import CodeModel
 from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.shape import Flavor
 from codetitan.training import description
 from codetitan.training.description import KEY
 from tests.conftest import codetitan

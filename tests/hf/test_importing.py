@@ -16,7 +16,7 @@ from codetitan.data.structure import KINDS as STRUCTURE
 from codetitan.data.structure import sentinel_of
 from codetitan.hf.export import export
 from codetitan.hf.importing import import_model
-from codetitan.models.code.flavors import Flavor
+from codetitan.models.code.shape import Flavor
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.tokenizer.encoding import ASSETS, open_encoding
 from tests.conftest import losses, run_train

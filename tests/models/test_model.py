@@ -7,9 +7,10 @@ import torch
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
 from codetitan.models.code.attention import DenseMaskAttention, inner_attention_config
-from codetitan.models.code.flavors import FLAVORS, Flavor
+from codetitan.models.code.flavors import FLAVORS
 from codetitan.models.code.initial_values import initial_std
 from codetitan.models.code.model import CodeModel
+from codetitan.models.code.shape import Flavor
 from codetitan.models.code.spec import model_config
 
 SHAPE = Flavor(64, 3, 4, 2, 128, 512, True)

@@ -4,44 +4,7 @@ A flavor's name states its parameter count within 5 % (tests/models/test_flavors
 heads 128 wide from 350m on, which Hopper's attention kernels prefer.
 """
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Flavor:
-    """Shape of a model: `dim` D, `n_heads` N query heads, `n_kv_heads` K/V heads, `ffn_dim` SwiGLU's inner width."""
-
-    dim: int
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    ffn_dim: int
-    vocab_size: int
-    tie_embeddings: bool
-    rope_theta: float = 100_000.0
-    norm_eps: float = 1e-5
-
-    @property
-    def head_dim(self) -> int:
-        """Width of a head, H = D / N."""
-        return self.dim // self.n_heads
-
-    @property
-    def n_params(self) -> int:
-        """Parameters, a tied embedding counted once."""
-        embeddings = self.vocab_size * self.dim * (1 if self.tie_embeddings else 2)
-        attention = 2 * self.dim * (self.n_heads + self.n_kv_heads) * self.head_dim
-        layer = attention + 3 * self.dim * self.ffn_dim + 2 * self.dim
-        return embeddings + self.n_layers * layer + self.dim
-
-    def flops_per_token(self, seq_len: int) -> int:
-        """Training FLOPs a token, forward and backward, with full (not causal) attention, as torchtitan counts them.
-
-        Source: PaLM, arXiv 2204.02311, appendix B. The embedding look-up is free; the head's matmul is not.
-        """
-        matmul_params = self.n_params - (0 if self.tie_embeddings else self.vocab_size * self.dim)
-        return 6 * matmul_params + 12 * self.n_layers * self.dim * seq_len
-
+from codetitan.models.code.shape import Flavor
 
 # 49,280 = 385 × 128: the 49K of StarCoder2's class, and not 49,152, which llama.cpp takes for another model's.
 _32K, _49K = 32_768, 49_280
@@ -71,7 +34,7 @@ def table(seq_len: int) -> str:
     for name, f in FLAVORS.items():
         rows.append(
             f"| {name} | {f.n_params / 1e6:,.1f}M | {f.flops_per_token(seq_len) / 1e9:.2f} | {f.n_layers} | {f.dim} | "
-            f"{f.n_heads} | {f.n_kv_heads} | {f.head_dim} | {f.ffn_dim} | {f.vocab_size:,} | "
+            f"{f.n_heads} | {f.n_kv_heads} | {f.head_width} | {f.ffn_dim} | {f.vocab_size:,} | "
             f"{'yes' if f.tie_embeddings else 'no'} |"
         )
     return "\n".join(rows)

@@ -4,7 +4,6 @@ from typing import Any
 
 from codetitan.models.code.attention import CodeAttention, CodeQKV, inner_attention_config
 from codetitan.models.code.feed_forward import CodeFeedForward
-from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.float8 import Float8Config
 from codetitan.models.code.float8_linear import convert, precompute_scales_after_steps
 from codetitan.models.code.kernels import Kernels
@@ -13,6 +12,7 @@ from codetitan.models.code.parallelize import parallelize_code
 from codetitan.models.code.pipeline import pipeline_code
 from codetitan.models.code.rope import RopeConfig, attention_factor, ntk_theta
 from codetitan.models.code.rotation import CodeRoPE
+from codetitan.models.code.shape import Flavor
 from codetitan.titan import (
     Embedding,
     Linear,
@@ -30,12 +30,12 @@ _MAX_SEQ_LEN = 1 << 20
 
 def rope_config(flavor: Flavor, rope: RopeConfig) -> CodeRoPE.Config:
     """Builds the rotation of a flavor's heads; `rope.factor` is a number where there is a scaling."""
-    plain: dict[str, Any] = {"dim": flavor.head_dim, "max_seq_len": _MAX_SEQ_LEN, "theta": flavor.rope_theta}
+    plain: dict[str, Any] = {"dim": flavor.head_width, "max_seq_len": _MAX_SEQ_LEN, "theta": flavor.rope_theta}
     if rope.scaling == "none":
         return CodeRoPE.Config(**plain)
     assert rope.factor is not None, "filled in by codetitan.config.resolve"
     if rope.scaling == "ntk":
-        return CodeRoPE.Config(**plain | {"theta": ntk_theta(flavor.rope_theta, rope.factor, flavor.head_dim)})
+        return CodeRoPE.Config(**plain | {"theta": ntk_theta(flavor.rope_theta, rope.factor, flavor.head_width)})
     if rope.scaling == "linear":
         return CodeRoPE.Config(**plain, linear_factor=rope.factor)
     if rope.scaling == "llama3":
@@ -66,16 +66,16 @@ def _norm(flavor: Flavor) -> RMSNorm.Config:
 
 
 def _attention(flavor: Flavor, kernels: Kernels, rope: RopeConfig) -> CodeAttention.Config:
-    width = flavor.n_heads * flavor.head_dim
+    width = flavor.n_heads * flavor.head_width
     return CodeAttention.Config(
         n_heads=flavor.n_heads,
         n_kv_heads=flavor.n_kv_heads,
         dim=flavor.dim,
         qkv_linear=CodeQKV.Config(
-            head_dim=flavor.head_dim,
+            head_dim=flavor.head_width,
             n_kv_heads=flavor.n_kv_heads,
             wq=_linear(flavor.dim, width),
-            wkv=_linear(flavor.dim, flavor.n_kv_heads * flavor.head_dim),
+            wkv=_linear(flavor.dim, flavor.n_kv_heads * flavor.head_width),
             fused=kernels.fused_qkv,
         ),
         wo=_linear(width, flavor.dim),
