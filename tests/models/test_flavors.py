@@ -39,7 +39,7 @@ def test_the_numbers_are_those_of_the_model(name: str) -> None:
 def test_shapes_suit_tensor_cores(name: str) -> None:
     flavor = FLAVORS[name]
     assert flavor.dim % 128 == flavor.ffn_dim % 128 == flavor.vocab_size % 128 == 0
-    assert flavor.head_dim in (64, 128) and flavor.n_heads % flavor.n_kv_heads == 0
+    assert flavor.head_width in (64, 128) and flavor.n_heads % flavor.n_kv_heads == 0
 
 
 def test_vocabularies() -> None:

@@ -117,10 +117,11 @@ def block_tensors(shape: Flavor) -> dict[str, Tensor]:
     """Returns name → tensor of one block, in the model's order; names are those after `layers.N.`."""
     q, kv, mlp = shape.n_heads * shape.head_width, shape.n_kv_heads * shape.head_width, shape.ffn_dim
     found: dict[str, Tensor] = {}
-    for name, width, split in (("wq", q, "outputs"), ("wk", kv, "kv"), ("wv", kv, "kv")):
-        found[f"attention.qkv_linear.{name}.weight"] = Tensor((width, shape.dim), split, "normal")  # type: ignore[arg-type]
+    projections: tuple[tuple[str, int, Split], ...] = (("wq", q, "outputs"), ("wk", kv, "kv"), ("wv", kv, "kv"))
+    for name, width, split in projections:
+        found[f"attention.qkv_linear.{name}.weight"] = Tensor((width, shape.dim), split, "normal")
         if shape.qkv_bias:
-            found[f"attention.qkv_linear.{name}.bias"] = Tensor((width,), split, "zero")  # type: ignore[arg-type]
+            found[f"attention.qkv_linear.{name}.bias"] = Tensor((width,), split, "zero")
     found["attention.wo.weight"] = Tensor((shape.dim, q), "inputs", "residual")
     # The biases of what writes to the residual stream are added behind the sum over the ranks (biases.py).
     if shape.out_bias:
