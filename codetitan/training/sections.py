@@ -59,6 +59,15 @@ class ModelConfig:
     norm_eps: float | None = None
     """What RMSNorm adds to the mean square."""
 
+    norm: Literal["rmsnorm", "layernorm"] | None = None
+    mlp: Literal["swiglu", "gelu"] | None = None
+    qkv_bias: bool | None = None
+    out_bias: bool | None = None
+    mlp_bias: bool | None = None
+    qk_norm: bool | None = None
+    sliding_window: int | None = None
+    head_dim: int | None = None
+    export_as: str | None = None
     rope: RopeConfig = field(default_factory=RopeConfig)
 
     fused_qkv: bool = True
