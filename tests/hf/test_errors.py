@@ -44,10 +44,17 @@ def saved(tmp_path: Path, model: CodeModel) -> Path:
     return checkpoint(tmp_path / "run" / "checkpoint" / "step-7", model, described(SHAPE, RopeConfig()))
 
 
+@pytest.fixture(scope="module")
+def once_exported(tmp_path_factory: pytest.TempPathFactory, model: CodeModel) -> Path:
+    folder = tmp_path_factory.mktemp("once")
+    export(checkpoint(folder / "step-7", model, described(SHAPE, RopeConfig())), folder / "exported")
+    return folder / "exported"
+
+
 @pytest.fixture
-def exported(tmp_path: Path, saved: Path) -> Path:
-    export(saved, tmp_path / "exported")
-    return tmp_path / "exported"
+def exported(tmp_path: Path, once_exported: Path) -> Path:
+    """An export to spoil."""
+    return Path(shutil.copytree(once_exported, tmp_path / "exported"))
 
 
 def truncate(file: Path) -> None:
@@ -190,18 +197,46 @@ def tensors(change: Callable[[dict[str, torch.Tensor]], Any]) -> Spoil:
     return rewrite
 
 
+Q = "model.layers.0.self_attn.q_proj."
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 24}
-IS_LLAMA = "codetitan's model is LlamaForCausalLM's, and no other can be imported"
+IS_ONE_OF = (
+    "codetitan's model is one of LlamaForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, Starcoder2ForCausalLM, "
+    "MistralForCausalLM, and no other can be imported"
+)
 BAD_MODELS: list[tuple[Spoil, str]] = [
-    (
-        config(architectures=["Starcoder2ForCausalLM"]),
-        f"exported/config.json: architectures = ['Starcoder2ForCausalLM']; {IS_LLAMA}",
+    *(
+        (config(architectures=[name]), f"exported/config.json: architectures = ['{name}']; {IS_ONE_OF}")
+        for name in ("GraniteForCausalLM", "Qwen3MoeForCausalLM", "MixtralForCausalLM", "LlamaModel")
     ),
-    (config(attention_bias=True), "exported/config.json: attention_bias = true; codetitan's model has no biases"),
-    (config(hidden_act="gelu"), 'exported/config.json: hidden_act = "gelu"; codetitan\'s model has SwiGLU: silu'),
+    (config(architectures=None, model_type="gemma"), f"exported/config.json: model_type = 'gemma'; {IS_ONE_OF}"),
+    (
+        config(architectures=["Qwen2ForCausalLM"]),
+        'exported/config.json: model_type = "llama" is not that of Qwen2ForCausalLM, "qwen2"',
+    ),
+    (
+        config(attention_bias=True),
+        "--model exported is incomplete: model.layers.0.self_attn.q_proj.bias is missing, and its config.json has "
+        "attention_bias = true",
+    ),
+    (
+        config(hidden_act="gelu"),
+        'exported/config.json: hidden_act = "gelu"; codetitan\'s model has silu in LlamaForCausalLM',
+    ),
     (
         config(head_dim=64),
-        "exported/config.json: head_dim = 64; codetitan's model needs hidden_size / num_attention_heads = 16",
+        "--model exported: model.layers.0.self_attn.q_proj.weight is (32, 32), and its config.json says (128, 32)",
+    ),
+    (
+        config(head_dim=15),
+        "exported/config.json: head_dim = 15; codetitan's model rotates pairs: it needs heads of even width",
+    ),
+    (
+        config(num_attention_heads=3, num_key_value_heads=2),
+        "exported/config.json: num_attention_heads = 3 must be a multiple of num_key_value_heads = 2",
+    ),
+    (
+        config(num_attention_heads=3),
+        "exported/config.json: hidden_size = 32 must be a multiple of num_attention_heads = 3",
     ),
     (
         config(rope_scaling={"rope_type": "dynamic", "factor": 2.0}),
@@ -212,8 +247,39 @@ BAD_MODELS: list[tuple[Spoil, str]] = [
         "exported/config.json: rope_scaling.attention_factor = 1.5; codetitan's model has YaRN's own attention factor",
     ),
     (
-        config(quantization_config={"bits": 4}),
-        "exported/config.json: its weights are quantized; codetitan's model is not; import the original",
+        config(quantization_config={"bits": 4, "quant_method": "gptq"}),
+        "exported/config.json: its weights are quantized (gptq); codetitan's model is not; import the original",
+    ),
+    (
+        tensors(lambda there: there.update({Q + "qweight": there.pop(Q + "weight").to(torch.int32)})),
+        "--model exported: its weights are quantized: model.layers.0.self_attn.q_proj.qweight; import the original",
+    ),
+    (
+        tensors(lambda there: there.update({Q + "weight": there[Q + "weight"].to(torch.float8_e4m3fn)})),
+        "--model exported: its weights are quantized: model.layers.0.self_attn.q_proj.weight of type float8_e4m3fn; "
+        "import the original",
+    ),
+    (
+        config(num_hidden_layers=2),
+        "--model exported has tensors of 1 layers, and its config.json says 2",
+    ),
+    (
+        tensors(lambda there: there.update({"model.layers.1.mlp.up_proj.weight": torch.zeros(48, 32)})),
+        "--model exported has tensors of 2 layers, and its config.json says 1",
+    ),
+    (
+        tensors(lambda there: there.update({Q + "bias": torch.zeros(32)})),
+        "--model exported has model.layers.0.self_attn.q_proj.bias, and its config.json has attention_bias = false",
+    ),
+    (
+        config(tie_word_embeddings=False),
+        "--model exported is incomplete: lm_head.weight is missing, and its config.json has tie_word_embeddings = "
+        "false",
+    ),
+    (
+        tensors(lambda there: there.update({"lm_head.weight": torch.zeros(32768, 32)})),
+        "--model exported: lm_head.weight differs from model.embed_tokens.weight, and its config.json has "
+        "tie_word_embeddings = true",
     ),
     (
         config(intermediate_size=None),
@@ -257,6 +323,17 @@ BAD_MODELS: list[tuple[Spoil, str]] = [
         "--model exported has no model.safetensors; weights in another form are converted by transformers: "
         "AutoModelForCausalLM.from_pretrained(…).save_pretrained(…)",
     ),
+    (
+        lambda folder: (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors"),
+        "--model exported is incomplete: it has no model.safetensors.index.json; copy it again",
+    ),
+    (
+        lambda folder: (folder / "model.safetensors.index.json").write_text(
+            '{"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model.safetensors"}}'
+        ),
+        "--model exported is incomplete: of the 2 files that model.safetensors.index.json names it has no "
+        "model-00001-of-00002.safetensors; copy it again",
+    ),
     (lambda folder: truncate(folder / "model.safetensors"), "exported/model.safetensors is damaged: "),
     (
         tensors(lambda there: there.pop("model.norm.weight")),
@@ -264,7 +341,7 @@ BAD_MODELS: list[tuple[Spoil, str]] = [
     ),
     (
         tensors(lambda there: there.update({"model.norm.bias": torch.zeros(32)})),
-        "exported/model.safetensors: model.norm.bias is no tensor of LlamaForCausalLM",
+        "--model exported: model.norm.bias is no tensor of LlamaForCausalLM",
     ),
     (
         config(intermediate_size=64),
