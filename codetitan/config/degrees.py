@@ -109,7 +109,7 @@ def check_attention(config: Config) -> None:
 
 
 def check_tensor_parallel(config: Config) -> None:
-    """The heads, the SwiGLU width and the vocabulary split over the ranks; K/V heads split or are replicated."""
+    """The heads, the MLP's width and the vocabulary split over the ranks; K/V heads split or are replicated."""
     p, shape = config.parallelism, config.model.shape()
     tp = p.tensor_parallel_degree
     sizes = {"n_heads": shape.n_heads, "ffn_dim": shape.ffn_dim, "vocab_size": shape.vocab_size}

@@ -35,15 +35,31 @@ def check_model(config: Config) -> None:
                 f"missing: {', '.join(f'model.{name}' for name in missing)}"
             )
     shape = config.model.shape()
-    if shape.dim % shape.n_heads or shape.head_width % 2:
+    if shape.head_dim is None and (shape.dim % shape.n_heads or shape.head_width % 2):
         raise ConfigError(
-            f"model.dim = {shape.dim} must be an even multiple of model.n_heads = {shape.n_heads}: heads of even width"
+            f"model.dim = {shape.dim} must be an even multiple of model.n_heads = {shape.n_heads}: heads of even "
+            "width; or set model.head_dim"
         )
+    if shape.head_width % 2:
+        raise ConfigError(f"model.head_dim = {shape.head_dim} must be even: the rotation turns pairs")
     if shape.n_heads % shape.n_kv_heads:
         fitting = [n for n in range(1, shape.n_heads + 1) if shape.n_heads % n == 0]
         raise ConfigError(
             f"model.n_kv_heads = {shape.n_kv_heads} must divide model.n_heads = {shape.n_heads}; "
             f"fitting: {', '.join(map(str, fitting))}"
+        )
+
+
+def check_blocks(config: Config) -> None:
+    """What is set of the blocks has an effect, and the attention's kernel has a window where one is asked for."""
+    model, shape = config.model, config.model.shape()
+    if model.fused_ffn and shape.mlp == "gelu":
+        raise ConfigError('model.fused_ffn = true has no effect where model.mlp = "gelu" has one projection; remove it')
+    window, seq_len = shape.sliding_window, config.training.seq_len
+    if window is not None and window < seq_len and model.attention == "sdpa":
+        raise ConfigError(
+            f'model.attention = "sdpa" has no model.sliding_window = {window}, which training.seq_len = {seq_len} '
+            'exceeds; use "flex"'
         )
 
 

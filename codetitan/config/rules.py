@@ -138,7 +138,8 @@ def check(config: Config, world_size: int) -> None:
     """Runs every rule that needs nothing but the configuration and the number of processes."""
     check_sections(config)
     model.check_model(config)
-    if config.checkpoint.export_every_k is not None:
+    model.check_blocks(config)
+    if config.checkpoint.export_every_k is not None or config.checkpoint.evaluate_every_k is not None:
         check_exportable(config.model.shape())
     data.check(config, config.model.shape().vocab_size)
     degrees.check(config, world_size)

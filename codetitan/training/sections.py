@@ -48,7 +48,7 @@ class ModelConfig:
     """Key/value heads: as many as query heads, fewer (grouped-query attention) or 1 (multi-query)."""
 
     ffn_dim: int | None = None
-    """Inner width of SwiGLU."""
+    """Inner width of the MLP."""
 
     vocab_size: int | None = None
     """Rows of the embedding; at least the tokenizer's ids."""
@@ -57,17 +57,35 @@ class ModelConfig:
     """Whether the head shares the embedding's weight."""
 
     norm_eps: float | None = None
-    """What RMSNorm adds to the mean square."""
+    """What norms add to the mean square, or to the variance."""
+
+    head_dim: int | None = None
+    """Width of a head; None: the flavor's, or dim / n_heads."""
 
     norm: Literal["rmsnorm", "layernorm"] | None = None
+    """LayerNorm has a bias."""
+
     mlp: Literal["swiglu", "gelu"] | None = None
+    """w2(silu(w1 x) · w3 x), or w2(gelu(w1 x)), approximated by tanh."""
+
     qkv_bias: bool | None = None
+    """Whether the projections to q, k and v have biases."""
+
     out_bias: bool | None = None
+    """Whether the attention's last projection has one."""
+
     mlp_bias: bool | None = None
+    """Whether the MLP's projections have biases."""
+
     qk_norm: bool | None = None
+    """Whether each head of q and k goes through an RMSNorm before it is rotated."""
+
     sliding_window: int | None = None
-    head_dim: int | None = None
+    """How many tokens a token attends to, itself among them; 0: all before it."""
+
     export_as: str | None = None
+    """Class of the exports in transformers, such as "MistralForCausalLM"; None: the first with such blocks."""
+
     rope: RopeConfig = field(default_factory=RopeConfig)
 
     fused_qkv: bool = True
@@ -92,7 +110,10 @@ class ModelConfig:
         """Returns what is set of the shape: field of `Flavor` → value."""
         values = {f.name: getattr(self, f.name, None) for f in dataclasses.fields(Flavor)}
         values["rope_theta"] = self.rope.theta
-        return {name: value for name, value in values.items() if value is not None}
+        changes = {name: value for name, value in values.items() if value is not None}
+        if self.sliding_window == 0:
+            changes["sliding_window"] = None
+        return changes
 
     def shape(self) -> Flavor:
         """Returns the flavor with the changes; of a flavor that is not one of ours, the changes are all there is."""

@@ -127,7 +127,22 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "training.steps = 3 and training.tokens = 7B (command line): give one of them"),
     # model
     ({"model.flavor": "350M"}, 1, f'model.flavor = "350M" must be one of {FLAVORS}; did you mean "350m"?'),
-    ({"model.n_heads": 3}, 1, "model.dim = 128 must be an even multiple of model.n_heads = 3: heads of even width"),
+    ({"model.n_heads": 3}, 1, "model.dim = 128 must be an even multiple of model.n_heads = 3: heads of even width; or "
+     "set model.head_dim"),
+    ({"model.head_dim": 33}, 1, "model.head_dim = 33 must be even: the rotation turns pairs"),
+    ({"model.head_dim": 0}, 1, "model.head_dim = 0 must be at least 2"),
+    ({"model.sliding_window": -1}, 1, "model.sliding_window = -1 must be at least 1, or 0 to attend to all"),
+    ({"model.sliding_window": 64, "model.attention": "sdpa"}, 1,
+     'model.attention = "sdpa" has no model.sliding_window = 64, which training.seq_len = 256 exceeds; use "flex"'),
+    ({"model.mlp": "gelu", "model.fused_ffn": "true"}, 1,
+     'model.fused_ffn = true has no effect where model.mlp = "gelu" has one projection; remove it'),
+    ({"model.mlp": "gelu", "checkpoint.export_every_k": 1}, 1,
+     'model.mlp = "gelu": no class of transformers that codetitan exports to has such blocks; LlamaForCausalLM '
+     'would, with model.mlp = "swiglu"'),
+    ({"model.export_as": "Qwen2", "checkpoint.export_every_k": 1}, 1, 'model.export_as = "Qwen2" must be one of '
+     "LlamaForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, Starcoder2ForCausalLM, MistralForCausalLM"),
+    ({"model.qk_norm": "true", "model.export_as": "LlamaForCausalLM", "checkpoint.export_every_k": 1}, 1,
+     'model.export_as = "LlamaForCausalLM" has no model.qk_norm = true; it needs model.qk_norm = false'),
     ({"model.n_kv_heads": 3}, 1, "model.n_kv_heads = 3 must divide model.n_heads = 4; fitting: 1, 2, 4"),
     ({"model.vocab_size": 1000}, 1, "model.vocab_size = 1000 must hold the 32768 ids of the tokenizer code-32k; set it to 32768"),
     ({"model.flex_options": "{ USE_TNA = true }"}, 1,

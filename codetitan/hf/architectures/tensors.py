@@ -4,6 +4,7 @@ Our rotation is the cos/sin form (`rotate_half`), which is transformers': no ten
 """
 
 import dataclasses
+from typing import Any
 
 from codetitan.hf.architectures.architecture import Architecture
 from codetitan.models.code.shape import Flavor, tensors
@@ -46,7 +47,8 @@ def deciding_key(shape: Flavor, architecture: Architecture, theirs: str) -> str 
     """Returns the key of config.json that decides whether there is the tensor `theirs`; None: it does not depend."""
     there = theirs in names(shape, architecture).values()
     for key, fields in {"tie_word_embeddings": ("tie_embeddings",), **architecture.switches}.items():
-        turned = dataclasses.replace(shape, **{field: not getattr(shape, field) for field in fields})
+        changes: dict[str, Any] = {field: not getattr(shape, field) for field in fields}
+        turned = dataclasses.replace(shape, **changes)
         if (theirs in names(turned, architecture).values()) != there:
             return key
     return None
