@@ -9,7 +9,7 @@ from typing import get_args, get_type_hints
 from torch.nn.attention.flex_attention import FlexKernelOptions
 
 from codetitan.errors import ConfigError, did_you_mean
-from codetitan.models.code.flavors import FLAVORS
+from codetitan.models.code.flavors import FLAVORS, OWN
 from codetitan.models.code.float8 import block_size
 from codetitan.models.code.float8_linear import linear_layers
 from codetitan.models.code.shape import Flavor
@@ -27,11 +27,12 @@ def check_model(config: Config) -> None:
         missing = [field.name for field in fields(Flavor) if field.default is MISSING and field.name not in set_]
         if not set_:
             raise ConfigError(
-                f'model.flavor = "{flavor}" must be one of {", ".join(FLAVORS)}{did_you_mean(flavor, FLAVORS)}'
+                f'model.flavor = "{flavor}" must be one of {", ".join(OWN)}, or a published model of '
+                f"`codetitan flavors`{did_you_mean(flavor, FLAVORS)}"
             )
         if missing:
             raise ConfigError(
-                f'model.flavor = "{flavor}" is none of {", ".join(FLAVORS)}, so its whole shape must be set; '
+                f'model.flavor = "{flavor}" is none of {", ".join(OWN)}, so its whole shape must be set; '
                 f"missing: {', '.join(f'model.{name}' for name in missing)}"
             )
     shape = config.model.shape()

@@ -29,8 +29,8 @@ class ModelConfig:
     """The model: a flavor, and what to change of it."""
 
     flavor: str = "debug"
-    """A named size: debug, 20m, 70m, 200m, 350m, 700m, 1_3b, 3b, 7b or 15b; or a name of your own, where dim to
-    tie_embeddings are all set."""
+    """A named size: debug, 20m, 70m, 200m, 350m, 700m, 1_3b, 3b, 7b, 15b, or a published model's (`codetitan flavors`);
+    or a name of your own, where dim to tie_embeddings are all set."""
 
     attention: Literal["flex", "flex_flash", "varlen", "sdpa"] = "flex"
     """Kernel: flex (Triton), flex_flash (Hopper and newer) or varlen, with document masks; or sdpa (cuDNN), without."""

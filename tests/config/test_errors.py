@@ -21,7 +21,7 @@ from tests.conftest import REPOSITORY, as_arguments, run_train_sh
 DEBUG = REPOSITORY / "train_configs" / "debug.toml"
 # Lists of names, which grow: what is tested is that they are shown.
 TASKS = ", ".join([*tasks.TASKS, *tasks.GROUPS])
-FLAVORS, DIALECTS, SOURCES = ", ".join(flavors.FLAVORS), ", ".join(dialects.DIALECTS), ", ".join(sorted(SOURCE_TYPES))
+FLAVORS, DIALECTS, SOURCES = ", ".join(flavors.OWN), ", ".join(dialects.DIALECTS), ", ".join(sorted(SOURCE_TYPES))
 
 FP8 = {"float8.recipe": "tensorwise", "float8.skip_small_layers": "false", "training.mixed_precision_param": "bfloat16"}
 
@@ -126,7 +126,9 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"training.tokens": "7B", "training.steps": 3}, 1,
      "training.steps = 3 and training.tokens = 7B (command line): give one of them"),
     # model
-    ({"model.flavor": "350M"}, 1, f'model.flavor = "350M" must be one of {FLAVORS}; did you mean "350m"?'),
+    ({"model.flavor": "350M"}, 1, f'model.flavor = "350M" must be one of {FLAVORS}, or a published model of `codetitan flavors`; did you mean "350m"?'),
+    ({"model.flavor": "qwen2.5-coder-2b"}, 1, f'model.flavor = "qwen2.5-coder-2b" must be one of {FLAVORS}, or a published '
+     'model of `codetitan flavors`; did you mean "qwen2.5-coder-32b"?'),
     ({"model.n_heads": 3}, 1, "model.dim = 128 must be an even multiple of model.n_heads = 3: heads of even width; or "
      "set model.head_dim"),
     ({"model.head_dim": 33}, 1, "model.head_dim = 33 must be even: the rotation turns pairs"),

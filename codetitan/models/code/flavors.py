@@ -1,15 +1,16 @@
-"""The sizes of the code family, as numbers: no torch here, so that the command line can read them at once.
+"""The sizes of the code family, beside published ones. No torch here, so that the command line can read them at once.
 
-A flavor's name states its parameter count within 5 % (tests/models/test_flavors.py). Widths are multiples of 128 and
+A name of ours states its parameter count within 5 % (tests/models/test_flavors.py). Widths are multiples of 128 and
 heads 128 wide from 350m on, which Hopper's attention kernels prefer.
 """
 
+from codetitan.models.code.published import PUBLISHED
 from codetitan.models.code.shape import Flavor
 
 # 49,280 = 385 × 128: the 49K of StarCoder2's class, and not 49,152, which llama.cpp takes for another model's.
 _32K, _49K = 32_768, 49_280
 
-FLAVORS: dict[str, Flavor] = {
+OWN: dict[str, Flavor] = {
     #                D      layers heads kv  ffn     vocabulary tied
     "debug": Flavor(128, 4, 4, 2, 384, _32K, False),
     "20m": Flavor(256, 14, 4, 4, 768, _32K, True),
@@ -24,17 +25,33 @@ FLAVORS: dict[str, Flavor] = {
 }
 
 
+FLAVORS = OWN | PUBLISHED
+
+
+def _blocks(f: Flavor) -> str:
+    """Returns what is not as Llama has it."""
+    biases = [name for name, there in (("q, k, v", f.qkv_bias), ("out", f.out_bias), ("MLP", f.mlp_bias)) if there]
+    said = [
+        "LayerNorm" if f.norm == "layernorm" else "",
+        "GELU" if f.mlp == "gelu" else "",
+        f"biases: {', '.join(biases)}" if biases else "",
+        "qk-norm" if f.qk_norm else "",
+        f"window {f.sliding_window:,}" if f.sliding_window is not None else "",
+    ]
+    return "; ".join(part for part in said if part)
+
+
 def table(seq_len: int) -> str:
     """Returns the flavors as a Markdown table; FLOPs are a token's, at `seq_len`."""
     rows = [
-        "| flavor | parameters | GFLOP a token | layers | width | heads | K/V heads | head width | SwiGLU "
-        "| vocabulary | tied |",
-        "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --- |",
+        "| flavor | parameters | GFLOP a token | layers | width | heads | K/V heads | head width | MLP | vocabulary "
+        "| tied | blocks |",
+        "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --- | --- |",
     ]
     for name, f in FLAVORS.items():
         rows.append(
             f"| {name} | {f.n_params / 1e6:,.1f}M | {f.flops_per_token(seq_len) / 1e9:.2f} | {f.n_layers} | {f.dim} | "
             f"{f.n_heads} | {f.n_kv_heads} | {f.head_width} | {f.ffn_dim} | {f.vocab_size:,} | "
-            f"{'yes' if f.tie_embeddings else 'no'} |"
+            f"{'yes' if f.tie_embeddings else 'no'} | {_blocks(f)} |"
         )
     return "\n".join(rows)
