@@ -25,6 +25,8 @@ WORLD_SIZES = {
     "code_15b": 64,
     "code_15b_64gpu": 64,
     "code_15b_512gpu": 512,
+    "continue_qwen2_5_coder_1_5b_8gpu": 8,
+    "continue_starcoder2_3b_8gpu": 8,
 }
 
 
@@ -36,7 +38,8 @@ def test_none_is_left_out() -> None:
 @pytest.mark.hopper
 @pytest.mark.parametrize("config", WORLD_SIZES)
 def test_compiles_for_hopper(simulate: Simulate, config: str) -> None:
-    report = simulate(config, world_size=WORLD_SIZES[config])
+    tokenizer = ["--hf_assets_path", "code-32k"] if config.startswith("continue_") else []  # it comes with the weights
+    report = simulate(config, *tokenizer, world_size=WORLD_SIZES[config])
     assert report.complaints() == []
     assert report.count("flex_attention", backward=False) == 1
     assert report.count("flex_attention_backward", backward=True) == 1
