@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ExportCommand:
-    """Write a checkpoint as a folder that transformers, vLLM and llama.cpp load: LlamaForCausalLM in safetensors."""
+    """Write a checkpoint as a folder that transformers, vLLM and llama.cpp load, in the class that has its blocks."""
 
     checkpoint: Path
     """A checkpoint of any mesh, such as outputs/debug/checkpoint/step-100; of a run's folder, the last."""

@@ -1,5 +1,5 @@
-"""A model in Hugging Face form, loaded by transformers: ours or another Llama-architecture one's; or a checkpoint of a
-run, which is exported first."""
+"""A model in Hugging Face form, loaded by transformers: ours or anybody's; or a checkpoint of a run, which is exported
+first."""
 
 import contextlib
 import hashlib
