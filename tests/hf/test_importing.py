@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from codetitan.data.library import read_config
@@ -20,6 +19,7 @@ from codetitan.models.code.shape import Flavor
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.tokenizer.encoding import ASSETS, open_encoding
 from tests.conftest import losses, run_train
+from tests.hf.theirs import tensors
 from tests.tokenizer.small import written
 
 SIZES: dict[str, Any] = {
@@ -53,10 +53,6 @@ def saved(folder: Path, tokenizer: Path, *, vocab_size: int, dtype: torch.dtype,
     model.save_pretrained(folder, max_shard_size="100KB")
     PreTrainedTokenizerFast(tokenizer_file=str(tokenizer / "tokenizer.json")).save_pretrained(folder)
     return folder
-
-
-def tensors(folder: Path) -> dict[str, torch.Tensor]:
-    return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
 
 
 @pytest.mark.parametrize(
