@@ -10,6 +10,7 @@ import torch
 from torch.distributed.checkpoint.state_dict_loader import load
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from codetitan.config.resolve import resolve as run_config
 from codetitan.data.pieces.dialects import DIALECTS, resolve
 from codetitan.hf.export import export
 from codetitan.hf.importing import import_model
@@ -58,6 +59,32 @@ def test_round_trip(tmp_path: Path, kind: str) -> None:
     with torch.no_grad():
         one, two = (AutoModelForCausalLM.from_pretrained(tmp_path / f)(ids).logits for f in ("original", "back"))
     assert one.float().std() > 0.1 and torch.equal(one, two)
+
+
+# What train.toml says besides sizes.
+BLOCKS: dict[str, set[str]] = {
+    "Llama": set(),
+    "Llama, biases": {"qkv_bias", "out_bias", "mlp_bias", "head_dim"},
+    "Qwen2": {"qkv_bias"},
+    "Qwen3": {"qk_norm", "head_dim"},
+    "StarCoder2": {"norm", "mlp", "qkv_bias", "out_bias", "mlp_bias", "sliding_window"},
+    "Mistral": {"head_dim", "export_as"},
+    "Mistral, window": {"sliding_window"},
+}
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_train_toml_is_the_model(tmp_path: Path, kind: str) -> None:
+    """Short, and the same shape; also of a folder that has the name of a flavor of ours."""
+    tokenizer = tokenizer_of(family_of(kind), tmp_path / "tokenizer")
+    shape = import_model(save(model_of(kind, VOCAB), tmp_path / "debug", tokenizer), tmp_path / "imported")
+    toml = tmp_path / "imported" / "train.toml"
+    written = tomllib.loads(toml.read_text())["model"]
+    sizes = {"dim", "n_layers", "n_heads", "n_kv_heads", "ffn_dim", "vocab_size", "tie_embeddings", "norm_eps"}
+    assert written.keys() == {"flavor", "rope"} | sizes | BLOCKS[kind]
+    assert written["flavor"] == "debug-imported"
+    read = run_config(toml, ["--dataloader.sources", "python-stdlib", "--checkpoint.export_every_k", "1"], world_size=1)
+    assert read.config.model.shape() == shape
 
 
 @pytest.mark.parametrize("family", ["qwen", "starcoder2"])
