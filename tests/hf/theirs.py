@@ -49,11 +49,11 @@ STARCODER2 = (
 )  # fmt: skip
 
 
-def model_of(kind: str, vocab_size: int) -> PreTrainedModel:
+def model_of(kind: str, vocab_size: int, **changes: Any) -> PreTrainedModel:
     """Returns a model in fp32 whose biases and norms are not their initial values."""
-    model_type, changes = KINDS[kind]
+    model_type, of_kind = KINDS[kind]
     torch.manual_seed(0)
-    config = AutoConfig.for_model(model_type, vocab_size=vocab_size, **SIZES | changes)
+    config = AutoConfig.for_model(model_type, vocab_size=vocab_size, **SIZES | of_kind | changes)
     config.pad_token_id = None
     model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
