@@ -20,6 +20,7 @@ SIZES: dict[str, Any] = {
     "max_position_embeddings": 128,
 }
 _BY_LAYER = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0}
+_DROPOUT = {"attention_dropout": 0.1, "residual_dropout": 0.1, "embedding_dropout": 0.1}  # as StarCoder2 has it
 
 # kind → model_type, and what is not its default
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -29,7 +30,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "Qwen2, window": ("qwen2", _BY_LAYER),
     "Qwen3": ("qwen3", {"head_dim": 32, "tie_word_embeddings": True}),
     "Qwen3, biases and window": ("qwen3", {"attention_bias": True, **_BY_LAYER}),
-    "StarCoder2": ("starcoder2", {"sliding_window": 8}),
+    "StarCoder2": ("starcoder2", {"sliding_window": 8, **_DROPOUT}),
     "StarCoder2, no biases": ("starcoder2", {"use_bias": False, "tie_word_embeddings": False}),
     "Mistral": ("mistral", {"sliding_window": None, "head_dim": 24}),
     "Mistral, window": ("mistral", {"sliding_window": 8}),
