@@ -16,6 +16,7 @@ from codetitan.hf import tokenizer
 from codetitan.hf.architectures.config_json import read_config
 from codetitan.hf.files import read_json, read_tensors
 from codetitan.hf.folder import appearing, check_new
+from codetitan.models.code.flavors import FLAVORS
 from codetitan.models.code.rope import RopeConfig
 from codetitan.models.code.shape import EMBEDDING, HEAD, Block, Flavor
 from codetitan.tokenizer.encoding import open_encoding
@@ -52,11 +53,12 @@ def _value(value: Any) -> str:
 def _toml(name: str, output: Path, shape: Flavor, rope: RopeConfig, seq_len: int, dialect: str) -> str:
     """Returns a configuration that goes on training the model."""
     rows = max(1, _TOKENS_A_STEP // seq_len)
-    blocks = {field.name for field in dataclasses.fields(Block)} | {"head_dim", "export_as"}
-    usual = {field.name: field.default for field in dataclasses.fields(Flavor) if field.name in blocks}
-    model = {
-        name: value for name, value in dataclasses.asdict(shape).items() if name not in usual or value != usual[name]
-    }
+    # Sizes first; of the rest what is not usual.
+    fields = dataclasses.fields(Flavor)
+    usual = {f.name: f.default for f in fields if f.name in (*Block.__slots__, "head_dim", "export_as")}
+    values = dataclasses.asdict(shape)
+    model = {f.name: values[f.name] for f in fields if f.name not in usual}
+    model |= {name: values[name] for name, default in usual.items() if values[name] != default}
     rotation = {"theta": model.pop("rope_theta")}
     if rope.scaling != "none":
         rotation = dataclasses.asdict(rope) | rotation
@@ -123,6 +125,8 @@ def import_model(model: Path, output: Path, *, dialect: str | None = None, struc
         )
     tensors = read_tensors(model, shape, architecture)
     name = model.absolute().name
+    if name in FLAVORS:  # whose blocks would be those of our flavor where train.toml does not name them
+        name = f"{name}-imported"
     encoding = open_encoding(str(model))
     family = dialect_of(encoding) if dialect is None else DIALECTS[dialect]
     n_bytes = sum(tensor.nbytes for tensor in tensors.values())
