@@ -30,7 +30,7 @@ def run(block: str, lr: float, seed: int, options: argparse.Namespace, folder: P
         "training.global_batch_size": options.rows, "training.local_batch_size": options.rows,
         "optimizer.lr": lr, "lr_scheduler.warmup_ratio": WARMUP, "debug.seed": seed, "dataloader.seed": seed,
         "validation.share": 0.02, "validation.by": "document", "validation.interval": options.steps,
-        "validation.tokens": "60K", "checkpoint.enable": "false", "metrics.log_freq": 1,
+        "validation.tokens": "20K", "checkpoint.enable": "false", "metrics.log_freq": 1,
         "metrics.enable_tensorboard": "false",
     }  # fmt: skip
     if block != "default":
