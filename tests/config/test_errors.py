@@ -142,7 +142,8 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      'model.mlp = "gelu": no class of transformers that codetitan exports to has such blocks; LlamaForCausalLM '
      'would, with model.mlp = "swiglu"'),
     ({"model.export_as": "Qwen2", "checkpoint.export_every_k": 1}, 1, 'model.export_as = "Qwen2" must be one of '
-     "LlamaForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, Starcoder2ForCausalLM, MistralForCausalLM"),
+     "LlamaForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, Starcoder2ForCausalLM, MistralForCausalLM, "
+     "SeedOssForCausalLM"),
     ({"model.qk_norm": "true", "model.export_as": "LlamaForCausalLM", "checkpoint.export_every_k": 1}, 1,
      'model.export_as = "LlamaForCausalLM" has no model.qk_norm = true; it needs model.qk_norm = false'),
     ({"model.n_kv_heads": 3}, 1, "model.n_kv_heads = 3 must divide model.n_heads = 4; fitting: 1, 2, 4"),

@@ -50,14 +50,18 @@ KINDS: dict[str, tuple[Flavor, RopeConfig]] = {
     "StarCoder2": (of(**STARCODER2, tie_embeddings=True, sliding_window=16), RopeConfig()),
     "StarCoder2, no biases": (of(norm="layernorm", mlp="gelu"), RopeConfig(scaling="linear", **LONGER)),
     "Mistral": (of(export_as="MistralForCausalLM", head_dim=24), RopeConfig()),
+    "Seed-OSS": (of(qkv_bias=True, head_dim=24), RopeConfig()),
     "Mistral, window": (of(sliding_window=16), RopeConfig(scaling="yarn", **LONGER)),
 }  # fmt: skip
 
-CLASSES = dict.fromkeys(KINDS, "LlamaForCausalLM") | {
-    kind: f"{kind.split(',')[0].replace('StarCoder', 'Starcoder')}ForCausalLM"
-    for kind in KINDS
-    if kind.startswith(("Qwen", "StarCoder", "Mistral"))
+_CLASSES = {
+    "Qwen2": "Qwen2ForCausalLM",
+    "Qwen3": "Qwen3ForCausalLM",
+    "StarCoder2": "Starcoder2ForCausalLM",
+    "Mistral": "MistralForCausalLM",
+    "Seed-OSS": "SeedOssForCausalLM",
 }
+CLASSES = {kind: _CLASSES.get(kind.split(",")[0], "LlamaForCausalLM") for kind in KINDS}
 """Kind → the class of its export."""
 
 

@@ -18,6 +18,7 @@ from codetitan.cli import main
 from codetitan.errors import ConfigError
 from codetitan.hf import folder as folder_module
 from codetitan.hf import weights
+from codetitan.hf.architectures.table import ARCHITECTURES
 from codetitan.hf.export import export
 from codetitan.hf.importing import import_model
 from codetitan.hf.weights import Checkpoint
@@ -199,10 +200,7 @@ def tensors(change: Callable[[dict[str, torch.Tensor]], Any]) -> Spoil:
 
 Q = "model.layers.0.self_attn.q_proj."
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 24}
-IS_ONE_OF = (
-    "codetitan's model is one of LlamaForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, Starcoder2ForCausalLM, "
-    "MistralForCausalLM, and no other can be imported"
-)
+IS_ONE_OF = f"codetitan's model is one of {', '.join(ARCHITECTURES)}, and no other can be imported"
 BAD_MODELS: list[tuple[Spoil, str]] = [
     *(
         (config(architectures=[name]), f"exported/config.json: architectures = ['{name}']; {IS_ONE_OF}")

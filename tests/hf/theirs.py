@@ -34,6 +34,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "StarCoder2, no biases": ("starcoder2", {"use_bias": False, "tie_word_embeddings": False}),
     "Mistral": ("mistral", {"sliding_window": None, "head_dim": 24}),
     "Mistral, window": ("mistral", {"sliding_window": 8}),
+    "Seed-OSS": ("seed_oss", {"head_dim": 24, "attention_out_bias": True, "attention_bias": False}),
 }
 
 # What the published tokenizers have, in the order of their ids; of Qwen2.5, those from <tool_call> on are not special.

@@ -10,10 +10,11 @@ from codetitan.hf.architectures.llama import LLAMA
 from codetitan.hf.architectures.mistral import MISTRAL
 from codetitan.hf.architectures.qwen2 import QWEN2
 from codetitan.hf.architectures.qwen3 import QWEN3
+from codetitan.hf.architectures.seed_oss import SEED_OSS
 from codetitan.hf.architectures.starcoder2 import STARCODER2
 from codetitan.models.code.shape import Block, Flavor
 
-ARCHITECTURES = {a.name: a for a in (LLAMA, QWEN2, QWEN3, STARCODER2, MISTRAL)}
+ARCHITECTURES = {a.name: a for a in (LLAMA, QWEN2, QWEN3, STARCODER2, MISTRAL, SEED_OSS)}
 """By name; an export takes the first one that can express the model's blocks."""
 
 

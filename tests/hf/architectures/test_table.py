@@ -94,9 +94,9 @@ UNFIT: list[tuple[Flavor, str]] = [
         'blocks; Qwen3ForCausalLM would, with model.norm = "rmsnorm"',
     ),
     (
-        shape_with(out_bias=True),
-        "model.out_bias = true: no class of transformers that codetitan exports to has such blocks; LlamaForCausalLM "
-        "would, with model.qkv_bias = true",
+        shape_with(norm="layernorm", mlp="gelu", qkv_bias=True, mlp_bias=True),
+        'model.norm = "layernorm", model.mlp = "gelu", model.qkv_bias = true, model.mlp_bias = true: no class of '
+        "transformers that codetitan exports to has such blocks; Starcoder2ForCausalLM would, with model.out_bias = true",
     ),
     (
         shape_with(qkv_bias=True, out_bias=True, sliding_window=8),
@@ -104,15 +104,11 @@ UNFIT: list[tuple[Flavor, str]] = [
         "codetitan exports to has such blocks; LlamaForCausalLM would, with model.sliding_window unset",
     ),
     (
-        shape_with(qkv_bias=True, head_dim=32),
-        "model.qkv_bias = true, model.head_dim = 32: no class of transformers that codetitan exports to has such "
-        "blocks; LlamaForCausalLM would, with model.out_bias = true",
+        shape_with(qkv_bias=True, head_dim=32, sliding_window=8),
+        "model.qkv_bias = true, model.sliding_window = 8, model.head_dim = 32: no class of transformers that codetitan "
+        "exports to has such blocks; Qwen2ForCausalLM would, with model.head_dim = 16",
     ),
-    (
-        shape_with(export_as="Qwen3"),
-        'model.export_as = "Qwen3" must be one of LlamaForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, '
-        "Starcoder2ForCausalLM, MistralForCausalLM",
-    ),
+    (shape_with(export_as="Qwen3"), f'model.export_as = "Qwen3" must be one of {", ".join(ARCHITECTURES)}'),
     (
         shape_with(export_as="MistralForCausalLM", qk_norm=True),
         'model.export_as = "MistralForCausalLM" has no model.qk_norm = true; it needs model.qk_norm = false',
