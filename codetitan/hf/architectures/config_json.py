@@ -1,6 +1,7 @@
 """config.json: out of a description and into one. No torch here."""
 
 import dataclasses
+import json
 from typing import Any
 
 from codetitan.data.pieces.dialects import Sentinels
@@ -64,14 +65,14 @@ def _architecture(config: dict[str, Any], where: str) -> Architecture:
     of_type = {architecture.model_type: architecture for architecture in ARCHITECTURES.values()}
     known = f"{', '.join(ARCHITECTURES)}, and no other can be imported"
     if not named:
-        if model_type not in of_type:
-            raise keys.refuse(f"model_type = {model_type!r}", f"is one of {known}")
+        if not isinstance(model_type, str) or model_type not in of_type:
+            raise keys.refuse(f"model_type = {json.dumps(model_type)}", f"is one of {known}")
         return of_type[model_type]
-    found = ARCHITECTURES.get(named[0]) if isinstance(named, list) and len(named) == 1 else None
-    if found is None:
-        raise keys.refuse(f"architectures = {named}", f"is one of {known}")
+    if not isinstance(named, list) or len(named) != 1 or named[0] not in list(ARCHITECTURES):
+        raise keys.refuse(f"architectures = {json.dumps(named)}", f"is one of {known}")
+    found = ARCHITECTURES[named[0]]
     if model_type not in (None, found.model_type):
-        raise keys.contradicts(f'model_type = "{model_type}" is not that of {found.name}, "{found.model_type}"')
+        raise keys.contradicts(f'model_type = {json.dumps(model_type)} is not "{found.model_type}" of {found.name}')
     return found
 
 
@@ -92,7 +93,7 @@ def read_config(config: dict[str, Any], where: str) -> tuple[Architecture, Flavo
         raise keys.refuse(f"its weights are quantized{f' ({method})' if method else ''}", "is not; import the original")
     act, mlp = keys.get("hidden_act"), architecture.block.mlp
     if act not in HIDDEN_ACTS[mlp]:
-        raise keys.refuse(f'hidden_act = "{act}"', f"has {HIDDEN_ACTS[mlp][0]} in {architecture.name}")
+        raise keys.refuse(f"hidden_act = {json.dumps(act)}", f"has {HIDDEN_ACTS[mlp][0]} in {architecture.name}")
     dim, n_heads, n_layers = (keys.whole(key) for key in ("hidden_size", "num_attention_heads", "num_hidden_layers"))
     head_dim, n_kv_heads = _heads(keys, architecture, dim, n_heads)
     context = keys.whole("max_position_embeddings")

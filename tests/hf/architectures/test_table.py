@@ -96,7 +96,8 @@ UNFIT: list[tuple[Flavor, str]] = [
     (
         shape_with(norm="layernorm", mlp="gelu", qkv_bias=True, mlp_bias=True),
         'model.norm = "layernorm", model.mlp = "gelu", model.qkv_bias = true, model.mlp_bias = true: no class of '
-        "transformers that codetitan exports to has such blocks; Starcoder2ForCausalLM would, with model.out_bias = true",
+        "transformers that codetitan exports to has such blocks; Starcoder2ForCausalLM would, with model.out_bias = "
+        "true",
     ),
     (
         shape_with(qkv_bias=True, out_bias=True, sliding_window=8),
