@@ -139,7 +139,8 @@ def check(config: Config, world_size: int) -> None:
     check_sections(config)
     model.check_model(config)
     model.check_blocks(config)
-    if config.checkpoint.export_every_k is not None or config.checkpoint.evaluate_every_k is not None:
+    exports = config.checkpoint.export_every_k is not None or config.checkpoint.evaluate_every_k is not None
+    if exports or config.model.export_as is not None:
         check_exportable(config.model.shape())
     data.check(config, config.model.shape().vocab_size)
     degrees.check(config, world_size)

@@ -14,7 +14,7 @@ from codetitan.models.code.rope import RopeConfig
 from codetitan.models.code.shape import Flavor
 
 KEY = "codetitan"
-FORMAT = 1
+FORMAT = 2
 """Rises when a reader of the old form would misread the new one."""
 
 

@@ -29,6 +29,7 @@ EFFECTS: dict[str, Effect] = {
     "model.fused_*": "free",
     "model.flex_options": "free",
     "model.flavor": "free",  # a name; its shape is compared
+    "model.export_as": "free",  # the class of what is exported
     "model.*": "refused",
     "hf_assets_path": "data",
     "tokenizer.*": "data",
@@ -82,7 +83,7 @@ def check_model(saved: Description, shape: Flavor, rope: RopeConfig, where: str)
     """
     changed = [
         f"model.{'rope.theta' if name == 'rope_theta' else name} was {was}, is {now}"
-        for name in (field.name for field in fields(Flavor))
+        for name in (field.name for field in fields(Flavor) if effect_of(f"model.{field.name}") == "refused")
         if (was := getattr(saved.shape, name)) != (now := getattr(shape, name))
     ]
     changed += [

@@ -60,7 +60,7 @@ class ModelConfig:
     """What norms add to the mean square, or to the variance."""
 
     head_dim: int | None = None
-    """Width of a head; None: the flavor's, or dim / n_heads."""
+    """Width of a head where it is not dim / n_heads."""
 
     norm: Literal["rmsnorm", "layernorm"] | None = None
     """LayerNorm has a bias."""
@@ -118,8 +118,12 @@ class ModelConfig:
     def shape(self) -> Flavor:
         """Returns the flavor with the changes; of a flavor that is not one of ours, the changes are all there is."""
         if self.flavor in FLAVORS:
-            return dataclasses.replace(FLAVORS[self.flavor], **self.changes())
-        return Flavor(**self.changes())
+            shape = dataclasses.replace(FLAVORS[self.flavor], **self.changes())
+        else:
+            shape = Flavor(**self.changes())
+        # The same model has the same shape, however it is written.
+        usual = shape.head_dim is not None and shape.head_dim * shape.n_heads == shape.dim
+        return dataclasses.replace(shape, head_dim=None) if usual else shape
 
 
 @dataclass(kw_only=True, slots=True)

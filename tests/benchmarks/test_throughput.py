@@ -294,6 +294,18 @@ def test_torchtitan_has_no_sdpa(tiny: Path) -> None:
         llama3_spec(resolve(tiny, ["--model.attention", "sdpa"], world_size=1).config)
 
 
+@pytest.mark.parametrize("trainer", ["torchtitan", "pytorch"])
+def test_the_baselines_are_llamas(tiny: Path, trainer: str) -> None:
+    for key, value, shown in (
+        ("qkv_bias", "true", "true"),
+        ("norm", "layernorm", '"layernorm"'),
+        ("head_dim", "64", "64"),
+    ):
+        (point,) = expand([(tiny, [])], {}, [trainer], [f"--model.{key}", value])
+        refused = check(point, 1, 4, {}).refused
+        assert refused == f"model.{key} = {shown}: the baselines have Llama's blocks; compare a flavor that has them"
+
+
 def run_throughput(config: Path, output: Path, *words: str) -> "subprocess.Popen[str]":
     command = [sys.executable, str(REPOSITORY / "benchmarks" / "throughput.py"), "--config", str(config)]
     command += ["--output", str(output), "--warm-up", "1", "--steps", "2", *words]

@@ -95,9 +95,9 @@ def test_a_foreign_checkpoint(tmp_path: Path, model: CodeModel) -> None:
 def test_a_later_checkpoint(tmp_path: Path, model: CodeModel, monkeypatch: pytest.MonkeyPatch) -> None:
     later = dataclasses.replace(described(TINY, RopeConfig()), version="9.0")
     with monkeypatch.context() as patch:
-        patch.setattr(description, "FORMAT", 2)
+        patch.setattr(description, "FORMAT", description.FORMAT + 1)
         place = checkpoint(tmp_path / "later", model, later)
-    line = "later was written by codetitan 9.0 in format 2, and codetitan 0.1.0 reads up to format 1; update codetitan"
+    line = "later was written by codetitan 9.0 in format 3, and codetitan 0.1.0 reads up to format 2; update codetitan"
     check_refused(lambda output: export(place, output), tmp_path, line)
 
 

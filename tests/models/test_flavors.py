@@ -30,6 +30,7 @@ PARAMETERS = {
     "qwen3-14b": 14_768_307_200, "qwen3-32b": 32_762_123_264, "starcoder2-3b": 3_030_371_328,
     "starcoder2-7b": 7_173_923_840, "starcoder2-15b": 15_957_889_024, "deepseek-coder-1.3b": 1_346_471_936,
     "deepseek-coder-6.7b": 6_740_512_768, "codellama-7b": 6_738_546_688, "mistral-7b-v0.1": 7_241_732_096,
+    "smollm2-135m": 134_515_008,
 }  # fmt: skip
 
 

@@ -41,17 +41,22 @@ def _blocks(f: Flavor) -> str:
     return "; ".join(part for part in said if part)
 
 
-def table(seq_len: int) -> str:
-    """Returns the flavors as a Markdown table; FLOPs are a token's, at `seq_len`."""
+def _rows(flavors: dict[str, Flavor], seq_len: int) -> str:
     rows = [
         "| flavor | parameters | GFLOP a token | layers | width | heads | K/V heads | head width | MLP | vocabulary "
         "| tied | blocks |",
         "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --- | --- |",
     ]
-    for name, f in FLAVORS.items():
+    for name, f in flavors.items():
         rows.append(
             f"| {name} | {f.n_params / 1e6:,.1f}M | {f.flops_per_token(seq_len) / 1e9:.2f} | {f.n_layers} | {f.dim} | "
             f"{f.n_heads} | {f.n_kv_heads} | {f.head_width} | {f.ffn_dim} | {f.vocab_size:,} | "
-            f"{'yes' if f.tie_embeddings else 'no'} | {_blocks(f)} |"
+            f"{'yes' if f.tie_embeddings else 'no'} | {_blocks(f) or 'Llama'} |"
         )
     return "\n".join(rows)
+
+
+def table(seq_len: int) -> str:
+    """Returns our flavors and the published ones as two Markdown tables; FLOPs are a token's, at `seq_len`."""
+    published = _rows(PUBLISHED, seq_len)
+    return f"## Our own\n\n{_rows(OWN, seq_len)}\n\n## Published models\n\n{published}"
