@@ -48,14 +48,15 @@ _NO_COUNTERPART = (
 
 @dataclass
 class Run:
-    """What a run took. `stages`: name → (seconds by the clock, seconds of processors)."""
+    """What a run took. `stages`: name → (seconds by the clock, seconds of processors, largest resident set in MB of a
+    worker meanwhile)."""
 
     wall_s: float
     cpu_s: float = 0.0
     parent_mb: float = 0.0
     worker_mb: float = 0.0
     kept: int = 0
-    stages: dict[str, tuple[float, float]] = field(default_factory=dict)
+    stages: dict[str, tuple[float, float, float]] = field(default_factory=dict)
 
 
 def write_input(folder: Path, folders: Sequence[str], megabytes: float, times: int) -> tuple[int, float]:
@@ -92,16 +93,19 @@ def ours(source: Path, output: Path, workers: int, words: Sequence[str]) -> dict
 
     config = output.with_suffix(".toml")
     config.write_text(f'[[prepare.sources]]\ntype = "jsonl"\npath = "{source}"\n')
-    ends: dict[str, tuple[float, float]] = {"": (time.monotonic(), _cpu_s())}
+    ends: dict[str, tuple[float, float, float]] = {"": (time.monotonic(), _cpu_s(), 0.0)}
 
     def say(line: str) -> None:
         if match := re.search(r"([\w-]+): (\d+) of \2 tasks", line):
-            ends[match[1]] = (time.monotonic(), _cpu_s())
+            ends[match[1]] = (time.monotonic(), _cpu_s(), max(map(_peak_since, _family(os.getpid())[1:]), default=0.0))
 
     words = [*words, "--prepare.executor.workers", str(workers)]
     tally = prepare(read_config(config, words), output, say)
     names = list(ends)
-    stages = {name: (ends[name][0] - ends[last][0], ends[name][1] - ends[last][1]) for last, name in pairwise(names)}
+    stages = {
+        name: (ends[name][0] - ends[last][0], ends[name][1] - ends[last][1], ends[name][2])
+        for last, name in pairwise(names)
+    }
     return {"kept": tally.kept[0], "stages": stages}
 
 
@@ -171,6 +175,17 @@ def _cpu_s() -> float:
             continue
         total += sum(map(int, fields[11:15]))
     return total / _TICKS
+
+
+def _peak_since(pid: int) -> float:
+    """Returns the largest resident set of a process since the last call, in MB."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak begins anew: proc(5)
+    except OSError:  # it has ended
+        return 0.0
+    match = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(match[1]) * 1024 / 1e6 if match else 0.0
 
 
 def _peaks(root: int, peaks: dict[int, float], end: threading.Event) -> None:
@@ -276,11 +291,14 @@ def _print(best: dict[str, Run], mb: float) -> None:
         for name, run in best.items():
             print(f"\n{name}: {best['datatrove'].wall_s / run.wall_s:.2f} × datatrove's speed", end="")
     stages = {name: run.stages for name, run in best.items() if run.stages}
-    print("\n\n| stage | " + " | ".join(f"{name}: wall, s | CPU, s" for name in stages) + " |")
-    print("| --- |" + " --: | --: |" * len(stages))
+    print("\n\n| stage | " + " | ".join(f"{name}: wall, s | CPU, s | worker, MB" for name in stages) + " |")
+    print("| --- |" + " --: | --: | --: |" * len(stages))
     for stage in dict.fromkeys(stage for each in stages.values() for stage in each):
-        took = [each.get(stage, (0.0, 0.0)) for each in stages.values()]
-        print(f"| {stage} | " + " | ".join(f"{wall:.2f} | {cpu:.2f}" for wall, cpu in took) + " |", flush=True)
+        took = [each.get(stage, (0.0, 0.0, 0.0)) for each in stages.values()]
+        print(
+            f"| {stage} | " + " | ".join(f"{wall:.2f} | {cpu:.2f} | {mb:.0f}" for wall, cpu, mb in took) + " |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
