@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import tomli
 
+from codetitan.config.degrees import tensor_parallel_degrees
 from codetitan.config.load import Setting, load
 from codetitan.config.notes import beginning, notes
 from codetitan.config.render import dump, of_command_line, render
 from codetitan.config.resolve import Resolved, resolve
 from codetitan.data.sources.open import Directory, PythonStdlib
 from codetitan.models.code.flavors import FLAVORS
+from codetitan.models.code.published import PUBLISHED
 from codetitan.models.code.shape import Flavor
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss, FullAC, SelectiveAC
 from tests.conftest import REPOSITORY, new_codetitan
@@ -152,6 +154,18 @@ def test_a_window_that_cuts_nothing_off_fits_every_kernel() -> None:
 def test_heads_split_whatever_their_width() -> None:
     """Qwen3-0.6B's 16 heads of 128 are wider than the model; more ranks than its 8 K/V heads have a copy of one."""
     assert shape_of("--model.flavor", "qwen3-0.6b", "--parallelism.tensor_parallel_degree", "16", world_size=16)
+
+
+def test_which_published_models_split_over_eight_ranks() -> None:
+    """docs/parallelism.md has the table."""
+    degrees = {name: tensor_parallel_degrees(shape) for name, shape in PUBLISHED.items()}
+    assert {name: fitting for name, fitting in degrees.items() if 8 not in fitting} == {
+        "qwen2.5-coder-0.5b": [1, 2],
+        "qwen2.5-coder-1.5b": [1, 2, 4],
+        "qwen2.5-coder-7b": [1, 2, 4],
+        "starcoder2-7b": [1, 2, 4, 12],
+        "smollm2-135m": [1, 3],
+    }
 
 
 def test_blocks_are_printed_and_read_again(tmp_path: Path) -> None:
