@@ -114,7 +114,7 @@ def _split(shape: Flavor) -> dict[str, int]:
 
 
 def tensor_parallel_degrees(shape: Flavor) -> list[int]:
-    """Returns the degrees over which a model splits; K/V heads split or are replicated, and heads may have any width."""
+    """Returns the degrees over which a model splits; K/V heads split or are replicated, heads may have any width."""
     return [
         n
         for n in range(1, shape.n_heads + 1)
