@@ -114,7 +114,7 @@ def test_training_goes_on(tmp_path: Path) -> None:
         *("--training.mixed_precision_param", "float32", "--metrics.log_freq", "1", "--dataloader.fim.rate", "0"),
     ]
     done = run_train(config, *overrides)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and "of another model" not in done.stdout, done.stderr
     found = losses(tmp_path / "imported" / "outputs" / "mine")
     assert found[0] == pytest.approx(loss_by_transformers(original, config, overrides), rel=1e-5)
     # The run's own checkpoint can be exported.
@@ -145,3 +145,19 @@ def loss_by_transformers(model: Path, config: Path, overrides: list[str]) -> flo
                 ).item()
             n += int((answers != -100).sum())
     return total / n
+
+
+@pytest.mark.slow
+def test_what_has_no_tensor_is_said_where_it_differs(tmp_path: Path) -> None:
+    """The weights load all the same; a longer context is begun so."""
+    original = save(model_of("Mistral, window", 32768).to(torch.bfloat16), tmp_path / "mine", ASSETS / "code-32k")
+    shape = import_model(original, tmp_path / "imported")
+    overrides = [
+        *("--dataloader.sources", "python-stdlib", "--training.steps", "1", "--training.global_batch_size", "1"),
+        *("--model.sliding_window", "0", "--model.norm_eps", "1e-5"),
+    ]
+    done = run_train(tmp_path / "imported" / "train.toml", *overrides)
+    assert done.returncode == 0, done.stderr
+    said = [line.partition("begins with the weights of another model: ")[2] for line in done.stdout.splitlines()]
+    assert f"model.sliding_window was {shape.sliding_window}, is None" in said
+    assert f"model.norm_eps was {shape.norm_eps}, is 1e-05" in said

@@ -11,7 +11,7 @@ from codetitan.errors import ConfigError
 from codetitan.models.code.flavors import FLAVORS
 from codetitan.models.code.rope import RopeConfig
 from codetitan.training.description import Description
-from codetitan.training.resume import EFFECTS, MEANING, changes, check_model, effect_of
+from codetitan.training.resume import EFFECTS, MEANING, changes, check_model, effect_of, model_changes
 from codetitan.training.trainer import CodeTrainer
 from tests.conftest import REPOSITORY
 
@@ -66,7 +66,9 @@ def test_other_blocks_are_refused_by_name() -> None:
 
 
 def test_the_class_of_exports_may_change() -> None:
-    check_model(SAVED, replace(SAVED.shape, export_as="MistralForCausalLM"), SAVED.rope, "step-3")
+    other = replace(SAVED.shape, export_as="MistralForCausalLM")
+    check_model(SAVED, other, SAVED.rope, "step-3")
+    assert model_changes(SAVED, other, SAVED.rope) == []
 
 
 def test_a_checkpoint_of_before_has_llamas_blocks() -> None:
