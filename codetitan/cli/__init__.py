@@ -128,6 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail(_no_command(" ".join(words[:2])))
     elif words[0] not in COMMANDS:
         return fail(_no_command(words[0]))
+    elif words[1:2] and not words[1].startswith("-") and any(name.startswith(f"{words[0]} ") for name in COMMANDS):
+        return fail(_no_command(" ".join(words[:2])))  # prepare takes no word of its own; why and diff go with it
     try:
         command, rest = _parse(words)
         command.run(rest)

@@ -9,13 +9,16 @@ from codetitan.errors import ConfigError
 
 @dataclass
 class PrepareCommand:
-    """Make a corpus of raw code: rules, licences, secrets, duplicates; each drop with its reason."""
+    """Make a corpus of raw code: rules, licences, secrets, duplicates; each drop with its reason.
+
+    Then `codetitan prepare why --output DIR FILE` and `codetitan prepare diff DIR DIR`.
+    """
 
     config: Path
     """The TOML file, with a table [prepare]."""
 
     output: Path
-    """The folder for corpus, dropped, licences and report.md: new, or of an earlier command, which then goes on."""
+    """The folder for corpus, dropped, licences and report.html: new, or of an earlier command, which then goes on."""
 
     remove_old: bool = False
     """Remove what commands with other thresholds or sources have left in the folder."""

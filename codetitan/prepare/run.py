@@ -82,8 +82,13 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
     Raises:
         ConfigError: a source, the folder, or a task; what is done stays. Or nothing is kept.
     """
-    read = open_sources(config)
-    all_stages = stages(config, read)
+    try:
+        read = open_sources(config)
+        all_stages = stages(config, read)
+        all_stages[-1].inputs()  # opens the tokenizer: before anything is written
+    except KeyboardInterrupt:
+        say("stopped before anything was done")
+        raise
     say(f"about {megabytes(read.n_bytes)} of raw code, {len(all_stages)} stages")
     statistics = execute(all_stages, output, config.executor, say, remove_old=remove_old)
     counted = total(of_stage.get("counts", {}) for of_stage in statistics)

@@ -13,7 +13,7 @@ _ABSENT = object()
 
 
 def redo(stages: Sequence[Stage], folder: Path) -> Iterator[str]:
-    """Yields lines: what is done and stays, and each stage that would be done again, with what has changed.
+    """Yields lines: what is done and stays, each stage that has changed, with what, and how many follow from it.
 
     Nothing is made or locked. A folder without any stage gives no line.
 
@@ -30,7 +30,7 @@ def redo(stages: Sequence[Stage], folder: Path) -> Iterator[str]:
         return
     if done:
         yield f"stays: {', '.join(done)}"
-    again = set[str]()
+    follow = 0
     for place in all_places:
         name, n = place.stage.name, _n_done(place)
         if name in done:
@@ -40,15 +40,15 @@ def redo(stages: Sequence[Stage], folder: Path) -> Iterator[str]:
             continue
         old = _record_before(place)
         changed = _changes(old, place.record) if old is not None else []
-        before = [earlier for earlier in place.record["after"] if earlier in again]
-        again.add(name)
         if old is None:
             yield f"to be done: {name}"
         elif changed:
             more = f" and {len(changed) - _MOST} more" if len(changed) > _MOST else ""
             yield f"done again: {name}: {'; '.join(changed[:_MOST])}{more}"
         else:
-            yield f"done again: {name}, after {', '.join(before) or 'other stages'}"
+            follow += 1
+    if follow:
+        yield f"done again, for what comes before: {follow} more {'stage' if follow == 1 else 'stages'}"
 
 
 def _n_done(place: Place) -> int:

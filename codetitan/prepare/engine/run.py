@@ -91,16 +91,18 @@ def _run(all_places: Sequence[Place], left: Sequence[Place], how: How, say: Call
                     told(f"{place.stage.name}: goes on after {done} of {place.stage.tasks} tasks")
                 run_one(place, told)
     except (KeyboardInterrupt, SystemExit):
-        say(f"stopped; {_done(all_places)}; that stays, and the same command goes on")
+        say(f"stopped; {_done(all_places)}, and the same command goes on")
         raise
 
 
 def _done(all_places: Sequence[Place]) -> str:
-    """Says e.g. `2 of 16 stages are done, and of judge 120 of 400 tasks`."""
+    """Says e.g. `2 of 16 stages are done, and of judge 120 of 400 tasks; that stays`."""
     left = {place.stage.name: (len(place.left()), place.stage.tasks) for place in all_places}
     begun = [f"of {name} {tasks - n} of {tasks} tasks" for name, (n, tasks) in left.items() if 0 < n < tasks]
     whole = sum(n == 0 for n, _ in left.values())
-    return ", and ".join([f"{whole} of {len(left)} stages are done", *begun])
+    if not whole and not begun:
+        return "nothing is done yet"
+    return ", and ".join([f"{whole} of {len(left)} stages are done", *begun]) + "; that stays"
 
 
 @contextlib.contextmanager
@@ -120,6 +122,8 @@ def _executor(how: Local | Ray) -> Iterator[Callable[[Place, Callable[[str], Non
 def _check(folder: Path, how: How) -> None:
     if isinstance(how, Slurm | Ray) and importlib.util.find_spec("datatrove") is None:
         raise ConfigError("prepare.executor beyond this machine needs datatrove: pip install 'codetitan[prepare]'")
+    if isinstance(how, Ray) and importlib.util.find_spec("ray") is None:
+        raise ConfigError('prepare.executor = "ray" needs Ray: pip install ray')
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -131,13 +135,15 @@ def _check(folder: Path, how: How) -> None:
 def _old(folders: Sequence[Path], say: Callable[[str], None], remove: bool) -> None:
     if not folders:
         return
-    names = ", ".join(path.name for path in folders[:5]) + (", …" if len(folders) > 5 else "")
+    n_bytes = sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
+    n = "1 stage" if len(folders) == 1 else f"{len(folders)} stages"
+    what = f"{n} of other thresholds or input, {n_bytes / 1e6:,.1f} MB"
     if not remove:
-        say(f"of other thresholds or input, and not used: {names}; --remove-old removes them")
+        say(f"not used: {what}; --remove-old removes them")
         return
     for path in folders:
         shutil.rmtree(path)
-    say(f"removed what other thresholds or input had left: {names}")
+    say(f"removed {what}")
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from codetitan.prepare.report.markdown import megabytes
 from codetitan.prepare.report.output import Output, batches, name_of, open_output, row_at
 from codetitan.prepare.report.tally import Count
 from codetitan.prepare.report.why import COLUMNS, reason
+from codetitan.prepare.stages.read import Read
 
 _MOST = 15  # languages and licences that are shown, of those that differ
 _NONE: Count = (0, 0)
@@ -50,7 +51,9 @@ def diff(a: Path, b: Path, show: int = 3) -> Iterator[str]:
 def _heads(outputs: tuple[Output, Output], fates: Fates) -> Iterator[str]:
     for side, (name, output) in enumerate(zip("AB", outputs, strict=True)):
         by = _by_rule(fates, side)
-        kept, every = by.get("kept", (0, 0)), (sum(c[0] for c in by.values()), sum(c[1] for c in by.values()))
+        # What was not read is in no count of the report either.
+        read = [count for rule, count in by.items() if rule != Read.name]
+        kept, every = by.get("kept", (0, 0)), (sum(c[0] for c in read), sum(c[1] for c in read))
         yield (
             f"{name}: {output.folder}: {kept[0]:,} of {every[0]:,} files kept, {megabytes(kept[1])} of "
             f"{megabytes(every[1])}"

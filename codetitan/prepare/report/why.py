@@ -29,9 +29,16 @@ def reason(row: Mapping[str, Any]) -> str:
         similar = "" if row["similarity"] is None else f", Jaccard similarity {row['similarity']:.2f}"
         text += f": {row['twin']} is kept{similar}"
     elif row["value"] is not None:
-        threshold = "" if row["threshold"] is None else f"; the threshold is {row['threshold']}"
+        threshold = "" if row["threshold"] is None else f"; {threshold_of(row)}"
         text += f" ({row['value']}{threshold})"
     return printable(text)
+
+
+def threshold_of(row: Mapping[str, Any]) -> str:
+    """Returns the threshold of a row of dropped/*.parquet, or the pattern of a path."""
+    return (
+        f"the {'pattern' if row['rule'] == 'paths' and '/' in row['threshold'] else 'threshold'} is {row['threshold']}"
+    )
 
 
 def sentence(row: Mapping[str, Any]) -> str:

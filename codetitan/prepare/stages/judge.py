@@ -21,6 +21,7 @@ from codetitan.prepare.file import Drop, File
 from codetitan.prepare.licences import Licences, Verdict, versions
 from codetitan.prepare.rules import OF_FILES, TEXT_RULES, Judge
 from codetitan.prepare.rules.copyright import Copyright
+from codetitan.prepare.rules.generated import Generated
 from codetitan.prepare.secrets import Secrets
 from codetitan.prepare.secrets.keys import versions as secret_versions
 from codetitan.prepare.stages import Lean, read
@@ -119,7 +120,7 @@ class JudgeFiles(Lean):
                 whole = file
                 file, notices = _changed(file, self.config.copyright)  # rules look at what is the file's own
                 drops = [verdict.drop] if verdict.drop is not None else []
-                drops += self._drops(file)
+                drops += self._drops(file, whole)
                 for drop in drops:
                     counts.add(tree, row["n_bytes"], "alone", drop.rule)
                 if drops:
@@ -147,9 +148,10 @@ class JudgeFiles(Lean):
         examples.write(folder)
         return {"n_bytes": n_bytes, "counts": tree}
 
-    def _drops(self, file: File) -> Iterator[Drop]:
+    def _drops(self, file: File, whole: File) -> Iterator[Drop]:
+        """Asks every rule of a file; `generated` of the `whole` one, for its marks stand in the head that goes."""
         for rule in self._judges_of_documents if file.parts else self._judges:
-            drop = rule.judge(file)
+            drop = rule.judge(whole if isinstance(rule, Generated) else file)
             if drop is not None:
                 yield drop
 

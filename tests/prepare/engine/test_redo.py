@@ -49,7 +49,7 @@ def test_what_is_said(tmp_path: Path) -> None:
     assert list(redo(toys(2000), tmp_path)) == [
         "stays: read, other",
         "done again: judge: rules.long_lines.max_longest: 1000 → 2000",
-        "done again: write, after judge",
+        "done again, for what comes before: 1 more stage",
     ]
     assert next(redo(toys(include=("*.py", "*.go")), tmp_path)) == (
         'done again: read: sources.0.include: with "*.go", without "*.c"'

@@ -30,13 +30,12 @@ def test_thresholds(corpus: Path, tmp_path: Path) -> None:
     assert toys.snapshot(out) == bytes_ and stages(out) == first
 
     _, said = toys.run(corpus, out, at_least=3)  # of the second stage
-    (old,) = [name for name in first if name.startswith("most-")]
-    assert said[0] == f"of other thresholds or input, and not used: {old}; --remove-old removes them"
+    assert said[0] == "not used: 1 stage of other thresholds or input, 0.0 MB; --remove-old removes them"
     second = stages(out)
     assert len(second) == 3 and all(second[name] == done for name, done in first.items())
 
     _, said = toys.run(corpus, out, min_length=5, remove_old=True)  # of the first: both
-    assert said[0].startswith("removed what other thresholds or input had left: count-")
+    assert said[0] == "removed 3 stages of other thresholds or input, 0.0 MB"
     assert len(stages(out)) == 2 and not stages(out).keys() & second.keys() - first.keys()
     assert toys.found(out) == toys.expected(corpus, min_length=5)
 
