@@ -21,6 +21,7 @@ from codetitan.prepare.engine.run import execute, sigterm
 from codetitan.prepare.engine.state import PARTIAL, claim, places
 from codetitan.prepare.engine.tables import Local
 from codetitan.prepare.engine.totals import total
+from codetitan.prepare.readers.checkouts import unnamed
 from codetitan.prepare.report.markdown import megabytes, share
 from codetitan.prepare.report.tally import Count, Tally
 from codetitan.prepare.run import open_sources, stages
@@ -66,7 +67,9 @@ def dry_run(config: Prepare, output: Path, sample: float | None = None, say: Cal
     sample = sample or min(1.0, _BYTES / max(1, read.n_bytes))
     how = config.executor if isinstance(config.executor, Local) else Local()
     workers = how.workers or len(os.sched_getaffinity(0))
-    say(f"dry run: about {megabytes(round(sample * read.n_bytes))} of {megabytes(read.n_bytes)} ({sample:.2%})")
+    say(f"dry run: a sample of about {megabytes(read.n_bytes)} is prepared in a temporary folder")
+    for line in unnamed(config.sources):
+        say(line)
     with sigterm(), tempfile.TemporaryDirectory(prefix="codetitan-dry-run-") as folder:
         small, large = (
             _try(config, SampledRead.sample(read, part), Path(folder, name), how, say)
@@ -74,7 +77,7 @@ def dry_run(config: Prepare, output: Path, sample: float | None = None, say: Cal
         )
     if not large.tally.read[0]:
         raise ConfigError(f"--dry-run: no file is in a sample of {sample:.2%}; take a larger one, such as --sample 0.5")
-    for line in (*_found(config, small, large, workers), *_not_told(large, sample), *_done(config, read, output)):
+    for line in (*_found(config, small, large, workers), *_not_told(large), *_done(config, read, output)):
         say(line)
 
 
@@ -156,13 +159,13 @@ def _about(files: float) -> str:
     return f"{float(f'{files:.3g}'):,.0f}"
 
 
-def _not_told(large: _Trial, sample: float) -> Iterator[str]:
+def _not_told(large: _Trial) -> Iterator[str]:
     if large.tally.read[0] == large.whole[0]:
         return
     yield "what a sample can't tell:"
     yield (
-        f"  {', '.join(_COPIES)}: a copy is seen only where the other one is in the sample too, which has {sample:.2%} "
-        "of the whole: more of it will be dropped, and less kept"
+        f"  {', '.join(_COPIES)}: a copy is seen only where the other one is in the sample too: more of the whole will "
+        "be dropped, and less kept"
     )
     if few := [rule.name for rule in large.tally.rules() if 0 < rule.dropped[0] < _FEW]:
         yield f"  {', '.join(sorted(few))}: fewer than {_FEW} files in the sample"

@@ -15,6 +15,7 @@ from codetitan.prepare.engine.stage import Stage
 from codetitan.prepare.engine.state import PARTIAL, as_json, outputs
 from codetitan.prepare.engine.totals import total
 from codetitan.prepare.examples.collect import FILE, merged
+from codetitan.prepare.readers.checkouts import unnamed
 from codetitan.prepare.readers.open import open_reader
 from codetitan.prepare.report.markdown import markdown, megabytes
 from codetitan.prepare.report.output import TALLY, open_output
@@ -90,6 +91,8 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
         say("stopped before anything was done")
         raise
     say(f"about {megabytes(read.n_bytes)} of raw code, {len(all_stages)} stages")
+    for line in unnamed(config.sources):
+        say(line)
     statistics = execute(all_stages, output, config.executor, say, remove_old=remove_old)
     counted = total(of_stage.get("counts", {}) for of_stage in statistics)
     tally = Tally(counted)

@@ -36,7 +36,9 @@ def test_a_word_is_a_table(tmp_path: Path) -> None:
     ("text", "line"),
     [
         ('executor = "locl"', 'prepare.executor.name = "locl" (mine.toml) must be one of local, ray, slurm; did you mean "local"?'),
-        ('executor = "slurm"', "prepare.executor.partition: missing; must be a string"),
+        ('executor = "slurm"',
+         'prepare.executor.partition = "" must be named, such as executor = {name = "slurm", partition = "cpu"}'),
+        ('executor = {name = "slurm", partition = "cpu", cpus = 0}', "prepare.executor.cpus = 0 must be above 0, and finite"),
         ("executor = 3", 'prepare.executor = 3 (mine.toml) must be a table with the key "name"'),
         ("shards = 100_001", "prepare.shards = 100001 must not be above 100000: each is a file, and a task"),
         ("line_count = {min_lines = 5, max_lines = 3}", "prepare.line_count.min_lines = 5 must not be above max_lines = 3"),

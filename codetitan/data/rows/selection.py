@@ -139,11 +139,14 @@ def _select(key: str, config: SourceConfig, source: Source, weight: float, *, fi
     numbers = source.languages()[:n]
     total = sum(config.languages.values())
     components: list[Component] = []
+    there = [LANGUAGES[number] for number in np.unique(numbers)]
+    if lacking := [language for language in config.languages if language not in there]:
+        raise ConfigError(
+            f"{key}.languages.{lacking[0]}: {source.name} has no document of {', '.join(lacking)}; remove "
+            f"{'them' if len(lacking) > 1 else 'it'} (it has {', '.join(there)})"
+        )
     for language, share in config.languages.items():
         indices = np.flatnonzero(numbers == INDEX[language]).astype(np.int64)
-        if not len(indices):
-            there = ", ".join(LANGUAGES[number] for number in np.unique(numbers))
-            raise ConfigError(f"{key}.languages.{language}: {source.name} has no such document; it has {there}")
         components.append(
             Component(
                 f"{source.name}/{language}", first + len(components), source, indices, len(indices),

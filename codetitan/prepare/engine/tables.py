@@ -32,8 +32,8 @@ class Local:
 class Slurm:
     """A cluster: job arrays, submitted with `sbatch`. The output folder is on a file system of all nodes."""
 
-    partition: str
-    """Where the jobs run."""
+    partition: str = ""
+    """Where the jobs run; it must be named."""
 
     time: str = "24:00:00"
     """The most that a job may take, as `sbatch --time` has it."""
@@ -63,6 +63,8 @@ class Slurm:
     """Further options of `sbatch`, by their long names, such as account = "code"."""
 
     def __post_init__(self) -> None:
+        if not self.partition.strip():
+            raise ValueError('partition = "" must be named, such as executor = {name = "slurm", partition = "cpu"}')
         _above_0(
             memory_gb=self.memory_gb,
             cpus=self.cpus,

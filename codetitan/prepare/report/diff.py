@@ -12,11 +12,15 @@ from codetitan.prepare.report.markdown import megabytes
 from codetitan.prepare.report.output import Output, batches, name_of, open_output, row_at
 from codetitan.prepare.report.tally import Count
 from codetitan.prepare.report.why import COLUMNS, reason
-from codetitan.prepare.stages.read import Read
 
 _MOST = 15  # languages and licences that are shown, of those that differ
 _NONE: Count = (0, 0)
+NOT_READ = "read"
+"""The rule of what is no file of code, or could not be read: rows of dropped/, but no files that were read."""
+
 _WIDTHS = (30, 12, 10, 12, 10, 12)
+
+_TITLES = {NOT_READ: "not read"}
 
 
 def diff(a: Path, b: Path, show: int = 3) -> Iterator[str]:
@@ -34,14 +38,15 @@ def diff(a: Path, b: Path, show: int = 3) -> Iterator[str]:
     same = [change for (fate_a, fate_b), change in fates.changes.items() if fate_a == fate_b]
     kept = fates.changes.get((KEPT, KEPT), Change())
     if len(same) == len(fates.changes) and not fates.other_texts.files:
-        files = sum(change.files for change in same)
+        files = sum(change.files for fate, change in zip(fates.changes, same, strict=True) if fate[0] != NOT_READ)
         yield (
             f"{a} and {b} have the same outcome: {kept.files:,} files with the same texts, {megabytes(kept.bytes_a)}; "
             f"{files - kept.files:,} dropped by the same rules"
         )
         return
     yield from _heads(outputs, fates)
-    yield from _table("rule", _by_rule(fates, 0), _by_rule(fates, 1))
+    a_by, b_by = ({_TITLES.get(rule, rule): n for rule, n in _by_rule(fates, side).items()} for side in (0, 1))
+    yield from _table("rule", a_by, b_by)
     for column in ("language", "licence"):
         yield from _table(f"kept, by {column}", _by(outputs[0], column), _by(outputs[1], column), most=_MOST)
     yield from _changed(outputs)
@@ -51,9 +56,8 @@ def diff(a: Path, b: Path, show: int = 3) -> Iterator[str]:
 def _heads(outputs: tuple[Output, Output], fates: Fates) -> Iterator[str]:
     for side, (name, output) in enumerate(zip("AB", outputs, strict=True)):
         by = _by_rule(fates, side)
-        # What was not read is in no count of the report either.
-        read = [count for rule, count in by.items() if rule != Read.name]
-        kept, every = by.get("kept", (0, 0)), (sum(c[0] for c in read), sum(c[1] for c in read))
+        kept, read = by["kept"], [count for rule, count in by.items() if rule != NOT_READ]
+        every = sum(files for files, _ in read), sum(n_bytes for _, n_bytes in read)
         yield (
             f"{name}: {output.folder}: {kept[0]:,} of {every[0]:,} files kept, {megabytes(kept[1])} of "
             f"{megabytes(every[1])}"

@@ -57,9 +57,8 @@ Their readers have rules of their own."""
 
 RULES: dict[str, type[Any]] = {
     Paths.NAME: Paths,
-    Generated.NAME: Generated,
     Copyright.NAME: Copyright,
-    **TEXT_RULES,  # `generated` stays where it is
+    **TEXT_RULES,
     Syntax.NAME: Syntax,
     Quality.NAME: Quality,
     Balance.NAME: Balance,
@@ -67,6 +66,7 @@ RULES: dict[str, type[Any]] = {
 """Table → rule, in the order in which a file meets them; other rooms' rules come in between.
 
 `copyright` has `change(file)`, and what comes after it looks at that text, as OpenCoder's filters do: else a short
-header with a long licence would be dropped by `comments`. `generated` comes before it, for its marks stand there.
+header with a long licence would be dropped by `comments`. `generated` alone looks at the file as it was, for its marks
+may stand in a notice, and it goes by first lines.
 `balance` comes last, and has `kept(n_bytes)` and `judge(file, kept)`.
 """

@@ -75,6 +75,7 @@ class JudgeFiles(Lean):
             "of quality": self.config.quality.digest(),
             "benchmarks": None if self._benchmarks is None else self._benchmarks.digest(),
             "examples": FORMAT,
+            "format": 2,
         }
 
     @cached_property
@@ -126,7 +127,7 @@ class JudgeFiles(Lean):
                 if drops:
                     counts.add(tree, row["n_bytes"], "dropped", drops[0].rule, drops[0].reason)
                     left_out.add(left := dropped_row(file, drops[0], row["n_bytes"]))
-                    examples.add(left, file.text)
+                    examples.add(left, (whole if left["rule"] == Generated.NAME else file).text)
                     continue
                 noted = file
                 file, secrets = _changed(file, self.config.secrets)
@@ -149,7 +150,8 @@ class JudgeFiles(Lean):
         return {"n_bytes": n_bytes, "counts": tree}
 
     def _drops(self, file: File, whole: File) -> Iterator[Drop]:
-        """Asks every rule of a file; `generated` of the `whole` one, for its marks stand in the head that goes."""
+        """Yields why rules leave out a file, of which `whole` has its notices still: a generator's mark may be in
+        them, or be among the first lines by their absence alone."""
         for rule in self._judges_of_documents if file.parts else self._judges:
             drop = rule.judge(whole if isinstance(rule, Generated) else file)
             if drop is not None:

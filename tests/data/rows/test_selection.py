@@ -91,6 +91,16 @@ def test_languages_without_a_share_are_counted(tokenizer: CodeTokenizer, folder:
     assert corpus.dropped["markdown, which has no share"] == 5
 
 
+def test_languages_that_a_source_lacks_are_all_named(tokenizer: CodeTokenizer, folder: Path) -> None:
+    """With the fix: a recipe for several languages is told once what to delete for this corpus."""
+    with pytest.raises(
+        ConfigError,
+        match=r"^dataloader\.sources\.0\.languages\.go: directory:.* has no document of go, java; remove them "
+        r"\(it has [a-z]+, [a-z]+, [a-z]+\)$",
+    ):
+        open_loader(tokenizer, Directory(path=str(folder), languages={"python": 1, "go": 1, "java": 1}))
+
+
 def test_documents_beyond_the_first_are_counted(tokenizer: CodeTokenizer, folder: Path) -> None:
     loader = open_loader(tokenizer, Directory(path=str(folder), max_documents=13))
     assert loader.summary().startswith(f"directory:{folder}: 13 of 18 documents, ")

@@ -1,7 +1,6 @@
 """Pull requests in our own schema: the parts in StarCoder2's order, and what is left out."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from codetitan.data.document import Dropped
 from codetitan.errors import ConfigError
 from codetitan.prepare.documents.pull_requests import PullRequestReader, PullRequests
 from codetitan.prepare.file import File, Refused
-from tests.conftest import REPOSITORY
 
 BASE = "".join(f"x{i} = {i}\n" for i in range(60))
 HEAD = BASE.replace("x20 = 20\n", "x20 = 21\n").replace("x50 = 50\n", "")
@@ -184,11 +182,3 @@ def test_damage(tmp_path: Path) -> None:
         ConfigError, match=r'^prepare.sources: pull_requests ".*": no column "title" of titles; there are'
     ):
         read(tmp_path, {"a": 1})
-
-
-def test_the_documentations_row_stays(tmp_path: Path) -> None:
-    (example,) = re.findall(
-        r"```json\n(.*?)```", (REPOSITORY / "docs" / "prepare.md").read_text(encoding="utf-8"), re.S
-    )
-    (file,) = read(tmp_path, json.loads(example))
-    assert isinstance(file, File) and file.path == "pull/3" and "bob" not in file.text

@@ -38,7 +38,10 @@ def test_tables() -> None:
             {"name": "local", "partition": "cpu"},
             'executor.partition: not used where executor.name = "local"; remove it',
         ),
-        ({"name": "slurm"}, "executor.partition: missing; must be a string"),
+        (
+            {"name": "slurm"},
+            'executor.partition = "" must be named, such as executor = {name = "slurm", partition = "cpu"}',
+        ),
         ({"name": "local", "workers": 0}, "executor.workers = 0 must be above 0, and finite"),
         ({"name": "ray", "memory_gb": 0.0}, "executor.memory_gb = 0.0 must be above 0, and finite"),
     ],

@@ -80,6 +80,22 @@ def test_what_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "7.py" not in capsys.readouterr().out
 
 
+def test_files_are_those_that_were_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the report counts them: a LICENSE and an image have rows in dropped/, and are none of them."""
+    kept = [{"repo": "r", "path": f"{i}.py", "content": f"{i}" * 10} for i in range(3)]
+    unread = [
+        {"path": name, "n_bytes": None, "rule": "read", "reason": "other file type"} for name in ("a.png", "LICENSE")
+    ]
+    dropped = {"repo": "r", "path": "x.py", "n_bytes": 7, "rule": "paths", "reason": "why"}
+    a = write_output(tmp_path / "a", kept, [*unread, dropped])
+    b = write_output(tmp_path / "b", kept[:2], [*unread, dropped, {**kept[2], "rule": "paths", "reason": "why", "n_bytes": 10}])  # fmt: skip
+    assert main(["prepare", "diff", str(a), str(b)]) == main(["prepare", "diff", str(a), str(a)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"A: {a}: 3 of 4 files kept, 30 B of 37 B" and lines[1].startswith(f"B: {b}: 2 of 4 files kept")
+    assert [" ".join(line.split()) for line in lines if line.startswith("not read ")] == ["not read 2 0 B 2 0 B ="]
+    assert lines[-1].endswith("3 files with the same texts, 30 B; 1 dropped by the same rules")
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -35,10 +35,10 @@ def test_each_table_is_one_class_with_a_source() -> None:
     assert {name for name, rule in RULES.items() if not rule().enable} == {"syntax", "copyright", "quality", "balance"}
 
 
-def test_notices_go_after_generated_files_and_before_the_other_rules() -> None:
+def test_notices_go_before_the_rules_of_text() -> None:
     """Else a short header with a long licence is mostly comments."""
     names = list(RULES)
-    assert names[:3] == ["paths", "generated", "copyright"] and names[-1] == "balance"
+    assert names[:2] == ["paths", "copyright"] and names[-1] == "balance"
     assert set(TEXT_RULES) < set(names)
     header = made(
         "/*\n" + " * Permission is hereby granted, free of charge.\n" * 20 + " */\nint f(int x);\n", "c", "a.h"
