@@ -30,6 +30,7 @@ from codetitan import device
 from codetitan.config.resolve import resolve
 from codetitan.errors import ConfigError
 from codetitan.training.trainer import CodeTrainer
+from throughput_points import check_llama
 from torchtitan_llama3 import CPU, Contestant, baseline_config
 
 
@@ -45,6 +46,7 @@ def main() -> int:
         own = ["--dump_folder", folder, "--checkpoint.enable", "false", "--metrics.log_freq", "1000000000"]
         try:
             resolved = resolve(options.config, [*overrides, *own], world_size=int(os.environ["WORLD_SIZE"]))
+            check_llama(resolved.config.model.shape())
         except ConfigError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

@@ -18,9 +18,9 @@ from pathlib import Path
 import torch
 from torch.distributed.checkpoint.state_dict_saver import save
 
-from codetitan.hf.layout import sizes
 from codetitan.models.code.flavors import FLAVORS
 from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.shape import tensors
 from codetitan.tokenizer.encoding import open_encoding
 from codetitan.training.description import KEY, Description
 
@@ -38,8 +38,8 @@ def write_checkpoint(flavor: str, folder: Path) -> None:
         dialect="starcoder",
     )
     state: dict[str, object] = {KEY: description.to_json()}
-    for name, size in sizes(shape).items():
-        weight = torch.rand(size)
+    for name, tensor in tensors(shape).items():
+        weight = torch.rand(tensor.size)
         state |= {name: weight}
         state |= {f"optimizer.state.{name}.{moment}": weight for moment in ("exp_avg", "exp_avg_sq")}
     save(state, checkpoint_id=folder, no_dist=True)

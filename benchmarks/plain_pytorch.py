@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from codetitan.models.code.flavors import Flavor
+from codetitan.models.code.shape import Flavor
 from codetitan.training.trainer import CodeTrainer
 
 
@@ -35,8 +35,8 @@ class Block(nn.Module):
 
     def __init__(self, shape: Flavor) -> None:
         super().__init__()
-        self.head_dim = shape.head_dim
-        kv_dim = shape.n_kv_heads * shape.head_dim
+        self.head_dim = shape.head_width
+        kv_dim = shape.n_kv_heads * shape.head_width
         self.attention_norm = RMSNorm(shape.dim, eps=1e-5)
         self.wq = nn.Linear(shape.dim, shape.dim, bias=False)
         self.wk = nn.Linear(shape.dim, kv_dim, bias=False)
@@ -74,7 +74,7 @@ class Llama(nn.Module):
                 nn.init.normal_(weight, std=0.02)
         if shape.tie_embeddings:
             self.head.weight = self.embedding.weight
-        inverse = shape.rope_theta ** -(torch.arange(0, shape.head_dim, 2) / shape.head_dim)
+        inverse = shape.rope_theta ** -(torch.arange(0, shape.head_width, 2) / shape.head_width)
         angles_LH = torch.outer(torch.arange(seq_len), inverse).repeat(1, 2)
         self.register_buffer("cos_LH", angles_LH.cos())
         self.register_buffer("sin_LH", angles_LH.sin())

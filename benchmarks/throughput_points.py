@@ -19,6 +19,8 @@ from codetitan.config.schema import hints, split
 from codetitan.data.sources.open import Directory
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.attention import CAUSAL
+from codetitan.models.code.shape import Block, Flavor
+from codetitan.plan.estimate import causal_share
 from codetitan.training.trainer import CodeTrainer
 
 TRAINERS = ("codetitan", "torchtitan", "pytorch")
@@ -166,6 +168,7 @@ def settings_of(resolved: Resolved) -> dict[str, Any]:
     low = {"bfloat16": "BF16", "float32": "FP32"}[training.mixed_precision_param]
     emulated = ", emulated" if float8.emulate else ""
     dp = degrees.data_parallel_degree(config, resolved.world_size)
+    attention = full - shape.flops_per_token(0)
     return {
         "flavor": config.model.flavor,
         "n_params": shape.n_params,
@@ -188,8 +191,23 @@ def settings_of(resolved: Resolved) -> dict[str, Any]:
         "ac": activation_checkpoint_choice().name_of(config.activation_checkpoint),
         "compile": config.compile.enable,
         "flops_per_token": full,
-        "causal_flops_per_token": full - 6 * shape.n_layers * shape.dim * seq_len,
+        "causal_flops_per_token": full - round((1 - causal_share(seq_len, shape.sliding_window)) * attention),
     }
+
+
+def check_llama(shape: Flavor) -> None:
+    """The baselines have Llama's blocks, and no others.
+
+    Raises:
+        ConfigError: the shape has others.
+    """
+    other = [field.name for field in dataclasses.fields(Block) if getattr(shape, field.name) != field.default]
+    other += ["head_dim"] if shape.head_dim is not None else []
+    if other:
+        value = json.dumps(getattr(shape, other[0]))
+        raise ConfigError(
+            f"model.{other[0]} = {value}: the baselines have Llama's blocks; compare a flavor that has them"
+        )
 
 
 def check(point: Point, world_size: int, steps: int, identity: Mapping[str, Any]) -> Checked:
@@ -213,6 +231,8 @@ def check(point: Point, world_size: int, steps: int, identity: Mapping[str, Any]
             notes.append(f"{point.config}: there is no folder {missing[0]}; trained on the Python standard library")
             words += [_SOURCES, "python-stdlib"]
             resolved = resolve(point.config, [*words, *anywhere], world_size=world_size)
+        if point.trainer != "codetitan":
+            check_llama(resolved.config.model.shape())
         if point.trainer == "torchtitan" and resolved.config.model.attention == CAUSAL:
             raise ConfigError(
                 'torchtitan\'s Llama-3 has no model.attention = "sdpa" (it raises): compare "flex" or "varlen"'

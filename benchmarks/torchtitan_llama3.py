@@ -42,7 +42,7 @@ def llama3_spec(config: CodeTrainer.Config) -> Any:
         n_kv_heads=shape.n_kv_heads,
         hidden_dim=shape.ffn_dim,
         fuse_qkv=shape.n_kv_heads > 1,
-        rope=ComplexRoPE.Config(dim=shape.head_dim, max_seq_len=131072, theta=500000, scaling="llama"),
+        rope=ComplexRoPE.Config(dim=shape.head_width, max_seq_len=131072, theta=500000, scaling="llama"),
         attn_backend=config.model.attention,
     )
     if CPU:

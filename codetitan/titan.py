@@ -86,19 +86,29 @@ from torchtitan.config import (
 )
 from torchtitan.distributed.activation_checkpoint import FullAC, MemoryBudgetAC, SelectiveAC
 from torchtitan.distributed.pipeline_parallel import pipeline_llm  # splits any Decoder into stages
-from torchtitan.models.common import CosSinRoPE, Embedding, Linear, RMSNorm
+from torchtitan.models.common import CosSinRoPE, Embedding, LayerNorm, Linear, RMSNorm
 from torchtitan.models.common.attention import (
     FlexAttention,
     GQAttention,
     QKVLinear,
     ScaledDotProductAttention,
     VarlenAttention,
+    get_sliding_window_mask_mod,
 )
-from torchtitan.models.common.decoder_sharding import dense_activation_placement, dense_param_placement
+from torchtitan.models.common.decoder import Decoder
+from torchtitan.models.common.decoder_sharding import (
+    dense_activation_placement,
+    dense_param_placement,
+    dense_sequence_parallel_placement,
+    set_decoder_sharding_config,
+    set_gqa_attention_sharding,
+    set_gqa_inner_attention_local_map,
+)
 from torchtitan.models.common.feed_forward import FeedForward
 from torchtitan.models.common.param_init import skip_param_init
-from torchtitan.models.llama3.model import Llama3Model, Llama3TransformerBlock  # the block that we build on
+from torchtitan.models.llama3.model import Llama3TransformerBlock  # the block that we build on
 from torchtitan.models.llama3.parallelize import parallelize_llama
+from torchtitan.models.utils import get_dense_model_nparams_and_flops
 from torchtitan.observability import structured_logger
 from torchtitan.protocols.model_spec import ModelSpec
 from torchtitan.protocols.module import Module
@@ -137,6 +147,7 @@ __all__ = [
     "CrossEntropyLoss",
     "DTensor",
     "DebugConfig",
+    "Decoder",
     "DeviceMesh",
     "Embedding",
     "FSDPModule",
@@ -147,8 +158,8 @@ __all__ = [
     "FullAC",
     "GQAttention",
     "LRSchedulersContainer",
+    "LayerNorm",
     "Linear",
-    "Llama3Model",
     "Llama3TransformerBlock",
     "MXFP8Linear",
     "MemoryBudgetAC",
@@ -189,13 +200,16 @@ __all__ = [
     "create_mask",
     "dense_activation_placement",
     "dense_param_placement",
+    "dense_sequence_parallel_placement",
     "dist_utils",
     "dynamo_counters",
     "filesystem",
     "get_aten_target",
     "get_default_op_list",
+    "get_dense_model_nparams_and_flops",
     "get_peak_flops",
     "get_schedule_class",
+    "get_sliding_window_mask_mod",
     "inductor_config",
     "init_optim_state",
     "is_fake",
@@ -204,6 +218,9 @@ __all__ = [
     "parallelize_llama",
     "pipeline_llm",
     "precompute_float8_dynamic_scale_for_fsdp",
+    "set_decoder_sharding_config",
+    "set_gqa_attention_sharding",
+    "set_gqa_inner_attention_local_map",
     "skip_param_init",
     "spmd_types",
     "structured_logger",

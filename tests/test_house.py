@@ -27,6 +27,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
                            "codetitan.evaluate", "codetitan.sandbox"),
     "codetitan.evaluate.compare": ("codetitan.engine", "codetitan.sandbox", "codetitan.data"),
     "codetitan.hf": ("codetitan.engine", "codetitan.evaluate", "codetitan.sandbox", "codetitan.plan"),
+    "codetitan.hf.architectures": ("torch", "transformers", "torchtitan", "codetitan.titan", "codetitan.config"),
     "codetitan.engine": ("torchtitan", "torchao", "codetitan.titan", "codetitan.models", "codetitan.plan",
                          "codetitan.config", "codetitan.launch", "codetitan.run", "codetitan.evaluate",
                          "codetitan.sandbox", "codetitan.data.rows", "codetitan.data.sources"),

@@ -11,7 +11,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 
 from codetitan.device import get_total_norm
 from codetitan.errors import ConfigError
-from codetitan.models.code.flavors import Flavor
+from codetitan.models.code.shape import Flavor
 from codetitan.models.code.spec import model_config
 from codetitan.titan import ParamGroupConfig, dist_utils
 from codetitan.training import finite

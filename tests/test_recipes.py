@@ -10,6 +10,7 @@ import pytest
 from codetitan.config.load import find
 from codetitan.config.resolve import resolve
 from codetitan.launch import parse
+from tests.config.test_plans import tokenizer
 from tests.conftest import REPOSITORY
 
 TEXT = (REPOSITORY / "docs" / "recipes.md").read_text(encoding="utf-8")
@@ -32,8 +33,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_accepted(command: str) -> None:
     config, overrides = parse(shlex.split(command))
-    resolved = resolve(find(config), overrides, world_size=8, here=False)
-    assert resolved.config.model.flavor == "350m"
+    resolved = resolve(find(config), [*overrides, *tokenizer(config)], world_size=8, here=False)
+    assert resolved.config.model.flavor in ("350m", "qwen2.5-coder-1.5b", "starcoder2-3b")
 
 
 @pytest.mark.parametrize("text", FILES)
@@ -45,4 +46,4 @@ def test_a_file_is_accepted(tmp_path: Path, text: str) -> None:
 
 
 def test_there_are_recipes() -> None:
-    assert len(COMMANDS) >= 6 and len(FILES) >= 2
+    assert len(COMMANDS) >= 8 and len(FILES) >= 2

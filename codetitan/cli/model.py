@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ExportCommand:
-    """Write a checkpoint as a folder that transformers, vLLM and llama.cpp load: LlamaForCausalLM in safetensors."""
+    """Write a checkpoint as a folder that transformers, vLLM and llama.cpp load: config, safetensors, tokenizer."""
 
     checkpoint: Path
     """A checkpoint of any mesh, such as outputs/debug/checkpoint/step-100; of a run's folder, the last."""
@@ -92,7 +92,7 @@ class LmEvalCommand:
 
 @dataclass
 class ImportCommand:
-    """Write a Llama model in Hugging Face form as a checkpoint, and a TOML file that goes on training it."""
+    """Write a model in Hugging Face form as a checkpoint, and a TOML file that goes on training it."""
 
     model: Path
     """Its folder: config.json, safetensors, tokenizer.json."""

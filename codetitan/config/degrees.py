@@ -8,6 +8,7 @@ from math import gcd, lcm, prod
 from codetitan.config.data import global_rows
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.pipeline import is_looped, is_v_shaped
+from codetitan.models.code.shape import Flavor
 from codetitan.models.code.stages import blocks_per_stage, modules_per_stage
 from codetitan.titan import ChunkedLossWrapper, SelectiveAC
 from codetitan.training.trainer import CodeTrainer
@@ -108,16 +109,24 @@ def check_attention(config: Config) -> None:
         )
 
 
-def check_tensor_parallel(config: Config) -> None:
-    """The heads, the SwiGLU width and the vocabulary split over the ranks; K/V heads split or are replicated."""
-    p, shape = config.parallelism, config.model.shape()
-    tp = p.tensor_parallel_degree
-    sizes = {"n_heads": shape.n_heads, "ffn_dim": shape.ffn_dim, "vocab_size": shape.vocab_size}
-    fitting = [
+def _split(shape: Flavor) -> dict[str, int]:
+    return {"n_heads": shape.n_heads, "ffn_dim": shape.ffn_dim, "vocab_size": shape.vocab_size}
+
+
+def tensor_parallel_degrees(shape: Flavor) -> list[int]:
+    """Returns the degrees over which a model splits; K/V heads split or are replicated, heads may have any width."""
+    return [
         n
         for n in range(1, shape.n_heads + 1)
-        if all(size % n == 0 for size in sizes.values()) and (shape.n_kv_heads % n == 0 or n % shape.n_kv_heads == 0)
+        if all(size % n == 0 for size in _split(shape).values())
+        and (shape.n_kv_heads % n == 0 or n % shape.n_kv_heads == 0)
     ]
+
+
+def check_tensor_parallel(config: Config) -> None:
+    """The heads, the MLP's width and the vocabulary split over the ranks; K/V heads split or are replicated."""
+    p, shape = config.parallelism, config.model.shape()
+    tp, sizes, fitting = p.tensor_parallel_degree, _split(shape), tensor_parallel_degrees(shape)
     if tp not in fitting:
         name, size = next(((k, v) for k, v in sizes.items() if v % tp), ("n_kv_heads", shape.n_kv_heads))
         rule = "must divide" if size % tp and name != "n_kv_heads" else "must divide, or be a multiple of,"

@@ -9,9 +9,10 @@ from typing import get_args, get_type_hints
 from torch.nn.attention.flex_attention import FlexKernelOptions
 
 from codetitan.errors import ConfigError, did_you_mean
-from codetitan.models.code.flavors import FLAVORS, Flavor
+from codetitan.models.code.flavors import FLAVORS, OWN
 from codetitan.models.code.float8 import block_size
 from codetitan.models.code.float8_linear import linear_layers
+from codetitan.models.code.shape import Flavor
 from codetitan.models.code.spec import model_config
 from codetitan.titan import Linear
 from codetitan.training.trainer import CodeTrainer
@@ -26,23 +27,40 @@ def check_model(config: Config) -> None:
         missing = [field.name for field in fields(Flavor) if field.default is MISSING and field.name not in set_]
         if not set_:
             raise ConfigError(
-                f'model.flavor = "{flavor}" must be one of {", ".join(FLAVORS)}{did_you_mean(flavor, FLAVORS)}'
+                f'model.flavor = "{flavor}" must be one of {", ".join(OWN)}, or a published model of '
+                f"`codetitan flavors`{did_you_mean(flavor, FLAVORS)}"
             )
         if missing:
             raise ConfigError(
-                f'model.flavor = "{flavor}" is none of {", ".join(FLAVORS)}, so its whole shape must be set; '
+                f'model.flavor = "{flavor}" is none of {", ".join(OWN)}, so its whole shape must be set; '
                 f"missing: {', '.join(f'model.{name}' for name in missing)}"
             )
     shape = config.model.shape()
-    if shape.dim % shape.n_heads or shape.head_dim % 2:
+    if shape.head_dim is None and (shape.dim % shape.n_heads or shape.head_width % 2):
         raise ConfigError(
-            f"model.dim = {shape.dim} must be an even multiple of model.n_heads = {shape.n_heads}: heads of even width"
+            f"model.dim = {shape.dim} must be an even multiple of model.n_heads = {shape.n_heads}: heads of even "
+            "width; or set model.head_dim"
         )
+    if shape.head_width % 2:
+        raise ConfigError(f"model.head_dim = {shape.head_dim} must be even: the rotation turns pairs")
     if shape.n_heads % shape.n_kv_heads:
         fitting = [n for n in range(1, shape.n_heads + 1) if shape.n_heads % n == 0]
         raise ConfigError(
             f"model.n_kv_heads = {shape.n_kv_heads} must divide model.n_heads = {shape.n_heads}; "
             f"fitting: {', '.join(map(str, fitting))}"
+        )
+
+
+def check_blocks(config: Config) -> None:
+    """What is set of the blocks has an effect, and the attention's kernel has a window where one is asked for."""
+    model, shape = config.model, config.model.shape()
+    if model.fused_ffn and shape.mlp == "gelu":
+        raise ConfigError('model.fused_ffn = true has no effect where model.mlp = "gelu" has one projection; remove it')
+    window, seq_len = shape.sliding_window, config.training.seq_len
+    if window is not None and window < seq_len and model.attention == "sdpa":
+        raise ConfigError(
+            f'model.attention = "sdpa" has no model.sliding_window = {window}, which training.seq_len = {seq_len} '
+            'exceeds; use "flex"'
         )
 
 
@@ -73,7 +91,7 @@ def check_rope(config: Config) -> None:
             if getattr(rope, name) is not None:
                 raise ConfigError(f'model.rope.{name} has no effect where model.rope.scaling = "none"; remove it')
         return
-    theta, head_dim = config.model.shape().rope_theta, config.model.shape().head_dim
+    theta, head_dim = config.model.shape().rope_theta, config.model.shape().head_width
     if theta <= 1:
         raise ConfigError(f'model.rope.theta = {theta} must be above 1 with model.rope.scaling = "{rope.scaling}"')
     if rope.scaling == "ntk" and head_dim < 4:

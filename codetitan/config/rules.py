@@ -17,6 +17,7 @@ from codetitan import device
 from codetitan.config import data, degrees, evaluation, model, validation
 from codetitan.config.schema import BEFORE, hints
 from codetitan.errors import ConfigError, did_you_mean
+from codetitan.hf.architectures.table import check_exportable
 from codetitan.models.code.spec import model_config
 from codetitan.titan import MemoryBudgetAC, canonical_fqn
 from codetitan.training.trainer import CodeTrainer
@@ -137,6 +138,10 @@ def check(config: Config, world_size: int) -> None:
     """Runs every rule that needs nothing but the configuration and the number of processes."""
     check_sections(config)
     model.check_model(config)
+    model.check_blocks(config)
+    exports = config.checkpoint.export_every_k is not None or config.checkpoint.evaluate_every_k is not None
+    if exports or config.model.export_as is not None:
+        check_exportable(config.model.shape())
     data.check(config, config.model.shape().vocab_size)
     degrees.check(config, world_size)
     model.check_rope(config)

@@ -110,6 +110,8 @@ RANGES: dict[str, Range] = {
     "model.ffn_dim": Range(1, 1 << 22),
     "model.vocab_size": Range(1, 1 << 26),
     "model.norm_eps": _POSITIVE,
+    "model.head_dim": Range(2, 1 << 16),
+    "model.sliding_window": Range(1, 1 << 27, also=(0,), words="must be at least 1, or 0 to attend to all"),
     "loss.num_chunks": _COUNT,
     "activation_checkpoint.memory_budget": _SHARE,
     "comm.init_timeout_seconds": Range(1, 1 << 25),  # a year

@@ -1,5 +1,4 @@
-"""A model in Hugging Face form, loaded by transformers: ours or another Llama-architecture one's; or a checkpoint of a
-run, which is exported first."""
+"""A model in Hugging Face form, ours or another's, loaded by transformers; or a checkpoint of a run, exported first."""
 
 import contextlib
 import hashlib

@@ -7,6 +7,8 @@ import tomli
 
 import codetitan
 from codetitan.data.pieces.dialects import Sentinels
+from codetitan.hf.architectures.table import architecture_of
+from codetitan.models.code.shape import Flavor
 from codetitan.training.description import Description
 
 # What decides the model; the rest of a configuration decides on which machines it was trained, and how fast.
@@ -91,6 +93,20 @@ def _rope(description: Description) -> str:
     )
 
 
+def _blocks(shape: Flavor) -> str:
+    """Returns what the blocks are made of."""
+    biases = {"q, k, v": shape.qkv_bias, "attention's output": shape.out_bias, "MLP": shape.mlp_bias}
+    with_bias = [name for name, there in biases.items() if there]
+    parts = [
+        {"rmsnorm": "RMSNorm", "layernorm": "LayerNorm"}[shape.norm],
+        {"swiglu": "SwiGLU", "gelu": "GELU"}[shape.mlp],
+    ]
+    parts += [f"biases ({'; '.join(with_bias)})"] if with_bias else []
+    parts += ["normed q and k"] if shape.qk_norm else []
+    parts += [f"sliding window of {shape.sliding_window:,} tokens"] if shape.sliding_window is not None else []
+    return ", ".join(parts)
+
+
 def card(description: Description, sentinels: Sentinels, dtype: str, name: str) -> str:
     """Returns README.md of the folder, in the hub's form.
 
@@ -102,7 +118,7 @@ def card(description: Description, sentinels: Sentinels, dtype: str, name: str) 
     """
     shape, dialect = description.shape, sentinels.dialect
     prompt = f"{dialect.fim_prefix}def add(a, b):\n    {dialect.fim_suffix}\n\nprint(add(1, 2))\n{dialect.fim_middle}"
-    heads = f"{shape.n_heads} heads, {shape.n_kv_heads} of keys and values, each {shape.head_dim} wide"
+    heads = f"{shape.n_heads} heads, {shape.n_kv_heads} of keys and values, each {shape.head_width} wide"
     lines = [
         "---",
         "# license: fill in; it depends on the data below",
@@ -117,7 +133,8 @@ def card(description: Description, sentinels: Sentinels, dtype: str, name: str) 
         "",
         "| | |",
         "| --- | --- |",
-        f"| layers, width, SwiGLU's width | {shape.n_layers}, {shape.dim}, {shape.ffn_dim} |",
+        f"| layers, width, MLP's width | {shape.n_layers}, {shape.dim}, {shape.ffn_dim} |",
+        f"| blocks | {_blocks(shape)}; {architecture_of(shape).name} |",
         f"| attention | {heads} |",
         f"| positions | {_rope(description)} |",
         f"| context | {description.seq_len:,} tokens |",

@@ -6,9 +6,10 @@ from pathlib import Path
 from codetitan.data.pieces.dialects import DIALECTS
 from codetitan.errors import ConfigError
 from codetitan.hf import tokenizer
+from codetitan.hf.architectures.config_json import config_json, generation_config
+from codetitan.hf.architectures.table import check_exportable
 from codetitan.hf.card import card
 from codetitan.hf.folder import appearing, check_new
-from codetitan.hf.llama import config_json, generation_config
 from codetitan.hf.weights import DTYPES, MAX_SHARD_BYTES, Checkpoint, find_checkpoint
 from codetitan.tokenizer.encoding import open_encoding
 
@@ -36,11 +37,13 @@ def export(
         The checkpoint that was taken.
 
     Raises:
-        ConfigError: there is no such checkpoint, it is damaged, its tokenizer is missing, or the disk is full.
+        ConfigError: there is no such checkpoint, it is damaged, no class of transformers has its blocks, its tokenizer
+            is missing, or the disk is full.
     """
     check_new(output, called)
     source = Checkpoint(find_checkpoint(checkpoint))
     said = source.description
+    check_exportable(said.shape)
     rounded = None if dtype is None else DTYPES[dtype]
     dtype = dtype or str(source.dtype).removeprefix("torch.")
     path = tokenizer_path or said.tokenizer

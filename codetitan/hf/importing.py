@@ -1,4 +1,4 @@
-"""`codetitan import`: a Llama-architecture model in Hugging Face form, to a checkpoint that training goes on from."""
+"""`codetitan import`: a model in Hugging Face form, to a checkpoint that training goes on from."""
 
 import dataclasses
 import json
@@ -7,82 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict_saver import save
 
 from codetitan.data.pieces.dialects import DIALECTS, dialect_of
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.hf import tokenizer
+from codetitan.hf.architectures.config_json import read_config
+from codetitan.hf.files import read_json, read_tensors
 from codetitan.hf.folder import appearing, check_new
-from codetitan.hf.layout import EMBEDDING, HEAD, names, sizes
-from codetitan.hf.llama import read_config
-from codetitan.models.code.flavors import Flavor
+from codetitan.models.code.flavors import FLAVORS
 from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.shape import EMBEDDING, HEAD, Block, Flavor
 from codetitan.tokenizer.encoding import open_encoding
 from codetitan.training.checkpoint_error import os_error_of, raise_what_is_no_fault_of_files
 from codetitan.training.checksums import ChecksumWriter
 from codetitan.training.description import KEY, Description
 
-INDEX = "model.safetensors.index.json"
 _TOKENS_A_STEP = 524_288
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        contents = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{file}: can't be read as JSON ({error})") from None
-    if not isinstance(contents, dict):
-        raise ConfigError(f"{file}: must be a JSON object")
-    return contents
-
-
-def _files(model: Path) -> list[Path]:
-    """Returns the safetensors files of a model."""
-    if (model / INDEX).is_file():
-        weight_map = _json(model / INDEX).get("weight_map")
-        names_ = list(dict.fromkeys(map(str, weight_map.values()))) if isinstance(weight_map, dict) else []
-        if not names_ or any(Path(name).name != name for name in names_):
-            raise ConfigError(f"{model / INDEX}: weight_map must give each tensor a file of this folder")
-        files = [model / name for name in names_]
-    else:
-        files = [model / "model.safetensors"]
-    missing = [file.name for file in files if not file.is_file()]
-    if missing:
-        raise ConfigError(
-            f"--model {model} has no {', '.join(missing)}; weights in another form are converted by "
-            "transformers: AutoModelForCausalLM.from_pretrained(…).save_pretrained(…)"
-        )
-    return files
-
-
-def _tensors(model: Path, shape: Flavor) -> dict[str, torch.Tensor]:
-    """Returns our name → tensor, mapped from the files: what is not touched takes no memory.
-
-    Raises:
-        ConfigError: one is missing, is of another size, or is none of ours.
-    """
-    ours = {theirs: name for name, theirs in names(shape).items()}
-    found: dict[str, torch.Tensor] = {}
-    for file in _files(model):
-        try:
-            with safe_open(file, framework="pt") as tensors:
-                for theirs in tensors.keys():  # noqa: SIM118  # safe_open is no mapping
-                    if theirs in ours:
-                        found[ours[theirs]] = tensors.get_tensor(theirs)
-                    elif not theirs.endswith("rotary_emb.inv_freq") and theirs != "lm_head.weight":
-                        raise ConfigError(f"{file}: {theirs} is no tensor of LlamaForCausalLM")
-        except (SafetensorError, OSError) as error:
-            raise ConfigError(f"{file} is damaged: {error}") from None
-    for name, size in sizes(shape).items():
-        if name not in found:
-            raise ConfigError(f"--model {model} is incomplete: {names(shape)[name]} is missing")
-        if tuple(found[name].shape) != size:
-            raise ConfigError(
-                f"--model {model}: {names(shape)[name]} is {tuple(found[name].shape)}, and its config.json says {size}"
-            )
-    return found
 
 
 def _extended(rows: torch.Tensor, n: int) -> torch.Tensor:
@@ -111,7 +53,12 @@ def _value(value: Any) -> str:
 def _toml(name: str, output: Path, shape: Flavor, rope: RopeConfig, seq_len: int, dialect: str) -> str:
     """Returns a configuration that goes on training the model."""
     rows = max(1, _TOKENS_A_STEP // seq_len)
-    model = dataclasses.asdict(shape)
+    # Sizes first; of the rest what is not usual.
+    fields = dataclasses.fields(Flavor)
+    usual = {f.name: f.default for f in fields if f.name in (*Block.__slots__, "head_dim", "export_as")}
+    values = dataclasses.asdict(shape)
+    model = {f.name: values[f.name] for f in fields if f.name not in usual}
+    model |= {name: values[name] for name, default in usual.items() if values[name] != default}
     rotation = {"theta": model.pop("rope_theta")}
     if rope.scaling != "none":
         rotation = dataclasses.asdict(rope) | rotation
@@ -170,14 +117,16 @@ def import_model(model: Path, output: Path, *, dialect: str | None = None, struc
             f"--model {model} has no config.json: it is no folder in Hugging Face form; hf download NAME --local-dir "
             "DIR makes one"
         )
-    shape, rope, seq_len = read_config(_json(model / "config.json"), str(model / "config.json"))
+    architecture, shape, rope, seq_len = read_config(read_json(model / "config.json"), str(model / "config.json"))
     if not (model / "tokenizer.json").is_file():
         raise ConfigError(
             f"--model {model} has no tokenizer.json; transformers writes one: "
             "AutoTokenizer.from_pretrained(…).save_pretrained(…)"
         )
-    tensors = _tensors(model, shape)
+    tensors = read_tensors(model, shape, architecture)
     name = model.absolute().name
+    if name in FLAVORS:  # whose blocks would be those of our flavor where train.toml does not name them
+        name = f"{name}-imported"
     encoding = open_encoding(str(model))
     family = dialect_of(encoding) if dialect is None else DIALECTS[dialect]
     n_bytes = sum(tensor.nbytes for tensor in tensors.values())

@@ -21,8 +21,10 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from tqdm import tqdm
 
 from codetitan.errors import ConfigError
+from codetitan.hf.architectures.table import architecture_of
+from codetitan.hf.architectures.tensors import names
 from codetitan.hf.folder import check_local
-from codetitan.hf.layout import EMBEDDING, names, sizes
+from codetitan.models.code.shape import EMBEDDING, tensors
 from codetitan.training import checksums
 from codetitan.training.checkpoint_error import raise_what_is_no_fault_of_files, reason
 from codetitan.training.description import KEY, Description
@@ -126,11 +128,11 @@ class Checkpoint:
             raise ConfigError(f"{self.folder} is damaged: its description can't be read ({error})") from error
 
     def _check_tensors(self) -> None:
-        for name, size in sizes(self.description.shape).items():
+        for name, tensor in tensors(self.description.shape).items():
             found = tuple(self._tensors[name].size) if name in self._tensors else None
-            if found != size:
+            if found != tensor.size:
                 raise ConfigError(
-                    f"{self.folder} is damaged: {name} should be {size}, and "
+                    f"{self.folder} is damaged: {name} should be {tensor.size}, and "
                     f"{'is missing' if found is None else f'is {found}'}"
                 )
 
@@ -153,7 +155,7 @@ class Checkpoint:
 
     def n_bytes(self, dtype: torch.dtype | None) -> int:
         """Returns the size of the model's tensors in `dtype`; None: in their own."""
-        return sum(self._empty(name, dtype, "meta").nbytes for name in names(self.description.shape))
+        return sum(self._empty(name, dtype, "meta").nbytes for name in tensors(self.description.shape))
 
     def write(self, folder: Path, dtype: torch.dtype | None, max_shard_bytes: int = MAX_SHARD_BYTES) -> None:
         """Writes model.safetensors, or model-00001-of-N.safetensors and their index; holds one shard at a time.
@@ -167,16 +169,16 @@ class Checkpoint:
             ConfigError: a part of the checkpoint is damaged.
             OSError, SafetensorError: the disk does not take it.
         """
-        theirs = names(self.description.shape)
+        theirs = names(self.description.shape, architecture_of(self.description.shape))
         meta = {theirs[name]: self._empty(name, dtype, "meta") for name in theirs}
         split = split_torch_state_dict_into_shards(meta, max_shard_size=max_shard_bytes)
         ours = {hf: name for name, hf in theirs.items()}
         with tqdm(total=self.n_bytes(dtype), desc="weights", unit="B", unit_scale=True, disable=None) as bar:
             for file, in_file in split.filename_to_tensors.items():
-                tensors = {ours[name]: self._empty(ours[name], dtype, "cpu") for name in in_file}
-                self._load(tensors, _Planner(bar))
+                read = {ours[name]: self._empty(ours[name], dtype, "cpu") for name in in_file}
+                self._load(read, _Planner(bar))
                 save_file(
-                    {theirs[name]: tensor for name, tensor in tensors.items()}, folder / file, metadata={"format": "pt"}
+                    {theirs[name]: tensor for name, tensor in read.items()}, folder / file, metadata={"format": "pt"}
                 )
                 (folder / file).chmod(0o644)  # safetensors keeps it to its owner
         if split.is_sharded:

@@ -57,8 +57,9 @@ def document_share(resolved: Resolved) -> tuple[float | None, str]:
     except ConfigError as error:
         return None, str(error)
     pairs = samples = 0
+    window = resolved.config.model.shape().sliding_window or resolved.config.training.seq_len
     for inputs, _ in loader:
-        pairs += int((inputs["positions"] + 1).sum())
+        pairs += int((inputs["positions"] + 1).clamp(max=window).sum())
         samples += len(inputs["positions"])
         if samples >= _SAMPLES or loader.exhausted:
             break

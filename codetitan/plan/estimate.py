@@ -14,9 +14,17 @@ from codetitan.plan.tracing.trace import Trace, reduces_once, trace
 from codetitan.plan.traffic import Traffic, once, seconds_of, traffic_of
 from codetitan.training.trainer import CodeTrainer
 
-CAUSAL = 0.5
 # Over PCIe 5.0 x16, one direction, at the same share as the other links. Source: PCI-SIG, 64 GB/s.
 _PCIE = 0.8 * 63e9
+
+
+def causal_share(seq_len: int, window: int | None) -> float:
+    """Returns the share of the L × L attention that is not masked, in the limit of many tokens, without documents.
+
+    Half of it; with a sliding window the part of the triangle below the diagonal that is at most `window` tokens away.
+    """
+    outside = 0.0 if window is None else 1 - min(window, seq_len) / seq_len
+    return (1 - outside**2) / 2
 
 
 @dataclass(frozen=True)
@@ -101,12 +109,13 @@ def estimate(
         world_size: GPUs.
         gpu: which.
         nodes_of: GPUs of a node.
-        document_share: share of the full L × L attention inside documents; None: half, without document masks.
+        document_share: share of the full L × L attention inside documents; None: of a causal mask.
         traced: of a configuration that differs in nothing that a microbatch of one rank shows; None: traced here.
     """
     topology, stages = topology_of(config, world_size, nodes_of), stages_of(config)
     p, training, shape = config.parallelism, config.training, config.model.shape()
-    share = CAUSAL if document_share is None else document_share
+    causal = causal_share(training.seq_len, shape.sliding_window)
+    share = causal if document_share is None else document_share
     if traced is None:
         traced = trace(config, topology, Roofline(gpu, config.model.attention), share)
     pp, pipelined = p.pipeline_parallel_degree, p.pipeline_parallel_degree > 1
@@ -161,7 +170,7 @@ def estimate(
     # `passes` are those of all microbatches where there is no pipeline.
     round_s = groups * only_forward.seconds / (1 if pipelined else microbatches)
     full = float(shape.flops_per_token(training.seq_len))
-    flops = {"full": full, "causal": full - (1 - CAUSAL) * attention}
+    flops = {"full": full, "causal": full - (1 - causal) * attention}
     if document_share is not None:
         flops["documents"] = full - (1 - document_share) * attention
     fp8 = config.float8.recipe != "none" and not config.float8.emulate

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from codetitan.config import degrees, model
 from codetitan.errors import ConfigError
 from codetitan.plan import forks
-from codetitan.plan.estimate import CAUSAL, Estimate, estimate, topology_of
+from codetitan.plan.estimate import Estimate, causal_share, estimate, topology_of
 from codetitan.plan.gpus import GPU
 from codetitan.plan.topology import Topology
 from codetitan.plan.tracing.ledger import Cost, Segment
@@ -221,7 +221,8 @@ def search(
         once = reduces_once(changed, topology_of(changed, world_size, nodes_of))
         key = (candidate.tp, candidate.cp, candidate.pp > 1, candidate.checkpointing, once)
         groups.setdefault(key, []).append((candidate, changed))
-    share = CAUSAL if document_share is None else document_share
+    window = config.model.shape().sliding_window
+    share = causal_share(config.training.seq_len, window) if document_share is None else document_share
     samples = [max(members, key=lambda member: (member[0].shard, -member[0].pp))[1] for members in groups.values()]
     meshes = [topology_of(sample, world_size, nodes_of) for sample in samples]
     traces = _trace_all(samples, meshes, Roofline(gpu, config.model.attention), share)

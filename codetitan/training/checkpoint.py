@@ -55,6 +55,7 @@ class CodeCheckpoints(CheckpointManager):
         before_save: called on every rank before anything is saved; what it raises, it raises instead.
         loaded: the description of the checkpoint that the run goes on from, None where it begins.
         loaded_from: the folder that this lies in.
+        base: the description of the model that the run began with, in place of initial values.
     """
 
     describe: Callable[[Description | None], Description]
@@ -103,7 +104,7 @@ class CodeCheckpoints(CheckpointManager):
 
     def __init__(self, config: Config, **kwargs: Any) -> None:
         self._exports: Exports | None = None
-        self._base: Description | None = None
+        self.base: Description | None = None
         self._verify = config.verify
         self._best: Path | None = None
         self._exported = 0  # the last step of which an export was started
@@ -138,7 +139,7 @@ class CodeCheckpoints(CheckpointManager):
         start = time.perf_counter()
         self.before_save()
         check_saved(state_dict, checkpoint_id)
-        state_dict = {**state_dict, KEY: self.describe(self._base).to_json()}
+        state_dict = {**state_dict, KEY: self.describe(self.base).to_json()}
         if async_mode == AsyncMode.ASYNC_WITH_PINNED_MEM:
             # Copied by a thread in a stream of its own, which does not wait for the optimizer's kernels: torch 2.14,
             # distributed/checkpoint/staging.py, DefaultStager._stage. Several ranks wait in a collective before it.
@@ -312,7 +313,7 @@ class CodeCheckpoints(CheckpointManager):
                 if self._is_own(checkpoint_id):
                     self.check_model(description, checkpoint_id)
                 # What goes on with the data has its counts; what begins the data has them as its base's.
-                self._base = description.base if "dataloader" in state_dict else description
+                self.base = description.base if "dataloader" in state_dict else description
                 if "train_state" in state_dict:
                     self.loaded, self.loaded_from = description, Path(checkpoint_id).parent
             if "dataloader" in state_dict:

@@ -10,11 +10,11 @@ from typing import Any
 
 import codetitan
 from codetitan.errors import ConfigError
-from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.shape import Flavor
 
 KEY = "codetitan"
-FORMAT = 1
+FORMAT = 2
 """Rises when a reader of the old form would misread the new one."""
 
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import tomli
 
 from codetitan.errors import ConfigError
-from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.shape import Flavor
 from codetitan.training.description import Description
 
 Effect = Literal["refused", "data", "applied", "too late", "free"]
@@ -29,6 +29,7 @@ EFFECTS: dict[str, Effect] = {
     "model.fused_*": "free",
     "model.flex_options": "free",
     "model.flavor": "free",  # a name; its shape is compared
+    "model.export_as": "free",  # the class of what is exported
     "model.*": "refused",
     "hf_assets_path": "data",
     "tokenizer.*": "data",
@@ -74,23 +75,27 @@ def effect_of(key: str) -> Effect:
     raise KeyError(key)
 
 
+def model_changes(saved: Description, shape: Flavor, rope: RopeConfig) -> list[str]:
+    """Returns each key in which the model of a checkpoint differs from this one: what it was and what it is."""
+    changed = [
+        f"model.{'rope.theta' if name == 'rope_theta' else name} was {was}, is {now}"
+        for name in (field.name for field in fields(Flavor) if effect_of(f"model.{field.name}") == "refused")
+        if (was := getattr(saved.shape, name)) != (now := getattr(shape, name))
+    ]
+    return changed + [
+        f"model.rope.{name} was {was}, is {now}"
+        for name in (field.name for field in fields(RopeConfig) if field.name != "theta")  # it is in the shape
+        if (was := getattr(saved.rope, name)) != (now := getattr(rope, name))
+    ]
+
+
 def check_model(saved: Description, shape: Flavor, rope: RopeConfig, where: str) -> None:
     """Compares the model of a checkpoint with the one that shall go on from it.
 
     Raises:
         ConfigError: they are two; names each key, what it was and what it is.
     """
-    changed = [
-        f"model.{'rope.theta' if name == 'rope_theta' else name} was {was}, is {now}"
-        for name in (field.name for field in fields(Flavor))
-        if (was := getattr(saved.shape, name)) != (now := getattr(shape, name))
-    ]
-    changed += [
-        f"model.rope.{name} was {was}, is {now}"
-        for name in (field.name for field in fields(RopeConfig) if field.name != "theta")  # it is in the shape
-        if (was := getattr(saved.rope, name)) != (now := getattr(rope, name))
-    ]
-    if changed:
+    if changed := model_changes(saved, shape, rope):
         raise ConfigError(
             f"{where} is of another model: {'; '.join(changed)}; restore it, or set another --dump_folder, and to "
             f"begin with these weights --checkpoint.initial_load_path {where}"

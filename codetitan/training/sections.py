@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from codetitan import stop
 from codetitan.config.schema import HIDDEN, hints
-from codetitan.models.code.flavors import FLAVORS, Flavor
+from codetitan.models.code.flavors import FLAVORS
 from codetitan.models.code.kernels import Kernels
 from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.shape import Flavor
 from codetitan.titan import (
     ChunkedLossWrapper,
     CrossEntropyLoss,
@@ -28,8 +29,8 @@ class ModelConfig:
     """The model: a flavor, and what to change of it."""
 
     flavor: str = "debug"
-    """A named size: debug, 20m, 70m, 200m, 350m, 700m, 1_3b, 3b, 7b or 15b; or a name of your own, where dim to
-    tie_embeddings are all set."""
+    """A named size: debug, 20m, 70m, 200m, 350m, 700m, 1_3b, 3b, 7b, 15b, or a published model's (`codetitan flavors`);
+    or a name of your own, where dim to tie_embeddings are all set."""
 
     attention: Literal["flex", "flex_flash", "varlen", "sdpa"] = "flex"
     """Kernel: flex (Triton), flex_flash (Hopper and newer) or varlen, with document masks; or sdpa (cuDNN), without."""
@@ -47,7 +48,7 @@ class ModelConfig:
     """Key/value heads: as many as query heads, fewer (grouped-query attention) or 1 (multi-query)."""
 
     ffn_dim: int | None = None
-    """Inner width of SwiGLU."""
+    """Inner width of the MLP."""
 
     vocab_size: int | None = None
     """Rows of the embedding; at least the tokenizer's ids."""
@@ -56,7 +57,34 @@ class ModelConfig:
     """Whether the head shares the embedding's weight."""
 
     norm_eps: float | None = None
-    """What RMSNorm adds to the mean square."""
+    """What norms add to the mean square, or to the variance."""
+
+    head_dim: int | None = None
+    """Width of a head where it is not dim / n_heads."""
+
+    norm: Literal["rmsnorm", "layernorm"] | None = None
+    """LayerNorm has a bias."""
+
+    mlp: Literal["swiglu", "gelu"] | None = None
+    """w2(silu(w1 x) · w3 x), or w2(gelu(w1 x)), approximated by tanh."""
+
+    qkv_bias: bool | None = None
+    """Whether the projections to q, k and v have biases."""
+
+    out_bias: bool | None = None
+    """Whether the attention's last projection has one."""
+
+    mlp_bias: bool | None = None
+    """Whether the MLP's projections have biases."""
+
+    qk_norm: bool | None = None
+    """Whether each head of q and k goes through an RMSNorm before it is rotated."""
+
+    sliding_window: int | None = None
+    """How many tokens a token attends to, itself among them; 0: all before it."""
+
+    export_as: str | None = None
+    """Class of the exports in transformers, such as "MistralForCausalLM"; None: the first with such blocks."""
 
     rope: RopeConfig = field(default_factory=RopeConfig)
 
@@ -82,13 +110,20 @@ class ModelConfig:
         """Returns what is set of the shape: field of `Flavor` → value."""
         values = {f.name: getattr(self, f.name, None) for f in dataclasses.fields(Flavor)}
         values["rope_theta"] = self.rope.theta
-        return {name: value for name, value in values.items() if value is not None}
+        changes = {name: value for name, value in values.items() if value is not None}
+        if self.sliding_window == 0:
+            changes["sliding_window"] = None
+        return changes
 
     def shape(self) -> Flavor:
         """Returns the flavor with the changes; of a flavor that is not one of ours, the changes are all there is."""
         if self.flavor in FLAVORS:
-            return dataclasses.replace(FLAVORS[self.flavor], **self.changes())
-        return Flavor(**self.changes())
+            shape = dataclasses.replace(FLAVORS[self.flavor], **self.changes())
+        else:
+            shape = Flavor(**self.changes())
+        # The same model has the same shape, however it is written.
+        usual = shape.head_dim is not None and shape.head_dim * shape.n_heads == shape.dim
+        return dataclasses.replace(shape, head_dim=None) if usual else shape
 
 
 @dataclass(kw_only=True, slots=True)

@@ -224,6 +224,10 @@ class CodeTrainer(Trainer):
             if "dataloader" in self.checkpointer.exclude_from_loading:
                 self.dataloader.positions_before = loaded.positions
         self.metrics_processor.start(first_step=self.step)
+        if (base := self.checkpointer.base) and self.step == 1:
+            # Of what has no tensor, such as a window or the rotation, nothing else would tell.
+            for line in resume.model_changes(base, self.config.model.shape(), self.config.model.rope):
+                logger.info("begins with the weights of another model: %s", line)
         if self.step > 1:
             where = self.checkpointer.loaded_from or self.checkpointer.folder
             logger.info("goes on from step %d of %s", self.step - 1, where)

@@ -16,7 +16,8 @@ import throughput_report as report
 import throughput_run
 from codetitan.config.resolve import resolve
 from codetitan.errors import ConfigError
-from codetitan.models.code.flavors import FLAVORS, Flavor
+from codetitan.models.code.flavors import FLAVORS
+from codetitan.models.code.shape import Flavor
 from plain_pytorch import Llama
 from tests.conftest import REPOSITORY, environment
 from throughput_points import check, expand, mesh_overrides, read_list
@@ -291,6 +292,18 @@ def test_torchtitan_has_no_sdpa(tiny: Path) -> None:
     assert theirs.refused is not None and 'torchtitan\'s Llama-3 has no model.attention = "sdpa"' in theirs.refused
     with pytest.raises(ValueError, match="sdpa is no longer supported"):
         llama3_spec(resolve(tiny, ["--model.attention", "sdpa"], world_size=1).config)
+
+
+@pytest.mark.parametrize("trainer", ["torchtitan", "pytorch"])
+def test_the_baselines_are_llamas(tiny: Path, trainer: str) -> None:
+    for key, value, shown in (
+        ("qkv_bias", "true", "true"),
+        ("norm", "layernorm", '"layernorm"'),
+        ("head_dim", "64", "64"),
+    ):
+        (point,) = expand([(tiny, [])], {}, [trainer], [f"--model.{key}", value])
+        refused = check(point, 1, 4, {}).refused
+        assert refused == f"model.{key} = {shown}: the baselines have Llama's blocks; compare a flavor that has them"
 
 
 def run_throughput(config: Path, output: Path, *words: str) -> "subprocess.Popen[str]":

@@ -1,15 +1,20 @@
 """Precedence, inheritance, components by name, and the printed configuration that can be run again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tomli
 
+from codetitan.config.degrees import tensor_parallel_degrees
 from codetitan.config.load import Setting, load
 from codetitan.config.notes import beginning, notes
 from codetitan.config.render import dump, of_command_line, render
 from codetitan.config.resolve import Resolved, resolve
 from codetitan.data.sources.open import Directory, PythonStdlib
+from codetitan.models.code.flavors import FLAVORS
+from codetitan.models.code.published import PUBLISHED
+from codetitan.models.code.shape import Flavor
 from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss, FullAC, SelectiveAC
 from tests.conftest import REPOSITORY, new_codetitan
 
@@ -121,6 +126,56 @@ def test_the_recipe() -> None:
     assert (optimizer.name, optimizer.betas, optimizer.weight_decay) == ("AdamW", [0.9, 0.95], 0.1)
     assert (schedule.warmup_ratio, schedule.decay_type, schedule.min_lr_factor) == (0.02, "cosine", 0.1)
     assert (config.training.mixed_precision_param, config.training.max_norm) == ("bfloat16", 1.0)
+
+
+def shape_of(*options: str, world_size: int = 1) -> Flavor:
+    debug = REPOSITORY / "train_configs" / "debug.toml"
+    return resolve(debug, options, world_size=world_size, here=False).config.model.shape()
+
+
+def test_keys_of_a_block_change_a_flavor() -> None:
+    starcoder2 = ("--model.flavor", "starcoder2-3b")
+    assert shape_of(*starcoder2) == FLAVORS["starcoder2-3b"]
+    without = shape_of(*starcoder2, "--model.sliding_window", "0", "--model.mlp_bias", "false")
+    assert without == replace(FLAVORS["starcoder2-3b"], sliding_window=None, mlp_bias=False)
+
+
+def test_a_width_of_heads_that_is_usual_is_none_of_its_own() -> None:
+    assert shape_of("--model.head_dim", "32") == FLAVORS["debug"]
+    assert shape_of("--model.head_dim", "64").head_width == 64
+    assert shape_of("--model.flavor", "qwen3-0.6b", "--model.dim", "2048").head_dim is None
+
+
+def test_a_window_that_cuts_nothing_off_fits_every_kernel() -> None:
+    for window in ("256", "0"):
+        shape_of("--model.sliding_window", window, "--model.attention", "sdpa")
+
+
+def test_heads_split_whatever_their_width() -> None:
+    """Qwen3-0.6B's 16 heads of 128 are wider than the model; more ranks than its 8 K/V heads have a copy of one."""
+    assert shape_of("--model.flavor", "qwen3-0.6b", "--parallelism.tensor_parallel_degree", "16", world_size=16)
+
+
+def test_which_published_models_split_over_eight_ranks() -> None:
+    """docs/parallelism.md has the table."""
+    degrees = {name: tensor_parallel_degrees(shape) for name, shape in PUBLISHED.items()}
+    assert {name: fitting for name, fitting in degrees.items() if 8 not in fitting} == {
+        "qwen2.5-coder-0.5b": [1, 2],
+        "qwen2.5-coder-1.5b": [1, 2, 4],
+        "qwen2.5-coder-7b": [1, 2, 4],
+        "starcoder2-7b": [1, 2, 4, 12],
+        "smollm2-135m": [1, 3],
+    }
+
+
+def test_blocks_are_printed_and_read_again(tmp_path: Path) -> None:
+    debug = REPOSITORY / "train_configs" / "debug.toml"
+    words = ["--model.flavor", "starcoder2-3b", "--model.sliding_window", "0", "--model.norm", "rmsnorm"]
+    one = resolve(debug, words, world_size=1, here=False)
+    lines = {" ".join(line.split()) for line in render(one).splitlines()}
+    assert {'# mlp = "gelu" # of the flavor', "sliding_window = 0 # command line"} <= lines
+    (tmp_path / "again.toml").write_text(render(one))
+    assert resolve(tmp_path / "again.toml", [], world_size=1, here=False).config.model == one.config.model
 
 
 def test_codetitan_config_prints_origins(tmp_path: Path) -> None:

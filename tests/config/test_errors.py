@@ -13,6 +13,7 @@ from codetitan.data.pieces import dialects
 from codetitan.data.sources.open import SOURCE_TYPES
 from codetitan.errors import ConfigError
 from codetitan.evaluate import tasks
+from codetitan.hf.architectures.table import ARCHITECTURES
 from codetitan.models.code import flavors
 from codetitan.models.code.float8 import Float8Config
 from codetitan.training.trainer import CodeTrainer
@@ -21,7 +22,8 @@ from tests.conftest import REPOSITORY, as_arguments, run_train_sh
 DEBUG = REPOSITORY / "train_configs" / "debug.toml"
 # Lists of names, which grow: what is tested is that they are shown.
 TASKS = ", ".join([*tasks.TASKS, *tasks.GROUPS])
-FLAVORS, DIALECTS, SOURCES = ", ".join(flavors.FLAVORS), ", ".join(dialects.DIALECTS), ", ".join(sorted(SOURCE_TYPES))
+CLASSES = ", ".join(ARCHITECTURES)
+FLAVORS, DIALECTS, SOURCES = ", ".join(flavors.OWN), ", ".join(dialects.DIALECTS), ", ".join(sorted(SOURCE_TYPES))
 
 FP8 = {"float8.recipe": "tensorwise", "float8.skip_small_layers": "false", "training.mixed_precision_param": "bfloat16"}
 
@@ -126,8 +128,36 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
     ({"training.tokens": "7B", "training.steps": 3}, 1,
      "training.steps = 3 and training.tokens = 7B (command line): give one of them"),
     # model
-    ({"model.flavor": "350M"}, 1, f'model.flavor = "350M" must be one of {FLAVORS}; did you mean "350m"?'),
-    ({"model.n_heads": 3}, 1, "model.dim = 128 must be an even multiple of model.n_heads = 3: heads of even width"),
+    ({"model.flavor": "350M"}, 1, f'model.flavor = "350M" must be one of {FLAVORS}, or a published model of `codetitan flavors`; did you mean "350m"?'),
+    ({"model.flavor": "qwen2.5-coder-2b"}, 1, f'model.flavor = "qwen2.5-coder-2b" must be one of {FLAVORS}, or a published '
+     'model of `codetitan flavors`; did you mean "qwen2.5-coder-32b"?'),
+    ({"model.n_heads": 3}, 1, "model.dim = 128 must be an even multiple of model.n_heads = 3: heads of even width; or "
+     "set model.head_dim"),
+    ({"model.head_dim": 33}, 1, "model.head_dim = 33 must be even: the rotation turns pairs"),
+    ({"model.head_dim": 0}, 1, "model.head_dim = 0 must be at least 2"),
+    ({"model.sliding_window": -1}, 1, "model.sliding_window = -1 must be at least 1, or 0 to attend to all"),
+    ({"model.sliding_window": 64, "model.attention": "sdpa"}, 1,
+     'model.attention = "sdpa" has no model.sliding_window = 64, which training.seq_len = 256 exceeds; use "flex"'),
+    ({"model.mlp": "gelu", "model.fused_ffn": "true"}, 1,
+     'model.fused_ffn = true has no effect where model.mlp = "gelu" has one projection; remove it'),
+    ({"model.mlp": "gelu", "checkpoint.export_every_k": 1}, 1,
+     'model.mlp = "gelu": no class of transformers that codetitan exports to has such blocks; LlamaForCausalLM '
+     'would, with model.mlp = "swiglu"'),
+    ({"model.export_as": "Qwen2"}, 1, f'model.export_as = "Qwen2" must be one of {CLASSES}'),
+    ({"model.export_as": "Qwen2ForCausaLM"}, 1,
+     f'model.export_as = "Qwen2ForCausaLM" must be one of {CLASSES}; did you mean "Qwen2ForCausalLM"?'),
+    ({"model.export_as": ""}, 1, "model.export_as must not be empty"),
+    ({"model.norm": "layer"}, 1,
+     'model.norm = layer (command line) must be one of rmsnorm, layernorm; did you mean "layernorm"?; or "none"'),
+    ({"model.flavor": "starcoder2-3b", "model.attention": "sdpa", "training.seq_len": 8192}, 1,
+     'model.attention = "sdpa" has no model.sliding_window = 4096, which training.seq_len = 8192 exceeds; use "flex"'),
+    ({"model.flavor": "qwen2.5-coder-0.5b", "parallelism.tensor_parallel_degree": 4}, 4,
+     "parallelism.tensor_parallel_degree = 4 must divide model.n_heads = 14 of qwen2.5-coder-0.5b; fitting: 1, 2"),
+    ({"model.flavor": "starcoder2-3b", "parallelism.tensor_parallel_degree": 3}, 3,
+     "parallelism.tensor_parallel_degree = 3 must divide, or be a multiple of, model.n_kv_heads = 2 of starcoder2-3b; "
+     "fitting: 1, 2, 4, 6, 8, 12, 24"),
+    ({"model.qk_norm": "true", "model.export_as": "LlamaForCausalLM", "checkpoint.export_every_k": 1}, 1,
+     'model.export_as = "LlamaForCausalLM" has no model.qk_norm = true; it needs model.qk_norm = false'),
     ({"model.n_kv_heads": 3}, 1, "model.n_kv_heads = 3 must divide model.n_heads = 4; fitting: 1, 2, 4"),
     ({"model.vocab_size": 1000}, 1, "model.vocab_size = 1000 must hold the 32768 ids of the tokenizer code-32k; set it to 32768"),
     ({"model.flex_options": "{ USE_TNA = true }"}, 1,
@@ -286,6 +316,12 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      'training.seq_len = 252 makes 252 tokens a matmul; float8.recipe = "tensorwise" needs a multiple of 16; nearest: 256'),
     ({**FP8, "model.ffn_dim": 336, "parallelism.tensor_parallel_degree": 2}, 2,
      "parallelism.tensor_parallel_degree = 2 leaves a rank 168 of the 336 features of layers.0.feed_forward.w1; "
+     'float8.recipe = "tensorwise" needs a multiple of 16: lower the degree'),
+    ({**FP8, "model.mlp": "gelu", "model.ffn_dim": 336, "parallelism.tensor_parallel_degree": 2}, 2,
+     "parallelism.tensor_parallel_degree = 2 leaves a rank 168 of the 336 features of layers.0.feed_forward.w1; "
+     'float8.recipe = "tensorwise" needs a multiple of 16: lower the degree'),
+    ({**FP8, "model.head_dim": 24, "parallelism.tensor_parallel_degree": 4}, 4,
+     "parallelism.tensor_parallel_degree = 4 leaves a rank 24 of the 96 features of layers.0.attention.qkv_linear.wq; "
      'float8.recipe = "tensorwise" needs a multiple of 16: lower the degree'),
     # checkpoints
     ({"checkpoint.last_save_in_hf": "true", "checkpoint.last_save_model_only": "true"}, 1,

@@ -21,10 +21,16 @@ def world_sizes(path: Path) -> list[int]:
     return [int(named[1])] if named else [1, 8]
 
 
+def tokenizer(path: Path) -> list[str]:
+    """One that is there, for what goes on from imported weights, whose tokenizer comes with them."""
+    return ["--hf_assets_path", "code-32k"] if path.stem.startswith("continue_") else []
+
+
 @pytest.mark.parametrize(("path", "world_size"), [(path, n) for path in FILES for n in world_sizes(path)], ids=str)
 def test_shipped_configurations(tmp_path: Path, path: Path, world_size: int) -> None:
     """Every shipped file is valid with a source that is there, and prints as the same configuration."""
-    first = resolve(path, ["--dataloader.sources", "python-stdlib"], world_size=world_size, here=False)
+    words = ["--dataloader.sources", "python-stdlib", *tokenizer(path)]
+    first = resolve(path, words, world_size=world_size, here=False)
     assert first.config.checkpoint.enable and not first.config.checkpoint.last_save_model_only
     stages = first.config.model_spec.model.stages
     counts = [sum(name.startswith("layers.") for name in stage) for stage in stages]

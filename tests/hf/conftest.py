@@ -14,6 +14,8 @@ import pytest
 import torch
 
 from codetitan.hf.export import export
+from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.shape import Flavor
 from tests.hf.kinds import KINDS, Expected, built, checkpoint, described, expected
 
 
@@ -34,6 +36,27 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
         export(checkpoint(root / f"checkpoint-{number}", model, described(shape, rope)), root / f"model-{number}")
         made[kind] = Exported(root / f"model-{number}", expected(model))
     return made
+
+
+TINY = Flavor(32, 1, 2, 1, 48, 32768, True)
+
+
+@pytest.fixture(scope="session")
+def tiny_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("tiny")
+    model = built(TINY, RopeConfig())
+    export(checkpoint(root / "step-7", model, described(TINY, RopeConfig())), root / "exported")
+    return root / "exported"
+
+
+@pytest.fixture
+def exported(tmp_path: Path, tiny_export: Path) -> Path:
+    """An export to spoil."""
+    return Path(shutil.copytree(tiny_export, tmp_path / "exported"))
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
 Install = Callable[..., Path]

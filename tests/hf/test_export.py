@@ -21,7 +21,7 @@ from codetitan.models.code.rope import RopeConfig
 from codetitan.tokenizer.encoding import Encoding, open_encoding
 from codetitan.training.description import Description
 from tests.hf.conftest import TRANSFORMERS_4, Exported, Install, read
-from tests.hf.kinds import KINDS, NEW_TOKENS, built, checkpoint, described
+from tests.hf.kinds import CLASSES, GQA, KINDS, NEW_TOKENS, SEQ_LEN, built, checkpoint, described, logits_of
 from tests.tokenizer.small import BYTE_LEVEL, written
 
 MAJORS = (pytest.param("4.57", marks=pytest.mark.slow), "5")  # half a minute, of which the import is the most
@@ -93,7 +93,8 @@ def answer(
 
 def test_logits_and_greedy_text_are_ours(answer: dict[str, Any], exports: dict[str, Exported]) -> None:
     for kind, exported in exports.items():
-        logits, greedy = answer["models"][str(exported.folder)]
+        name, logits, greedy = answer["models"][str(exported.folder)]
+        assert name == CLASSES[kind], kind
         ours = exported.expected.logits
         assert ours.std() > 0.5, "all alike: the comparison would say nothing"
         assert (logits - ours).abs().max() <= 1e-4, kind
@@ -103,9 +104,23 @@ def test_logits_and_greedy_text_are_ours(answer: dict[str, Any], exports: dict[s
 def test_the_scalings_differ(exports: dict[str, Exported]) -> None:
     """Else a scaling that is lost would not show above."""
     plain = exports["grouped-query"].expected.logits
-    scaled = [kind for kind, (_, rope) in KINDS.items() if rope.scaling != "none"]
+    scaled = [kind for kind, (shape, rope) in KINDS.items() if rope.scaling != "none" and shape == GQA]
     for kind in scaled:
         assert (exports[kind].expected.logits - plain).abs().max() > 0.1, kind
+
+
+@pytest.mark.parametrize("kind", ["Llama, biases", "Qwen3, biases and window", "StarCoder2"])
+def test_every_part_of_a_block_counts(kind: str) -> None:
+    """Without biases, qk-norm, window, … the same weights have other logits: one that is lost shows above."""
+    shape, rope = KINDS[kind]
+    ids = torch.randint(20, 32768, (1, SEQ_LEN), generator=torch.Generator().manual_seed(2))
+    model = built(shape, rope)
+    whole = logits_of(model, ids)
+    parts = ("qkv_bias", "out_bias", "mlp_bias", "qk_norm", "sliding_window")
+    for part in [name for name in parts if getattr(shape, name)]:
+        without = built(dataclasses.replace(shape, **{part: None if part == "sliding_window" else False}), rope)
+        without.load_state_dict(model.state_dict(), strict=False)
+        assert (logits_of(without, ids) - whole).abs().max() > 0.1, part
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)

@@ -8,29 +8,20 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from codetitan.data.library import read_config
 from codetitan.data.structure import KINDS as STRUCTURE
 from codetitan.data.structure import sentinel_of
 from codetitan.hf.export import export
 from codetitan.hf.importing import import_model
-from codetitan.models.code.flavors import Flavor
+from codetitan.models.code.shape import Flavor
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.tokenizer.encoding import ASSETS, open_encoding
 from tests.conftest import losses, run_train
+from tests.hf.theirs import model_of, save, tensors
 from tests.tokenizer.small import written
 
-SIZES: dict[str, Any] = {
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 128,
-    "rms_norm_eps": 1e-6,
-}
 ROTATIONS: dict[str, dict[str, Any]] = {
     "plain": {"rope_type": "default", "rope_theta": 5e5},
     "YaRN without a length": {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0},
@@ -44,19 +35,7 @@ ROTATIONS: dict[str, dict[str, Any]] = {
 
 
 def saved(folder: Path, tokenizer: Path, *, vocab_size: int, dtype: torch.dtype, **changes: Any) -> Path:
-    """Writes a model and its tokenizer with transformers, as people do."""
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=vocab_size, **SIZES | changes)).to(dtype)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(4).add_(0.01 * torch.randn_like(parameter))
-    model.save_pretrained(folder, max_shard_size="100KB")
-    PreTrainedTokenizerFast(tokenizer_file=str(tokenizer / "tokenizer.json")).save_pretrained(folder)
-    return folder
-
-
-def tensors(folder: Path) -> dict[str, torch.Tensor]:
-    return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
+    return save(model_of("Llama", vocab_size, **changes).to(dtype), folder, tokenizer)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +104,8 @@ def test_sentinels_of_structured_documents_are_added_where_asked_for(tmp_path: P
 
 
 def test_training_goes_on(tmp_path: Path) -> None:
-    """The first loss is that of transformers on the same tokens."""
-    original = saved(tmp_path / "mine", ASSETS / "code-32k", vocab_size=32768, dtype=torch.bfloat16)
+    """The first loss is that of transformers on the same tokens, in blocks with biases, LayerNorms and a window."""
+    original = save(model_of("StarCoder2", 32768).to(torch.bfloat16), tmp_path / "mine", ASSETS / "code-32k")
     import_model(original, tmp_path / "imported")
     config = tmp_path / "imported" / "train.toml"
     assert tomllib.loads(config.read_text())["model"]["flavor"] == "mine"
@@ -135,14 +114,15 @@ def test_training_goes_on(tmp_path: Path) -> None:
         *("--training.mixed_precision_param", "float32", "--metrics.log_freq", "1", "--dataloader.fim.rate", "0"),
     ]
     done = run_train(config, *overrides)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and "of another model" not in done.stdout, done.stderr
     found = losses(tmp_path / "imported" / "outputs" / "mine")
     assert found[0] == pytest.approx(loss_by_transformers(original, config, overrides), rel=1e-5)
     # The run's own checkpoint can be exported.
     export(tmp_path / "imported" / "outputs" / "mine", tmp_path / "trained", dtype="bfloat16")
     card = (tmp_path / "trained" / "README.md").read_text()
     assert "It began with `mine`:\n\n`mine` was imported: codetitan does not know its data." in card
-    assert AutoModelForCausalLM.from_pretrained(tmp_path / "trained").dtype == torch.bfloat16
+    trained = AutoModelForCausalLM.from_pretrained(tmp_path / "trained")
+    assert (type(trained).__name__, trained.dtype) == ("Starcoder2ForCausalLM", torch.bfloat16)
 
 
 def loss_by_transformers(model: Path, config: Path, overrides: list[str]) -> float:
@@ -165,3 +145,19 @@ def loss_by_transformers(model: Path, config: Path, overrides: list[str]) -> flo
                 ).item()
             n += int((answers != -100).sum())
     return total / n
+
+
+@pytest.mark.slow
+def test_what_has_no_tensor_is_said_where_it_differs(tmp_path: Path) -> None:
+    """The weights load all the same; a longer context is begun so."""
+    original = save(model_of("Mistral, window", 32768).to(torch.bfloat16), tmp_path / "mine", ASSETS / "code-32k")
+    shape = import_model(original, tmp_path / "imported")
+    overrides = [
+        *("--dataloader.sources", "python-stdlib", "--training.steps", "1", "--training.global_batch_size", "1"),
+        *("--model.sliding_window", "0", "--model.norm_eps", "1e-5"),
+    ]
+    done = run_train(tmp_path / "imported" / "train.toml", *overrides)
+    assert done.returncode == 0, done.stderr
+    said = [line.partition("begins with the weights of another model: ")[2] for line in done.stdout.splitlines()]
+    assert f"model.sliding_window was {shape.sliding_window}, is None" in said
+    assert f"model.norm_eps was {shape.norm_eps}, is 1e-05" in said

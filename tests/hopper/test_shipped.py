@@ -1,7 +1,10 @@
 """The step of every shipped configuration is generated for Hopper and compiled, once, and fits."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.config.test_plans import tokenizer
 from tests.conftest import REPOSITORY
 from tests.hopper.conftest import Simulate
 
@@ -25,6 +28,8 @@ WORLD_SIZES = {
     "code_15b": 64,
     "code_15b_64gpu": 64,
     "code_15b_512gpu": 512,
+    "continue_qwen2_5_coder_1_5b_8gpu": 8,
+    "continue_starcoder2_3b_8gpu": 8,
 }
 
 
@@ -36,7 +41,7 @@ def test_none_is_left_out() -> None:
 @pytest.mark.hopper
 @pytest.mark.parametrize("config", WORLD_SIZES)
 def test_compiles_for_hopper(simulate: Simulate, config: str) -> None:
-    report = simulate(config, world_size=WORLD_SIZES[config])
+    report = simulate(config, *tokenizer(Path(config)), world_size=WORLD_SIZES[config])
     assert report.complaints() == []
     assert report.count("flex_attention", backward=False) == 1
     assert report.count("flex_attention_backward", backward=True) == 1

@@ -1,18 +1,32 @@
 """Initial values, the CPU's attention, and what a model does with packed documents."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
 from codetitan.models.code.attention import DenseMaskAttention, inner_attention_config
-from codetitan.models.code.flavors import FLAVORS, Flavor
-from codetitan.models.code.initial_values import initial_std
+from codetitan.models.code.flavors import FLAVORS
+from codetitan.models.code.initial_values import initial_std, tensor_of
+from codetitan.models.code.kernels import Kernels
 from codetitan.models.code.model import CodeModel
+from codetitan.models.code.shape import EMBEDDING, HEAD, Flavor, tensors
 from codetitan.models.code.spec import model_config
 
 SHAPE = Flavor(64, 3, 4, 2, 128, 512, True)
+
+BLOCKS: dict[str, dict[str, Any]] = {
+    "Llama": {},
+    "Llama with biases": {"qkv_bias": True, "out_bias": True, "mlp_bias": True},
+    "Qwen2": {"qkv_bias": True},
+    "Qwen3": {"qk_norm": True, "head_dim": 32},
+    "StarCoder2": {"norm": "layernorm", "mlp": "gelu", "qkv_bias": True, "out_bias": True, "mlp_bias": True,
+                   "sliding_window": 8},
+    "Mistral": {"sliding_window": 8},
+}  # fmt: skip
 
 
 def build(flavor: Flavor = SHAPE, seed: int = 0) -> CodeModel:
@@ -41,13 +55,30 @@ def test_initial_values_are_a_function_of_seed_and_name() -> None:
 
 
 def test_initial_values_have_the_stated_spread() -> None:
-    model = build(Flavor(256, 3, 4, 2, 512, 2048, False))
-    for name, value in model.named_parameters():
+    shape = Flavor(256, 3, 4, 2, 512, 2048, False)
+    for name, value in build(shape).named_parameters():
         if value.ndim > 1:
+            std = initial_std(tensor_of(shape, name), 3)
             # A normal distribution cut at three standard deviations has 0.9866 of its spread left.
-            assert value.std().item() == pytest.approx(0.9866 * initial_std(name, 3), rel=0.03), name
-            assert value.abs().max() <= 3 * initial_std(name, 3)
-    assert initial_std("layers.2.attention.wo.weight", 3) == pytest.approx(0.02 / math.sqrt(6))
+            assert value.std().item() == pytest.approx(0.9866 * std, rel=0.03), name
+            assert value.abs().max() <= 3 * std
+    residual = {name for name in tensors(shape) if initial_std(tensor_of(shape, name), 3) != 0.02}
+    assert residual == {f"layers.{n}.{name}.weight" for n in range(3) for name in ("attention.wo", "feed_forward.w2")}
+    assert initial_std(tensor_of(shape, "layers.2.attention.wo.weight"), 3) == pytest.approx(0.02 / math.sqrt(6))
+
+
+@pytest.mark.parametrize("blocks", BLOCKS.values(), ids=BLOCKS)
+def test_the_table_of_tensors_is_the_model(blocks: dict[str, Any]) -> None:
+    """Names, sizes and initial values; each tensor once, also where embeddings are tied."""
+    shape = Flavor(64, 2, 4, 2, 96, 512, True, **blocks)
+    state = dict(build(shape).named_parameters())
+    state[EMBEDDING] = state.pop(HEAD, state.get(EMBEDDING))  # the tied one goes by either name
+    expected = tensors(shape)
+    assert {name: tuple(value.shape) for name, value in state.items()} == {n: t.size for n, t in expected.items()}
+    for name, tensor in expected.items():
+        assert tensor.initial not in ("one", "zero") or (state[name] == float(tensor.initial == "one")).all()
+        assert name.endswith(".bias") == (tensor.initial == "zero")
+    assert sum(value.numel() for value in state.values()) == shape.n_params
 
 
 def test_multi_query_k_and_v_differ() -> None:
@@ -153,3 +184,66 @@ def test_every_kernel_is_the_cpus() -> None:
     dense = DenseMaskAttention(DenseMaskAttention.Config())(q, k, v, attention_masks=one_text)
     causal = inner_attention_config("sdpa").build()(q, k, v)
     torch.testing.assert_close(causal, dense, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("blocks", BLOCKS.values(), ids=BLOCKS)
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_block_is_its_formula(blocks: dict[str, Any], fused: bool) -> None:
+    """Each kind of block, one matmul or several, beside a plain version of it; gradients of every parameter, too."""
+    shape = Flavor(64, 1, 4, 2, 96, 512, True, **blocks)
+    config = model_config(shape, seed=0, kernels=Kernels(fused_qkv=fused, fused_ffn=fused and shape.mlp == "swiglu"))
+    config.layers[0].attention.rope.max_seq_len = 64
+    model = config.build()
+    with torch.no_grad():
+        model.init_states()
+        for parameter in model.parameters():  # no bias 0, no norm 1
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.ndim)))
+    p = dict(model.layers["0"].named_parameters())
+    x = torch.randn(2, 24, 64, generator=torch.Generator().manual_seed(0))
+    positions = torch.cat([torch.arange(15), torch.arange(9)]).repeat(2, 1)
+    out = model.layers["0"](x, model.get_attention_masks(positions), positions)
+    expected = plain_block(shape, p, x, positions)
+    torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-4)
+    for name, ours, theirs in zip(
+        p, torch.autograd.grad(out.square().sum(), p.values()),
+        torch.autograd.grad(expected.square().sum(), p.values()), strict=True,
+    ):  # fmt: skip
+        torch.testing.assert_close(ours / theirs.norm(), theirs / theirs.norm(), rtol=1e-4, atol=1e-5, msg=name)
+
+
+def plain_block(shape: Flavor, p: dict[str, Any], x: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """A pre-norm block in plain PyTorch, every token's attention by itself."""
+
+    def linear(name: str, x: torch.Tensor) -> torch.Tensor:
+        bias = p.get(f"{name}.bias", p.get(f"{name}_bias.bias", torch.zeros(())))
+        return x @ p[f"{name}.weight"].T + bias
+
+    def norm(name: str, x: torch.Tensor) -> torch.Tensor:
+        if shape.norm == "layernorm":
+            return F.layer_norm(x, x.shape[-1:], p[f"{name}.weight"], p[f"{name}.bias"], shape.norm_eps)
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + shape.norm_eps) * p[f"{name}.weight"]
+
+    def rms(name: str, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + shape.norm_eps) * p[f"{name}.weight"]
+
+    B, L, H = *x.shape[:2], shape.head_width
+    h = norm("attention_norm", x)
+    q, k, v = (linear(f"attention.qkv_linear.{w}", h).view(B, L, -1, H) for w in ("wq", "wk", "wv"))
+    if shape.qk_norm:
+        q, k = rms("attention.q_norm", q), rms("attention.k_norm", k)
+    angles = positions[..., None] / shape.rope_theta ** (torch.arange(0, H, 2) / H)
+    cos, sin = (f(torch.cat([angles, angles], -1))[:, :, None] for f in (torch.cos, torch.sin))
+    q, k = (t * cos + torch.cat([-t[..., H // 2 :], t[..., : H // 2]], -1) * sin for t in (q, k))
+    heads = torch.zeros(B, L, shape.n_heads, H)
+    for n in range(shape.n_heads):
+        kv = n // (shape.n_heads // shape.n_kv_heads)
+        for i in range(L):
+            start = max(i - int(positions[0, i]), 0 if shape.sliding_window is None else i - shape.sliding_window + 1)
+            seen = slice(start, i + 1)
+            scores = (k[:, seen, kv] @ q[:, i, n, :, None]).squeeze(-1) / H**0.5
+            heads[:, i, n] = (scores.softmax(-1)[..., None] * v[:, seen, kv]).sum(1)
+    x = x + linear("attention.wo", heads.flatten(2))
+    h = norm("ffn_norm", x)
+    inner = linear("feed_forward.w1", h)
+    gelu = F.gelu(inner, approximate="tanh")
+    return x + linear("feed_forward.w2", gelu if shape.mlp == "gelu" else F.silu(inner) * linear("feed_forward.w3", h))

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.rope import RopeConfig, attention_factor, ntk_theta
+from codetitan.models.code.shape import Flavor
 from codetitan.models.code.spec import model_config, rope_config
 
 H, THETA = 16, 100_000.0

@@ -4,7 +4,8 @@ from itertools import combinations_with_replacement
 
 import pytest
 
-from codetitan.models.code.flavors import FLAVORS, Flavor
+from codetitan.models.code.flavors import FLAVORS
+from codetitan.models.code.shape import Flavor
 from codetitan.models.code.stages import blocks_per_stage, costs, modules_per_stage
 
 

@@ -77,6 +77,19 @@ ONE_KV_HEAD = {"model.n_kv_heads": 1}
 BY_THREE = {"model.dim": 96, "model.n_heads": 6, "model.n_kv_heads": 3, "training.seq_len": 384}
 YARN = {"model.rope.scaling": "yarn", "model.rope.factor": 4, "model.rope.original_seq_len": 64}
 SDPA = {"model.attention": "sdpa"}
+
+# Blocks of other architectures; those of debug are Llama's. With two K/V heads, and a window that two context-parallel
+# ranks' documents are longer than.
+ARCHITECTURES: dict[str, Settings] = {
+    "Qwen2": {"model.qkv_bias": True} | TIED,
+    "Qwen3": {"model.qk_norm": True, "model.head_dim": 32},
+    "StarCoder2": TIED | {
+        "model.norm": "layernorm", "model.mlp": "gelu", "model.qkv_bias": True, "model.out_bias": True,
+        "model.mlp_bias": True, "model.sliding_window": 64,
+    },
+    "Mistral": {"model.sliding_window": 64},
+    "Llama with biases": {"model.qkv_bias": True, "model.out_bias": True, "model.mlp_bias": True},
+}  # fmt: skip
 BF16 = {"training.mixed_precision_param": "bfloat16"}
 
 
@@ -105,6 +118,9 @@ PLAN = CHUNKED | COMPILE | _ac("full")
 PLAN_15B = pipeline(_INTERLEAVED, cp=2, tp=2) | PLAN
 FSDP2_INTERLEAVED = pipeline(_INTERLEAVED, fsdp=2) | {"training.local_batch_size": 6}
 HSDP = mesh(replicate=2, fsdp=2)
+
+STARCODER2 = ARCHITECTURES["StarCoder2"]
+_QUICK = (("StarCoder2", "TP4, 2 K/V heads"), ("Qwen3", "TP4, 2 K/V heads"))
 
 CASES = [
     # The floor: what another order of the same additions changes.
@@ -212,6 +228,26 @@ CASES = [
     Case("chunked loss, FSDP2·PP2", 4, pipeline("1F1B", fsdp=2) | CHUNKED),
     Case("chunked loss, FSDP2·PP2 Interleaved1F1B", 4, FSDP2_INTERLEAVED | CHUNKED),
     Case("chunked loss, tied, FSDP2·PP2", 4, pipeline("1F1B", fsdp=2) | CHUNKED, TIED),
+    # Other architectures
+    *(
+        Case(f"{name}, {where}", nproc, plan, blocks, quick=(name, where) in _QUICK)
+        for name, blocks in ARCHITECTURES.items()
+        for where, nproc, plan in (
+            ("FSDP2", 2, mesh(fsdp=2)), ("TP2", 2, mesh(tp=2)), ("TP4, 2 K/V heads", 4, mesh(tp=4)),
+            ("PP2", 2, pipeline("1F1B")), ("CP2", 2, mesh(cp=2)), ("PP2·CP2·TP2", 8, PP2CP2TP2),
+            ("one process, compiled", 1, COMPILE), ("TP2, compiled", 2, mesh(tp=2) | COMPILE),
+        )
+    ),
+    Case("StarCoder2, TP2 without sequence parallelism", 2, mesh(tp=2, enable_sequence_parallel=False), STARCODER2),
+    Case("StarCoder2, TP4, three matmuls for q, k and v", 4, mesh(tp=4) | THREE_QKV, STARCODER2),
+    Case("StarCoder2, TP2, chunked loss, full AC, compiled", 2, mesh(tp=2) | PLAN, STARCODER2),
+    Case("StarCoder2, bf16, FSDP2·TP2", 4, mesh(fsdp=2, tp=2), STARCODER2 | BF16, tolerance=1e-2),
+    *(
+        Case(f"{name}, FP8 tensorwise, {where}", nproc, plan, blocks | fp8("tensorwise"), tolerance=1e-3)
+        for name, blocks in ARCHITECTURES.items()
+        for where, nproc, plan in (("FSDP2", 2, mesh(fsdp=2)), ("TP4, 2 K/V heads", 4, mesh(tp=4)))
+    ),
+    Case("Qwen3, YaRN, CP2", 2, mesh(cp=2), ARCHITECTURES["Qwen3"] | YARN),
     # What the plans of train_configs/ are made of
     Case("TP4·FSDP2, 1 K/V head, chunked loss, full AC, compiled", 8, mesh(fsdp=2, tp=4) | PLAN, ONE_KV_HEAD),
     Case("PP2 Interleaved1F1B·CP2·TP2, 1 K/V head, chunked loss, full AC, compiled", 8, PLAN_15B, ONE_KV_HEAD),

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.parity.compare import Bench, worst
-from tests.parity.meshes import BY_THREE, CHUNKED, COMPILE, ONE_KV_HEAD, TIED, Settings, mesh, pipeline
+from tests.parity.meshes import ARCHITECTURES, BY_THREE, CHUNKED, COMPILE, ONE_KV_HEAD, TIED, Settings, mesh, pipeline
 
 Where = tuple[int, Settings]
 ONE: Where = (1, {})
@@ -33,6 +33,9 @@ PAIRS: dict[str, tuple[Where, Where, Settings]] = {
         (2, mesh(fsdp=2) | COMPILE | {"activation_checkpoint.name": "full"}),
         {},
     ),
+    "StarCoder2, tied, TP4 → PP2": (TP4, PP2, ARCHITECTURES["StarCoder2"]),
+    "Qwen3, PP2 → TP4": (PP2, TP4, ARCHITECTURES["Qwen3"]),
+    "Qwen2, tied, FSDP2 → TP4": (FSDP2, TP4, ARCHITECTURES["Qwen2"]),
     "FSDP2 → TP2 with chunked loss": (FSDP2, (2, mesh(tp=2) | CHUNKED), {}),
 }
 QUICK = ("TP2 → FSDP3", "FSDP2 → one process")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codetitan.cli import main
-from tests.config.test_plans import FILES, world_sizes
+from tests.config.test_plans import FILES, tokenizer, world_sizes
 from tests.conftest import REPOSITORY
 
 DEBUG = str(REPOSITORY / "train_configs" / "debug.toml")
@@ -27,7 +27,7 @@ def quick(path: Path) -> bool:
 def test_every_shipped_configuration_fits(capsys: pytest.CaptureFixture[str], path: Path) -> None:
     """On H100s, as many as its name says (else 8, which is what the README calls a node)."""
     world_size = world_sizes(path)[-1]
-    assert main(["plan", "--config", str(path), "--world-size", str(world_size), "--json"]) == 0
+    assert main(["plan", "--config", str(path), "--world-size", str(world_size), "--json", *tokenizer(path)]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["memory"]["fits"], plan["memory"]
     # The rank that the trainer itself built, whole, holds what the three blocks told.

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from codetitan.config.resolve import Resolved, resolve
-from codetitan.plan.estimate import Estimate, estimate, topology_of
+from codetitan.plan.estimate import Estimate, causal_share, estimate, topology_of
 from codetitan.plan.gpus import GPUS
 from codetitan.plan.memory import above, kept
 from codetitan.plan.stage import Stage
@@ -16,7 +17,7 @@ from codetitan.plan.tracing.roofline import Roofline
 from codetitan.plan.tracing.trace import trace
 from tests.conftest import REPOSITORY
 from tests.parity.compare import Bench, as_overrides
-from tests.parity.meshes import mesh, pipeline
+from tests.parity.meshes import ARCHITECTURES, mesh, pipeline
 from tests.plan.allocations import largest
 
 H100 = GPUS["h100"]
@@ -50,10 +51,15 @@ MESHES: dict[str, tuple[int, dict[str, Any]]] = {
     "PP 2, tied, FSDP 2": (4, mesh(pp=2, fsdp=2) | {"model.tie_embeddings": True}),
     "PP 2 V-shaped, tied": (2, pipeline("ZBVZeroBubble") | {"model.tie_embeddings": True}),
     "PP 2 interleaved, TP 2": (4, pipeline("Interleaved1F1B", pp=2, tp=2)),
+    "StarCoder2, PP 2, tied": (2, pipeline("1F1B") | ARCHITECTURES["StarCoder2"]),
+    "StarCoder2, TP 4, 2 K/V heads": (4, mesh(tp=4) | ARCHITECTURES["StarCoder2"]),
+    "Qwen3, TP 2": (2, mesh(tp=2) | ARCHITECTURES["Qwen3"]),
+    "Qwen2, TP 4, 2 K/V heads": (4, mesh(tp=4) | ARCHITECTURES["Qwen2"]),
 }
 
 
-SLOW = ("HSDP 2 × 2", "TP 2, FSDP 2", "TP 4, one K/V head", "PP 2, tied, FSDP 2")  # four processes each
+SLOW = ("HSDP 2 × 2", "TP 2, FSDP 2", "TP 4, one K/V head", "PP 2, tied, FSDP 2", "StarCoder2, TP 4, 2 K/V heads",
+        "Qwen2, TP 4, 2 K/V heads")  # fmt: skip  # four processes each
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in MESHES])
@@ -91,6 +97,16 @@ def test_flops_are_the_models() -> None:
     tokens = config.training.local_batch_size * config.training.seq_len
     norms = 256 * (2 * 3 + 1)  # no matmul
     assert sum(one.cost.flops for one in traced.next) == (config.model.shape().flops_per_token(0) - 6 * norms) * tokens
+
+
+def test_causal_share() -> None:
+    """Beside a count of the mask's entries."""
+    positions = torch.arange(1024)
+    distance = positions[:, None] - positions
+    for window in (1, 100, 1000, 1024, 5000, None):
+        seen = (distance >= 0) & (distance < (window or 1024))
+        assert causal_share(1024, window) == pytest.approx(seen.float().mean().item(), abs=1e-3)
+    assert causal_share(4096, None) == causal_share(4096, 8192) == 0.5
 
 
 def test_traffic_of_fsdp() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from codetitan.hf.export import export
-from codetitan.models.code.flavors import Flavor
 from codetitan.models.code.rope import RopeConfig
+from codetitan.models.code.shape import Flavor
 from codetitan.training.exports import Exports
 from tests.conftest import run_train
 from tests.hf.kinds import built, checkpoint, described

@@ -1,5 +1,6 @@
 """What a changed key does to a run that goes on: every key has a row, and the document has the same rows."""
 
+import json
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -10,7 +11,7 @@ from codetitan.errors import ConfigError
 from codetitan.models.code.flavors import FLAVORS
 from codetitan.models.code.rope import RopeConfig
 from codetitan.training.description import Description
-from codetitan.training.resume import EFFECTS, MEANING, changes, check_model, effect_of
+from codetitan.training.resume import EFFECTS, MEANING, changes, check_model, effect_of, model_changes
 from codetitan.training.trainer import CodeTrainer
 from tests.conftest import REPOSITORY
 
@@ -52,3 +53,30 @@ def test_another_model_is_refused_by_name() -> None:
         "step-3 is of another model: model.rope.theta was 100000.0, is 500000.0; model.rope.scaling was none, is ntk; "
         "restore it, or set another --dump_folder"
     )
+
+
+def test_other_blocks_are_refused_by_name() -> None:
+    """Whatever their tensors are called: a window has none."""
+    other = replace(SAVED.shape, norm="layernorm", qkv_bias=True, sliding_window=64, head_dim=64)
+    with pytest.raises(ConfigError) as error:
+        check_model(SAVED, other, SAVED.rope, "step-3")
+    for change in ("norm was rmsnorm, is layernorm", "qkv_bias was False, is True", "sliding_window was None, is 64",
+                   "head_dim was None, is 64"):  # fmt: skip
+        assert f"model.{change}" in str(error.value)
+
+
+def test_the_class_of_exports_may_change() -> None:
+    other = replace(SAVED.shape, export_as="MistralForCausalLM")
+    check_model(SAVED, other, SAVED.rope, "step-3")
+    assert model_changes(SAVED, other, SAVED.rope) == []
+
+
+def test_a_checkpoint_of_before_has_llamas_blocks() -> None:
+    """Written when a shape was sizes only."""
+    sizes = ("dim", "n_layers", "n_heads", "n_kv_heads", "ffn_dim", "vocab_size", "tie_embeddings", "rope_theta",
+             "norm_eps")  # fmt: skip
+    written = json.loads(SAVED.to_json())
+    written |= {"format": 1, "shape": {name: written["shape"][name] for name in sizes}}
+    before = Description.from_json(json.dumps(written))
+    assert before == SAVED
+    check_model(before, SAVED.shape, SAVED.rope, "step-3")

@@ -1,5 +1,5 @@
-"""The code family: RMSNorm, SwiGLU, RoPE (cos/sin form), grouped- or multi-query attention, on torchtitan's parts.
+"""The code family on torchtitan's parts: one decoder, whose blocks are what a flavor says that they are made of.
 
-`flavors` are the sizes, `model` the decoder, `attention` its CPU kernel, `init` the initial values,
-`parallelize` the plan, `spec` the ModelSpec that torchtitan trains.
+`shape` has what can be said and the table of tensors, `flavors` and `published` the named shapes. `spec` builds a
+model, `sharding` splits it, `initial_values` fills it; `model` is the decoder, and `parallelize` applies the plan.
 """

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from codetitan import device
+from codetitan.models.code.bias import Bias
 from codetitan.models.code.matmuls import matmuls
 from codetitan.titan import (
     BlockMask,
@@ -19,11 +20,8 @@ from codetitan.titan import (
     Linear,
     QKVLinear,
     ScaledDotProductAttention,
-    ShardingConfig,
     VarlenAttention,
     create_mask,
-    dense_activation_placement,
-    dense_param_placement,
     spmd_types,
 )
 
@@ -34,10 +32,11 @@ CAUSAL = "sdpa"  # without document masks: a sample is one text, whatever is pac
 _FLEX_OPTIONS = {"ROWS_GUARANTEED_SAFE": True}
 
 
-def inner_attention_config(name: str, flex_options: Mapping[str, Any] | None = None) -> Any:
+def inner_attention_config(name: str, flex_options: Mapping[str, Any] | None = None, window: int | None = None) -> Any:
     """Returns the config of "flex", "flex_flash", "varlen" (document masks) or "sdpa" (causal, cuDNN on Hopper).
 
-    On a CPU those with document masks are their dense equivalent. `flex_options` are of torch's FlexKernelOptions.
+    On a CPU those with document masks are their dense equivalent. `flex_options` are of torch's FlexKernelOptions. A
+    sliding `window` is of the mask, but for varlen's own; sdpa has none.
     """
     if name == CAUSAL:
         return ScaledDotProductAttention.Config()
@@ -46,7 +45,7 @@ def inner_attention_config(name: str, flex_options: Mapping[str, Any] | None = N
     if name == "flex_flash":  # blocks of FlashAttention 4; as torchtitan has them
         return FlexAttention.Config(block_size=(256, 128), kernel_options={"BACKEND": "FLASH"})
     if name == "varlen":
-        return VarlenAttention.Config()
+        return VarlenAttention.Config(window_size=(-1 if window is None else window - 1, 0))  # without the token itself
     return FlexAttention.Config(kernel_options={**_FLEX_OPTIONS, **(flex_options or {})})
 
 
@@ -100,7 +99,7 @@ class CodeQKV(QKVLinear):
     torchtitan's fused projection is one parameter, cut by K/V heads: it can't be split over more ranks than these. Here
     a rank holds its share of wq and, where tensor parallelism is wider than the K/V heads, all of wk and wv, of which
     it uses the one head that its queries attend to. The gradient of what it does not use is zero, and the sum over the
-    ranks is the gradient (placement R).
+    ranks is the gradient (placement R); of biases too.
 
     One matmul reads x once, and its backward adds up no three gradients of x. Its price: without checkpointing the
     compiler keeps the concatenated weight of each block for the backward, 1.6 GB at 7b and 3.1 GB at 15b.
@@ -110,14 +109,6 @@ class CodeQKV(QKVLinear):
     class Config(QKVLinear.Config):
         n_kv_heads: int
         fused: bool = True
-
-        def shard(self, tp: int) -> None:
-            """Sets the placements of wk and wv over `tp` ranks; torchtitan has set those of split heads."""
-            if self.n_kv_heads % tp:
-                self.wkv.sharding_config = ShardingConfig(
-                    state_shardings={"weight": dense_param_placement(tp=spmd_types.R)},
-                    out_src_shardings=dense_activation_placement(tp=spmd_types.R),
-                )
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -140,7 +131,9 @@ class CodeQKV(QKVLinear):
         rows = slice(None) if self._kv_features is None else self._kv_features
         qkv: Sequence[torch.Tensor]
         if type(self.wq) is Linear:
-            qkv = matmuls(x_BLD, self.wq.weight, self.wk.weight[rows], self.wv.weight[rows], fused=self._fused)
+            weights = self.wq.weight, self.wk.weight[rows], self.wv.weight[rows]
+            biases = () if self.wq.bias is None else (self.wq.bias, self.wk.bias[rows], self.wv.bias[rows])
+            qkv = matmuls(x_BLD, weights, biases, fused=self._fused)
         else:  # FP8: the module casts its weight
             qkv = self.wq(x_BLD), self.wk(x_BLD)[..., rows], self.wv(x_BLD)[..., rows]
         q, k, v = (out_BLF.view(*out_BLF.shape[:2], -1, self.head_dim) for out_BLF in qkv)
@@ -148,7 +141,7 @@ class CodeQKV(QKVLinear):
 
 
 class CodeAttention(GQAttention):
-    """torchtitan's attention, with the softmax scale that YaRN needs.
+    """torchtitan's attention, with the softmax scale that YaRN needs, and a bias behind its last projection.
 
     torchtitan 0.3.0 interpolates the frequencies and leaves the scale out; Hugging Face has it in cos and sin.
     """
@@ -158,7 +151,15 @@ class CodeAttention(GQAttention):
         attention_factor: float = 1.0
         """What q and k are multiplied by, each, after the rotation."""
 
+        wo_bias: Bias.Config | None = None
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
+        self.wo_bias = None if config.wo_bias is None else config.wo_bias.build()
         if config.attention_factor != 1.0:
             self.scaling = config.attention_factor**2 / self.head_dim**0.5  # None: the kernel's own, 1/√H
+
+    def forward(self, x_BLD: torch.Tensor, attention_masks: Any, positions: torch.Tensor | None = None) -> torch.Tensor:
+        """Returns (B, L, D)."""
+        out_BLD: torch.Tensor = super().forward(x_BLD, attention_masks, positions)
+        return out_BLD if self.wo_bias is None else self.wo_bias(out_BLD)

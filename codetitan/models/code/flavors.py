@@ -1,52 +1,16 @@
-"""The sizes of the code family, as numbers: no torch here, so that the command line can read them at once.
+"""The sizes of the code family, beside published ones. No torch here, so that the command line can read them at once.
 
-A flavor's name states its parameter count within 5 % (tests/models/test_flavors.py). Widths are multiples of 128 and
+A name of ours states its parameter count within 5 % (tests/models/test_flavors.py). Widths are multiples of 128 and
 heads 128 wide from 350m on, which Hopper's attention kernels prefer.
 """
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Flavor:
-    """Shape of a model: `dim` D, `n_heads` N query heads, `n_kv_heads` K/V heads, `ffn_dim` SwiGLU's inner width."""
-
-    dim: int
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    ffn_dim: int
-    vocab_size: int
-    tie_embeddings: bool
-    rope_theta: float = 100_000.0
-    norm_eps: float = 1e-5
-
-    @property
-    def head_dim(self) -> int:
-        """Width of a head, H = D / N."""
-        return self.dim // self.n_heads
-
-    @property
-    def n_params(self) -> int:
-        """Parameters, a tied embedding counted once."""
-        embeddings = self.vocab_size * self.dim * (1 if self.tie_embeddings else 2)
-        attention = 2 * self.dim * (self.n_heads + self.n_kv_heads) * self.head_dim
-        layer = attention + 3 * self.dim * self.ffn_dim + 2 * self.dim
-        return embeddings + self.n_layers * layer + self.dim
-
-    def flops_per_token(self, seq_len: int) -> int:
-        """Training FLOPs a token, forward and backward, with full (not causal) attention, as torchtitan counts them.
-
-        Source: PaLM, arXiv 2204.02311, appendix B. The embedding look-up is free; the head's matmul is not.
-        """
-        matmul_params = self.n_params - (0 if self.tie_embeddings else self.vocab_size * self.dim)
-        return 6 * matmul_params + 12 * self.n_layers * self.dim * seq_len
-
+from codetitan.models.code.published import PUBLISHED
+from codetitan.models.code.shape import Flavor
 
 # 49,280 = 385 × 128: the 49K of StarCoder2's class, and not 49,152, which llama.cpp takes for another model's.
 _32K, _49K = 32_768, 49_280
 
-FLAVORS: dict[str, Flavor] = {
+OWN: dict[str, Flavor] = {
     #                D      layers heads kv  ffn     vocabulary tied
     "debug": Flavor(128, 4, 4, 2, 384, _32K, False),
     "20m": Flavor(256, 14, 4, 4, 768, _32K, True),
@@ -61,17 +25,38 @@ FLAVORS: dict[str, Flavor] = {
 }
 
 
-def table(seq_len: int) -> str:
-    """Returns the flavors as a Markdown table; FLOPs are a token's, at `seq_len`."""
-    rows = [
-        "| flavor | parameters | GFLOP a token | layers | width | heads | K/V heads | head width | SwiGLU "
-        "| vocabulary | tied |",
-        "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --- |",
+FLAVORS = OWN | PUBLISHED
+
+
+def _blocks(f: Flavor) -> str:
+    """Returns what is not as Llama has it."""
+    biases = [name for name, there in (("q, k, v", f.qkv_bias), ("out", f.out_bias), ("MLP", f.mlp_bias)) if there]
+    said = [
+        "LayerNorm" if f.norm == "layernorm" else "",
+        "GELU" if f.mlp == "gelu" else "",
+        f"biases: {', '.join(biases)}" if biases else "",
+        "qk-norm" if f.qk_norm else "",
+        f"window {f.sliding_window:,}" if f.sliding_window is not None else "",
     ]
-    for name, f in FLAVORS.items():
+    return "; ".join(part for part in said if part)
+
+
+def _rows(flavors: dict[str, Flavor], seq_len: int) -> str:
+    rows = [
+        "| flavor | parameters | GFLOP a token | layers | width | heads | K/V heads | head width | MLP | vocabulary "
+        "| tied | blocks |",
+        "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --- | --- |",
+    ]
+    for name, f in flavors.items():
         rows.append(
             f"| {name} | {f.n_params / 1e6:,.1f}M | {f.flops_per_token(seq_len) / 1e9:.2f} | {f.n_layers} | {f.dim} | "
-            f"{f.n_heads} | {f.n_kv_heads} | {f.head_dim} | {f.ffn_dim} | {f.vocab_size:,} | "
-            f"{'yes' if f.tie_embeddings else 'no'} |"
+            f"{f.n_heads} | {f.n_kv_heads} | {f.head_width} | {f.ffn_dim} | {f.vocab_size:,} | "
+            f"{'yes' if f.tie_embeddings else 'no'} | {_blocks(f) or 'Llama'} |"
         )
     return "\n".join(rows)
+
+
+def table(seq_len: int) -> str:
+    """Returns our flavors and the published ones as two Markdown tables; FLOPs are a token's, at `seq_len`."""
+    published = _rows(PUBLISHED, seq_len)
+    return f"## Our own\n\n{_rows(OWN, seq_len)}\n\n## Published models\n\n{published}"

@@ -12,36 +12,45 @@ from torch import nn
 
 from codetitan import device
 from codetitan.data.order import key
+from codetitan.models.code.shape import EMBEDDING, HEAD, Flavor, Tensor, block_tensors, outer_tensors
 from codetitan.titan import DTensor, Replicate, canonical_fqn, is_fake
 
 STD = 0.02
-_RESIDUAL = ("attention.wo.weight", "feed_forward.w2.weight")
 
 
-def initial_std(name: str, n_layers: int) -> float:
+def tensor_of(shape: Flavor, name: str) -> Tensor:
+    """Returns the entry of a parameter by its name in the whole model."""
+    if not name.startswith("layers."):
+        return outer_tensors(shape)[name]
+    return block_tensors(shape)[name.split(".", 2)[2]]
+
+
+def initial_std(tensor: Tensor, n_layers: int) -> float:
     """Returns 0.02, scaled by 1/√(2·layers) for the projections that write to the residual stream.
 
     Source: GPT-2 (Radford et al. 2019, §2.3); StarCoder, arXiv 2305.06161, uses the same.
     """
-    return STD / math.sqrt(2 * n_layers) if name.endswith(_RESIDUAL) else STD
+    return STD / math.sqrt(2 * n_layers) if tensor.initial == "residual" else STD
 
 
 @torch.no_grad()
-def init_parameters(model: nn.Module, *, n_layers: int, seed: int, tied: bool) -> None:
-    """Fills every parameter: norms with 1, weights from a normal distribution cut at three standard deviations."""
+def init_parameters(model: nn.Module, shape: Flavor, *, seed: int) -> None:
+    """Fills every parameter: norms with 1, biases with 0, weights from a normal distribution cut at three standard
+    deviations."""
     for wrapped_name, parameter in model.named_parameters():
         if is_fake(parameter):
             continue  # a plan's: it has no storage
         name = canonical_fqn(wrapped_name)
-        if tied and name == "lm_head.weight":  # of a last pipeline stage
-            name = "tok_embeddings.weight"
-        if parameter.ndim == 1:
-            parameter.fill_(1.0)
+        if shape.tie_embeddings and name == HEAD:  # of a last pipeline stage
+            name = EMBEDDING
+        tensor = tensor_of(shape, name)
+        if tensor.initial in ("one", "zero"):
+            parameter.fill_(float(tensor.initial == "one"))
             continue
         # Offloaded weights lie on the CPU, which would draw others.
         full = torch.empty(parameter.shape, dtype=torch.float32, device=device.device_type())
         generator = torch.Generator(device=full.device).manual_seed(key(seed, "init", name) >> 1)
-        std = initial_std(name, n_layers)
+        std = initial_std(tensor, shape.n_layers)
         nn.init.trunc_normal_(full, std=std, a=-3 * std, b=3 * std, generator=generator)
         full = full.to(parameter.device)
         if isinstance(parameter, DTensor):

@@ -6,11 +6,14 @@ import torch
 import torch.nn.functional as F
 
 
-def matmuls(x: torch.Tensor, *weights: torch.Tensor, fused: bool) -> Sequence[torch.Tensor]:
-    """Returns x (…, D) times each weight (F, D), transposed: (…, F); `fused` is one matmul over their concatenation.
+def matmuls(
+    x: torch.Tensor, weights: Sequence[torch.Tensor], biases: Sequence[torch.Tensor] = (), *, fused: bool
+) -> Sequence[torch.Tensor]:
+    """Returns x (…, D) times each weight (F, D), transposed, plus its bias (F,): (…, F).
 
-    The same numbers but for rounding: other shapes, other kernels.
+    `fused` is one matmul over their concatenation. The same numbers but for rounding: other shapes, other kernels.
     """
     if not fused:
-        return [F.linear(x, weight) for weight in weights]
-    return torch.split(F.linear(x, torch.cat(weights)), [len(weight) for weight in weights], dim=-1)
+        return [F.linear(x, *both) for both in zip(weights, *([biases] if biases else []), strict=True)]
+    bias = torch.cat(list(biases)) if biases else None
+    return torch.split(F.linear(x, torch.cat(list(weights)), bias), [len(weight) for weight in weights], dim=-1)

@@ -1,6 +1,6 @@
 """Which blocks a pipeline stage holds: placed by cost, embedding and head counted. No torch here."""
 
-from codetitan.models.code.flavors import Flavor
+from codetitan.models.code.shape import Flavor
 
 EMBEDDING, NORM, HEAD = "tok_embeddings", "norm", "lm_head"
 
