@@ -134,12 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif words[0] not in COMMANDS:
         return fail(_no_command(words[0]))
     elif words[1:] and not words[1].startswith("-") and (below := _below(words[0])):
-        close = did_you_mean(words[1], below)
-        return fail(
-            ConfigError(
-                f'{words[0]} "{words[1]}": no such command; {words[0]} has {", ".join(below)}, or options{close}'
-            )
-        )
+        there = f"{words[0]} has {', '.join(below)}, or options{did_you_mean(words[1], below)}"
+        return fail(ConfigError(f'{words[0]} "{words[1]}": no such command; {there}'))
     try:
         command, rest = _parse(words)
         command.run(rest)

@@ -108,10 +108,10 @@ def test_what_stays(output: Path) -> None:
 def test_why_the_rest_does_not(output: Path) -> None:
     names = ("x.py", "copy.py", "near.py", "g.py", "n.py")
     assert {name: next(iter(why(output, name))).partition(": ")[2] for name in names} == {
-        "x.py": "dropped by paths: vendored path (vendor/x.py; the threshold is vendor/)",
+        "x.py": "dropped by paths: vendored path (vendor/x.py; pattern vendor/)",
         "copy.py": "dropped by exact_duplicates: the same text: good/a.py is kept, Jaccard similarity 1.00",
         "near.py": "dropped by near_duplicates: nearly the same text: good/b.py is kept, Jaccard similarity 0.99",
-        "g.py": "dropped by licences: copyleft licence (GPL-3.0-only; the threshold is permissive = bronze)",
+        "g.py": "dropped by licences: copyleft licence (GPL-3.0-only; permissive = bronze)",
         "n.py": "dropped by licences: no licence",
     }
     assert "9 files read" in (output / "report.md").read_text()

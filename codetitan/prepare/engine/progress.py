@@ -12,6 +12,7 @@ FIRST_S, EVERY_S = 2.0, 10.0
 """Seconds to a stage's first line, which says that it is alive, and between the next ones."""
 
 _SLOWER = 0.1  # of what has passed: a stage of a day has a hundred lines, not ten thousand
+_UNTOLD = 0.1  # of what is done: the last tasks run already, and a byte of one costs another time than of the others
 _START_BYTES = 10_000  # what an empty task costs, in bytes of a large one
 _UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
@@ -31,7 +32,7 @@ class Progress:
         self._n_bytes = 0
 
     def line(self) -> str:
-        """Returns e.g. `filter: 120 of 400 tasks, 3.4 GB in 2m 15s, 25.1 MB/s, 5m 15s left`."""
+        """Returns e.g. `filter: 120 of 400 tasks, 3.4 GB in 2m 15s, 25.1 MB/s, about 5m 20s left`."""
         left = set(self._place.left())
         for task in self._left - left:
             said = json.loads((self._place.task(task) / STATISTICS).read_bytes()).get("n_bytes", 0)
@@ -43,8 +44,8 @@ class Progress:
             line += f", {size(self._n_bytes)} in {duration(elapsed)}, {size(self._n_bytes / elapsed)}/s"
         else:
             line += f" in {duration(elapsed)}"
-        done = self._work(self._begun - left)
-        return line + (f", {duration(elapsed / done * self._work(left))} left" if done and left else "")
+        done, todo = self._work(self._begun - left), self._work(left)
+        return line + (f", about {_rough(elapsed / done * todo)} left" if done and todo > _UNTOLD * done else "")
 
     def _work(self, tasks: Iterable[int]) -> float:
         """Returns how much tasks are: the largest are done first, so their number alone would say too much is left."""
@@ -76,6 +77,12 @@ def watching(place: Place, say: Callable[[str], None]) -> Iterator[None]:
 def size(n_bytes: float) -> str:
     """Returns a number of bytes for people, e.g. `3.4 GB`."""
     return next((f"{n_bytes / unit:.1f} {name}" for name, unit in _UNITS if n_bytes >= unit), f"{n_bytes:.0f} B")
+
+
+def _rough(seconds: float) -> str:
+    """Returns a time that is guessed, in tens of seconds or, of half an hour and more, in minutes."""
+    unit = 10 if seconds < 1800 else 60
+    return duration(unit * max(1, round(seconds / unit)))
 
 
 def duration(seconds: float) -> str:

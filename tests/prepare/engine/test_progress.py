@@ -33,7 +33,7 @@ def test_line(place: Place) -> None:
     do(place, 7, n_bytes=1_000_000)
     (place.tasks / "00008.partial-1-1").mkdir()
     now = 30.0
-    assert watch.line() == "count: 3 of 10 tasks, 3.0 MB in 30s, 100.0 kB/s, 1m 45s left"
+    assert watch.line() == "count: 3 of 10 tasks, 3.0 MB in 30s, 100.0 kB/s, about 1m 40s left"
     for task in (2, 3, 4, 5, 6, 8, 9):
         do(place, task)
     now = 60.0
@@ -48,7 +48,21 @@ def test_what_is_left_goes_by_size(place: Place, monkeypatch: pytest.MonkeyPatch
     do(place, 0)
     do(place, 1)
     now = 40.0
-    assert watch.line() == "count: 2 of 10 tasks in 40s, 10s left"
+    assert watch.line() == "count: 2 of 10 tasks in 40s, about 10s left"
+
+
+def test_of_the_last_tasks_nothing_is_guessed(tmp_path: Path) -> None:
+    """They run already, and may be the slow ones: "0s left" stood there for a minute."""
+    (place,) = places([Count(tmp_path, tasks=30)], tmp_path)
+    place.make()
+    now = 0.0
+    watch = Progress(place, lambda: now)
+    for task in range(27):
+        do(place, task)
+    now = 27.0
+    assert watch.line() == "count: 27 of 30 tasks in 27s, about 10s left"
+    do(place, 27)
+    assert watch.line() == "count: 28 of 30 tasks in 27s"
 
 
 def test_it_is_said_every_few_seconds(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
