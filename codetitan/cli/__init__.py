@@ -62,6 +62,11 @@ _TAKE_OVERRIDES = (
 _GROUPS = {name.split()[0] for name in COMMANDS if " " in name} - COMMANDS.keys()
 
 
+def _below(word: str) -> list[str]:
+    """Returns the commands whose first word is a command, too: `why` and `diff` of `prepare`."""
+    return [name.partition(" ")[2] for name in COMMANDS if name.startswith(f"{word} ")]
+
+
 def _no_command(word: str) -> ConfigError:
     return ConfigError(f'"{word}": no such command; there are {", ".join(COMMANDS)}{did_you_mean(word, COMMANDS)}')
 
@@ -128,8 +133,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail(_no_command(" ".join(words[:2])))
     elif words[0] not in COMMANDS:
         return fail(_no_command(words[0]))
-    elif words[1:2] and not words[1].startswith("-") and any(name.startswith(f"{words[0]} ") for name in COMMANDS):
-        return fail(_no_command(" ".join(words[:2])))  # prepare takes no word of its own; why and diff go with it
+    elif words[1:] and not words[1].startswith("-") and (below := _below(words[0])):
+        there = f"{words[0]} has {', '.join(below)}, or options{did_you_mean(words[1], below)}"
+        return fail(ConfigError(f'{words[0]} "{words[1]}": no such command; {there}'))
     try:
         command, rest = _parse(words)
         command.run(rest)

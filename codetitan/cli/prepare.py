@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from codetitan.errors import ConfigError
 
@@ -11,14 +14,15 @@ from codetitan.errors import ConfigError
 class PrepareCommand:
     """Make a corpus of raw code: rules, licences, secrets, duplicates; each drop with its reason.
 
-    Then `codetitan prepare why --output DIR FILE` and `codetitan prepare diff DIR DIR`.
+    Then `codetitan prepare why` says why a file is not in it, and `codetitan prepare diff` compares two.
     """
 
     config: Path
     """The TOML file, with a table [prepare]."""
 
     output: Path
-    """The folder for corpus, dropped, licences and report.html: new, or of an earlier command, which then goes on."""
+    """The folder for corpus, dropped, licences, report.html and report.md: new, or of an earlier command, which then
+    goes on."""
 
     remove_old: bool = False
     """Remove what commands with other thresholds or sources have left in the folder."""
@@ -26,7 +30,7 @@ class PrepareCommand:
     dry_run: bool = False
     """Say what it would come to, from a sample, and what of the folder would be done again; write nothing there."""
 
-    sample: float | None = None
+    sample: Annotated[float | None, tyro.conf.arg(metavar="SHARE")] = None
     """With --dry-run: the share of the raw code, such as 0.02; without it about 50 MB."""
 
     def run(self, overrides: Sequence[str]) -> None:
@@ -34,6 +38,16 @@ class PrepareCommand:
             raise ConfigError(f"--sample {self.sample} must be above 0 and at most 1, such as 0.02")
         if self.sample is not None and not self.dry_run:
             raise ConfigError("--sample goes with --dry-run, which writes nothing; add that")
+        try:
+            self._run(overrides)
+        except KeyboardInterrupt as error:  # the engine tells of one that falls into its stages what is done
+            if self.dry_run:
+                print("stopped; a dry run leaves nothing behind")
+            elif not getattr(error, "__notes__", ()):
+                print("stopped; the same command goes on")
+            raise
+
+    def _run(self, overrides: Sequence[str]) -> None:
         from codetitan.prepare.config import read_config
 
         if self.dry_run:
@@ -55,7 +69,7 @@ class PrepareWhyCommand:
     output: Path
     """Of codetitan prepare."""
 
-    path: tuple[str, ...] = ()
+    path: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATH", help_behavior_hint="(required)")] = ()
     """REPOSITORY/PATH, a path, or the end of one."""
 
     def run(self, overrides: Sequence[str]) -> None:
@@ -73,7 +87,7 @@ class PrepareDiffCommand:
 
     WORDS = "--outputs"
 
-    outputs: tuple[Path, ...] = ()
+    outputs: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="A B", help_behavior_hint="(required)")] = ()
     """Two folders, each the --output of codetitan prepare."""
 
     show: int = 3

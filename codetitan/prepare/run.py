@@ -10,9 +10,9 @@ from typing import Any
 from codetitan.errors import ConfigError
 from codetitan.lock import Lock
 from codetitan.prepare.config import Prepare
-from codetitan.prepare.engine.run import execute
+from codetitan.prepare.engine.run import check, execute
 from codetitan.prepare.engine.stage import Stage
-from codetitan.prepare.engine.state import PARTIAL, as_json, outputs
+from codetitan.prepare.engine.state import PARTIAL, as_json, outputs, places
 from codetitan.prepare.engine.totals import total
 from codetitan.prepare.examples.collect import FILE, merged
 from codetitan.prepare.readers.checkouts import unnamed
@@ -83,13 +83,10 @@ def prepare(config: Prepare, output: Path, say: Callable[[str], None] = print, *
     Raises:
         ConfigError: a source, the folder, or a task; what is done stays. Or nothing is kept.
     """
-    try:
-        read = open_sources(config)
-        all_stages = stages(config, read)
-        all_stages[-1].inputs()  # opens the tokenizer: before anything is written
-    except KeyboardInterrupt:
-        say("stopped before anything was done")
-        raise
+    check(config.executor)
+    read = open_sources(config)
+    all_stages = stages(config, read)
+    places(all_stages, output)  # asks each what it depends on: a tokenizer, benchmarks
     say(f"about {megabytes(read.n_bytes)} of raw code, {len(all_stages)} stages")
     for line in unnamed(config.sources):
         say(line)
@@ -121,8 +118,6 @@ def _examples(all_stages: Sequence[Stage], output: Path) -> list[Mapping[str, An
 
 def _publish(output: Path, all_stages: Sequence[Stage], form: str) -> None:
     """Gives the last stage's tables the names that people look for; links, where the file system has them."""
-    from codetitan.prepare.engine.state import places
-
     *_, last = places(all_stages, output)
     try:
         partial = output / PARTIAL  # a kill must not leave half a corpus that looks whole

@@ -91,6 +91,8 @@ def test_it_says_what_the_whole_is_and_leaves_nothing(raw: Path, tmp_path: Path,
     kept = next(line.split() for line in said.splitlines() if line.startswith("  kept"))
     assert 0.7 * ALL <= int(kept[1].replace(",", "")) <= 1.01 * ALL
     assert "near_duplicates, repository_duplicates: a copy is seen only where" in said and "  time  " in said
+    # How large the sample is, it says once.
+    assert sum("%)" in line for line in said.splitlines()) == 1 and "50.00%" not in said
     assert list((tmp_path / "tmp").iterdir()) == [] and not (tmp_path / "out").exists()
 
 

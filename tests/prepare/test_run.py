@@ -108,10 +108,10 @@ def test_what_stays(output: Path) -> None:
 def test_why_the_rest_does_not(output: Path) -> None:
     names = ("x.py", "copy.py", "near.py", "g.py", "n.py")
     assert {name: next(iter(why(output, name))).partition(": ")[2] for name in names} == {
-        "x.py": "dropped by paths: vendored path (vendor/x.py; the pattern is vendor/)",
+        "x.py": "dropped by paths: vendored path (vendor/x.py; pattern vendor/)",
         "copy.py": "dropped by exact_duplicates: the same text: good/a.py is kept, Jaccard similarity 1.00",
         "near.py": "dropped by near_duplicates: nearly the same text: good/b.py is kept, Jaccard similarity 0.99",
-        "g.py": "dropped by licences: copyleft licence (GPL-3.0-only; the threshold is permissive = bronze)",
+        "g.py": "dropped by licences: copyleft licence (GPL-3.0-only; permissive = bronze)",
         "n.py": "dropped by licences: no licence",
     }
     assert "9 files read" in (output / "report.md").read_text()
@@ -162,14 +162,27 @@ def test_a_language_has_its_share_of_all(tmp_path: Path) -> None:
         (["--prepare.sources", "directory:no/such"], 'prepare.sources: directory "no/such" does not exist; create it, or '
          "take the Python standard library with --prepare.sources python-stdlib"),
         (["--prepare.tokenizer", "nope"], 'prepare.tokenizer = "nope" is no folder with a tokenizer.json, no .json'),
+        (["--prepare.contamination.strings", '["no.jsonl"]'], 'prepare.contamination.strings'),
+        (["--prepare.executor", "ray"], 'prepare.executor.name = "ray" needs Ray: pip install ray'),
+        (["--prepare.executor.name", "slurm", "--prepare.executor.partition", "cpu"],
+         'prepare.executor.name = "slurm": there is no sbatch here'),
     ],
 )  # fmt: skip
 def test_keys_are_called_as_they_are_here(
-    raw: Path, tmp_path: Path, words: list[str], error: str, capsys: pytest.CaptureFixture[str]
+    raw: Path,
+    tmp_path: Path,
+    words: list[str],
+    error: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Sources and tokenizers are training's, and so are their errors."""
+    """Sources and tokenizers are training's, and so are their errors; and nothing is said or written before them."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ray" else find_spec(name))
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert prepared(raw, tmp_path / "out", *words) == 2
-    assert capsys.readouterr().err.startswith(f"codetitan: error: {error}")
+    said = capsys.readouterr()
+    assert said.err.startswith(f"codetitan: error: {error}") and said.out == "" and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("key", "value"), [("tokenizer", "nope"), ("executor", "ray")])

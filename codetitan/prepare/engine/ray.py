@@ -67,12 +67,10 @@ def run(place: Place, how: Ray, say: Callable[[str], None]) -> None:
     """Does what is left of a stage.
 
     Raises:
-        ConfigError: there is no Ray or no cluster, it has too little, or a task failed.
+        ConfigError: there is no cluster, it has too little, or a task failed.
     """
-    try:
-        import ray
-    except ImportError:
-        raise ConfigError('prepare.executor.name = "ray" needs Ray: pip install ray') from None
+    import ray
+
     mine = not ray.is_initialized()
     if mine:
         try:

@@ -30,25 +30,28 @@ def redo(stages: Sequence[Stage], folder: Path) -> Iterator[str]:
         return
     if done:
         yield f"stays: {', '.join(done)}"
-    follow = 0
+    changes: dict[str, list[str]] = {}
+    for place in all_places:
+        if not _n_done(place) and (old := _record_before(place)) is not None:
+            changes[place.stage.name] = _changes(old, place.record)
+    # What has not changed itself is done again for what comes before it: it is enough to know that there is some.
+    follow = [name for name, changed in changes.items() if not changed]
+    last = next((name for name in reversed(changes) if changes[name]), None)
     for place in all_places:
         name, n = place.stage.name, _n_done(place)
-        if name in done:
+        if name in done or name in follow:
             continue
         if n:
             yield f"goes on: {name}, {n} of {place.stage.tasks} tasks are done"
-            continue
-        old = _record_before(place)
-        changed = _changes(old, place.record) if old is not None else []
-        if old is None:
+        elif name not in changes:
             yield f"to be done: {name}"
-        elif changed:
-            more = f" and {len(changed) - _MOST} more" if len(changed) > _MOST else ""
-            yield f"done again: {name}: {'; '.join(changed[:_MOST])}{more}"
         else:
-            follow += 1
-    if follow:
-        yield f"done again, for what comes before: {follow} more {'stage' if follow == 1 else 'stages'}"
+            changed = changes[name]
+            more = f" and {len(changed) - _MOST} more" if len(changed) > _MOST else ""
+            after = f" and {len(follow)} stage{'s' * (len(follow) > 1)} after it" if follow and name == last else ""
+            yield f"done again: {name}{after}: {'; '.join(changed[:_MOST])}{more}"
+    if follow and last is None:
+        yield f"done again: {', '.join(follow)}"
 
 
 def _n_done(place: Place) -> int:

@@ -13,11 +13,15 @@ from typing import Any
 
 from codetitan.errors import ConfigError
 from codetitan.lock import Lock
+from codetitan.prepare.engine.progress import size
 from codetitan.prepare.engine.stage import Stage
 from codetitan.prepare.engine.state import Place, claim, old, places, statistics
 from codetitan.prepare.engine.tables import How, Local, Ray, Slurm
 from codetitan.prepare.engine.totals import total
 from codetitan.stop import EXIT_STOPPED
+
+TOLD = "what is done has been said"
+"""Note of a KeyboardInterrupt or SystemExit of `execute`, where that is so."""
 
 # loguru writes the values of variables beside a traceback by default: documents, with their secrets, in a log.
 _VALUES_IN_LOGS = "LOGURU_DIAGNOSE"
@@ -49,12 +53,13 @@ def execute(
     Raises:
         ConfigError: the folder is another's or another process has it, datatrove is missing, or a task failed.
     """
-    _check(folder, how)
+    check(how)
+    all_places = places(stages, folder)  # first: what is wrong with their inputs leaves no folder behind
+    _make(folder)
     lock = Lock(folder, say, key="output")
     lock.take()
     try:
         claim(folder)
-        all_places = places(stages, folder)
         _old(old(all_places, folder), say, remove_old)
         for place in all_places:
             place.make()
@@ -90,19 +95,21 @@ def _run(all_places: Sequence[Place], left: Sequence[Place], how: How, say: Call
                 if (done := place.stage.tasks - len(place.left())) > 0:
                     told(f"{place.stage.name}: goes on after {done} of {place.stage.tasks} tasks")
                 run_one(place, told)
-    except (KeyboardInterrupt, SystemExit):
-        say(f"stopped; {_done(all_places)}, and the same command goes on")
+    except (KeyboardInterrupt, SystemExit) as error:
+        say(f"stopped; {_done(all_places)}")
+        error.add_note(TOLD)
         raise
 
 
 def _done(all_places: Sequence[Place]) -> str:
-    """Says e.g. `2 of 16 stages are done, and of judge 120 of 400 tasks; that stays`."""
+    """Says e.g. `2 of 16 stages are done, and of judge 120 of 400 tasks; that stays, and the same command goes on`."""
     left = {place.stage.name: (len(place.left()), place.stage.tasks) for place in all_places}
     begun = [f"of {name} {tasks - n} of {tasks} tasks" for name, (n, tasks) in left.items() if 0 < n < tasks]
     whole = sum(n == 0 for n, _ in left.values())
     if not whole and not begun:
-        return "nothing is done yet"
-    return ", and ".join([f"{whole} of {len(left)} stages are done", *begun]) + "; that stays"
+        return "no task is done yet; the same command starts it again"
+    done = ", and ".join([f"{whole} of {len(left)} stages are done", *begun])
+    return f"{done}; that stays, and the same command goes on"
 
 
 @contextlib.contextmanager
@@ -119,11 +126,21 @@ def _executor(how: Local | Ray) -> Iterator[Callable[[Place, Callable[[str], Non
             yield lambda place, say: local.run(place, workers, say)
 
 
-def _check(folder: Path, how: How) -> None:
+def check(how: How) -> None:
+    """Asks for the programs that an executor needs.
+
+    Raises:
+        ConfigError: one is missing.
+    """
     if isinstance(how, Slurm | Ray) and importlib.util.find_spec("datatrove") is None:
         raise ConfigError("prepare.executor beyond this machine needs datatrove: pip install 'codetitan[prepare]'")
     if isinstance(how, Ray) and importlib.util.find_spec("ray") is None:
-        raise ConfigError('prepare.executor = "ray" needs Ray: pip install ray')
+        raise ConfigError('prepare.executor.name = "ray" needs Ray: pip install ray')
+    if isinstance(how, Slurm) and shutil.which("sbatch") is None:
+        raise ConfigError('prepare.executor.name = "slurm": there is no sbatch here; start it where jobs are submitted')
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -135,9 +152,8 @@ def _check(folder: Path, how: How) -> None:
 def _old(folders: Sequence[Path], say: Callable[[str], None], remove: bool) -> None:
     if not folders:
         return
-    n_bytes = sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
-    n = "1 stage" if len(folders) == 1 else f"{len(folders)} stages"
-    what = f"{n} of other thresholds or input, {n_bytes / 1e6:,.1f} MB"
+    n_bytes = sum(file.lstat().st_size for path in folders for file in path.rglob("*") if file.is_file())
+    what = f"{size(n_bytes)} of {len(folders)} stage{'s' if len(folders) > 1 else ''} with other thresholds or input"
     if not remove:
         say(f"not used: {what}; --remove-old removes them")
         return

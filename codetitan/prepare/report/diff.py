@@ -45,7 +45,7 @@ def diff(a: Path, b: Path, show: int = 3) -> Iterator[str]:
         )
         return
     yield from _heads(outputs, fates)
-    a_by, b_by = ({_TITLES.get(rule, rule): n for rule, n in _by_rule(fates, side).items()} for side in (0, 1))
+    a_by, b_by = ({_TITLES.get(rule, rule): count for rule, count in _by_rule(fates, side).items()} for side in (0, 1))
     yield from _table("rule", a_by, b_by)
     for column in ("language", "licence"):
         yield from _table(f"kept, by {column}", _by(outputs[0], column), _by(outputs[1], column), most=_MOST)

@@ -7,7 +7,7 @@ from typing import Any
 from codetitan.prepare.report.markdown import megabytes
 from codetitan.prepare.report.markup import escaped
 from codetitan.prepare.report.twins import Lines, first_difference
-from codetitan.prepare.report.why import threshold_of
+from codetitan.prepare.report.why import bound
 
 _LINE = 300  # characters of a line that are shown, around what was found in it
 _HEAD = 12  # lines of a file in which nothing in particular was found
@@ -46,7 +46,7 @@ def _card(row: Row, twins: Mapping[str, str]) -> str:
     name = f"{row['repo']}/{row['path']}" if row["repo"] else row["path"]
     said = [row["language"], row["licence"] or "no licence", megabytes(row["n_bytes"] or 0)]
     if row.get("value") is not None and not row.get("twin"):
-        said.append(str(row["value"]) + (f" ({threshold_of(row)})" if row.get("threshold") is not None else ""))
+        said.append(str(row["value"]) + (f" ({held})" if (held := bound(row, "threshold")) else ""))
     if row.get("changed"):
         said.append("kept")
     head = f'<p class="name">{escaped(name)} <span>{" · ".join(escaped(part) for part in said if part)}</span></p>'

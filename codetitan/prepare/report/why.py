@@ -29,16 +29,28 @@ def reason(row: Mapping[str, Any]) -> str:
         similar = "" if row["similarity"] is None else f", Jaccard similarity {row['similarity']:.2f}"
         text += f": {row['twin']} is kept{similar}"
     elif row["value"] is not None:
-        threshold = "" if row["threshold"] is None else f"; {threshold_of(row)}"
-        text += f" ({row['value']}{threshold})"
+        text += f" ({'; '.join(part for part in (row['value'], bound(row)) if part)})"
     return printable(text)
 
 
-def threshold_of(row: Mapping[str, Any]) -> str:
-    """Returns the threshold of a row of dropped/*.parquet, or the pattern of a path."""
-    return (
-        f"the {'pattern' if row['rule'] == 'paths' and '/' in row['threshold'] else 'threshold'} is {row['threshold']}"
-    )
+def bound(row: Mapping[str, Any], what: str = "the threshold is") -> str:
+    """Returns what the value of a dropped row was held against: a number is a threshold, a glob of paths a pattern, and
+    words such as `permissive = bronze` speak for themselves."""
+    threshold = row.get("threshold")
+    if threshold is None:
+        return ""
+    if row["rule"] == "paths" and not is_number(threshold):
+        return f"pattern {threshold}"
+    return f"{what} {threshold}" if is_number(threshold) else str(threshold)
+
+
+def is_number(text: str) -> bool:
+    """Whether a value of dropped/*.parquet is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def sentence(row: Mapping[str, Any]) -> str:

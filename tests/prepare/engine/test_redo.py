@@ -48,11 +48,10 @@ def test_what_is_said(tmp_path: Path) -> None:
     assert list(redo(toys(), tmp_path)) == ["all is done with these settings; nothing would be done again"]
     assert list(redo(toys(2000), tmp_path)) == [
         "stays: read, other",
-        "done again: judge: rules.long_lines.max_longest: 1000 → 2000",
-        "done again, for what comes before: 1 more stage",
+        "done again: judge and 1 stage after it: rules.long_lines.max_longest: 1000 → 2000",
     ]
     assert next(redo(toys(include=("*.py", "*.go")), tmp_path)) == (
-        'done again: read: sources.0.include: with "*.go", without "*.c"'
+        'done again: read and 3 stages after it: sources.0.include: with "*.go", without "*.c"'
     )
     new = [*toys(), Toy("new", ("write",))]
     assert list(redo(new, tmp_path)) == ["stays: read, judge, other, write", "to be done: new"]

@@ -127,7 +127,7 @@ def test_ctrl_c_leaves_the_jobs(corpus: Path, tmp_path: Path, cluster: Path, mon
         execute([toys.Count(corpus), toys.Most(corpus)], tmp_path / "out", HOW, said.append)
     assert said[-2:] == [
         "jobs 1000, 1001, 1002 go on; the same command waits for them, `scancel 1000 1001 1002` ends them",
-        "stopped; nothing is done yet, and the same command goes on",
+        "stopped; no task is done yet; the same command starts it again",
     ]
 
 
@@ -145,6 +145,7 @@ def test_no_slurm_here(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert line(lambda: toys.run(corpus, tmp_path / "out", HOW)) == (
         'prepare.executor.name = "slurm": there is no sbatch here; start it where jobs are submitted'
     )
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["out of runs", "o'ut", "out$HOME", "a;b", "100%"])

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from codetitan.errors import ConfigError
-from codetitan.prepare.report.why import why
+from codetitan.prepare.report.shown import _card
+from codetitan.prepare.report.why import reason, why
 from codetitan.prepare.tables import DROPPED, FILES, Writer
 from tests.prepare.report.outputs import write_output
 
@@ -45,6 +46,24 @@ def test_answers(output: Path) -> None:
     assert (
         many[0] == "r/0/setup.py: in the corpus (python, no licence)" and many[-1] == "and 10 more" and len(many) == 21
     )
+
+
+@pytest.mark.parametrize(
+    ("rule", "threshold", "said", "in_page"),
+    [
+        ("long_lines", "1000", "the threshold is 1000", "threshold 1000"),
+        ("paths", "1000000", "the threshold is 1000000", "threshold 1000000"),
+        ("paths", "_vendor/", "pattern _vendor/", "pattern _vendor/"),
+        ("licences", "permissive = bronze", "permissive = bronze", "permissive = bronze"),
+        ("generated", None, "", ""),
+    ],
+)
+def test_what_a_value_was_held_against(rule: str, threshold: str | None, said: str, in_page: str) -> None:
+    """A pattern is no threshold."""
+    row = {"repo": "r", "path": "a", "rule": rule, "reason": "why", "value": "7", "threshold": threshold, "twin": None}
+    assert reason(row) == f"{rule}: why (7{said and f'; {said}'})"
+    page = _card({**row, "language": "python", "licence": None, "n_bytes": 7}, {})
+    assert f" · 7{in_page and f' ({in_page})'}</span>" in page
 
 
 def test_mistakes(output: Path, tmp_path: Path) -> None:
