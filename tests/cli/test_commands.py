@@ -79,7 +79,6 @@ def test_every_wrong_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> 
     [
         ("confg", f'"confg": no such command; there are {ALL}; did you mean "config"?'),
         ("data insepct", f'"data insepct": no such command; there are {ALL}; did you mean "data inspect"?'),
-        ("prepare wy a", f'"prepare wy": no such command; there are {ALL}; did you mean "prepare why"?'),
         ("--confg x", f'"--confg": no such command; there are {ALL}; did you mean "config"?'),
         ("export --chekpoint x", '--chekpoint: unknown option; did you mean "--checkpoint"?'),
         ("export --checkpoint x", "--output: missing; codetitan export --output PATH; see codetitan export --help"),
