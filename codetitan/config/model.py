@@ -113,9 +113,11 @@ def check_rope(config: Config) -> None:
             f"model.rope.original_seq_len = {rope.original_seq_len} must not exceed training.seq_len = {seq_len}; "
             "for a shorter context set model.rope.factor to that of the pre-training"
         )
-    if rope.factor is not None and rope.factor * rope.original_seq_len < seq_len:
+    # Llama 3's factor does not bound the context: 3.1 has 8 over 8,192, and 131,072 positions.
+    factor = None if rope.scaling == "llama3" else rope.factor
+    if factor is not None and factor * rope.original_seq_len < seq_len:
         raise ConfigError(
-            f"model.rope.factor = {rope.factor} · original_seq_len = {rope.original_seq_len} must reach "
+            f"model.rope.factor = {factor} · original_seq_len = {rope.original_seq_len} must reach "
             f"training.seq_len = {seq_len}; set it to {seq_len / rope.original_seq_len:g} or more, or leave it out"
         )
 

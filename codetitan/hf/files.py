@@ -73,12 +73,16 @@ def _opened(model: Path) -> dict[str, torch.Tensor]:
     return found
 
 
+def _type(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
 def _check_form(model: Path, found: dict[str, torch.Tensor], shape: Flavor) -> None:
     """No tensor is quantized, and there are as many layers as config.json says."""
-    allowed = DTYPES.values()
     for name, tensor in found.items():
-        if _QUANTIZED.search(name) or tensor.dtype not in allowed:
-            form = "" if _QUANTIZED.search(name) else f" of type {str(tensor.dtype).removeprefix('torch.')}"
+        named, small = _QUANTIZED.search(name), tensor.element_size() == 1 and tensor.dtype != torch.bool
+        if named or small:
+            form = "" if named else f" of type {_type(tensor)}"
             raise ConfigError(f"--model {model}: its weights are quantized: {name}{form}; import the original")
     layers = {int(match[1]) for name in found if (match := _LAYER.match(name))}
     n = max(layers, default=-1) + 1
@@ -109,6 +113,10 @@ def read_tensors(model: Path, shape: Flavor, architecture: Architecture) -> dict
         if tuple(found[name].shape) != sizes[ours].size:
             raise ConfigError(
                 f"--model {model}: {name} is {tuple(found[name].shape)}, and its config.json says {sizes[ours].size}"
+            )
+        if found[name].dtype not in DTYPES.values():
+            raise ConfigError(
+                f"--model {model}: {name} is of type {_type(found[name])}; it must be {', '.join(DTYPES)}"
             )
     known = set(theirs.values())
     for name in [name for name in found if name not in known]:

@@ -151,6 +151,12 @@ def test_a_window_that_cuts_nothing_off_fits_every_kernel() -> None:
         shape_of("--model.sliding_window", window, "--model.attention", "sdpa")
 
 
+def test_llama_3s_factor_does_not_bound_the_context() -> None:
+    """Llama 3.1 has a factor of 8 over 8,192 and 131,072 positions; so an imported one goes on at its own length."""
+    words = {"scaling": "llama3", "factor": "2", "original_seq_len": "64"}
+    assert shape_of(*(word for key, value in words.items() for word in (f"--model.rope.{key}", value)))
+
+
 def test_heads_split_whatever_their_width() -> None:
     """Qwen3-0.6B's 16 heads of 128 are wider than the model; more ranks than its 8 K/V heads have a copy of one."""
     assert shape_of("--model.flavor", "qwen3-0.6b", "--parallelism.tensor_parallel_degree", "16", world_size=16)

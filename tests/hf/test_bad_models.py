@@ -96,6 +96,15 @@ BAD_MODELS: list[tuple[Spoil, str]] = [
         "import the original",
     ),
     (
+        tensors(lambda there: there.update({Q + "weight": there[Q + "weight"].double()})),
+        "--model exported: model.layers.0.self_attn.q_proj.weight is of type float64; it must be float32, bfloat16, "
+        "float16",
+    ),
+    (
+        tensors(lambda there: there.update({"model.position_ids": torch.arange(4)})),
+        "--model exported: model.position_ids is no tensor of LlamaForCausalLM",
+    ),
+    (
         config(num_hidden_layers=2),
         "--model exported has tensors of 1 layers, and its config.json says 2",
     ),

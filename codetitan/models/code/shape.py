@@ -123,7 +123,7 @@ def block_tensors(shape: Flavor) -> dict[str, Tensor]:
         if shape.qkv_bias:
             found[f"attention.qkv_linear.{name}.bias"] = Tensor((width,), split, "zero")
     found["attention.wo.weight"] = Tensor((shape.dim, q), "inputs", "residual")
-    # The biases of what writes to the residual stream are added behind the sum over the ranks (biases.py).
+    # The biases of what writes to the residual stream are added behind the sum over the ranks (bias.py).
     if shape.out_bias:
         found["attention.wo_bias.bias"] = Tensor((shape.dim,), "stream", "zero")
     if shape.qk_norm:
