@@ -39,11 +39,11 @@ def run(block: str, lr: float, seed: int, options: argparse.Namespace, folder: P
     for key, value in words.items():
         command += [f"--{key}", str(value)]
     done = subprocess.run(command, env=os.environ | {"NGPU": "1"}, capture_output=True, text=True)
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     if done.returncode:
         if "not finite" not in done.stderr + done.stdout:
             sys.exit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
         return None
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     steps = [line for line in lines if "kind" not in line]
     return {
         "loss": [line for line in lines if line.get("kind") == "validation"][-1]["validation/loss"],
