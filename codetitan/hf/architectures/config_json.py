@@ -34,7 +34,7 @@ def config_json(description: Description, sentinels: Sentinels, dtype: str) -> d
         **({"head_dim": shape.head_width} if architecture.head_dim != "of dim" else {}),
         "hidden_act": HIDDEN_ACTS[shape.mlp][0],
         architecture.norm_eps: shape.norm_eps,
-        **rotation.written(shape, description.rope, description.seq_len),
+        **rotation.written(shape, description.rope, _context(description)),
         **windows.written(architecture, shape),
         "tie_word_embeddings": shape.tie_embeddings,
         **{key: getattr(shape, names[0]) for key, names in architecture.switches.items()},
@@ -48,6 +48,15 @@ def config_json(description: Description, sentinels: Sentinels, dtype: str) -> d
         "torch_dtype": dtype,
         "transformers_version": "4.57.1",  # whose form this is; without it 4.57 takes the tokenizer for Mistral's
     }
+
+
+def _context(description: Description) -> int:
+    """Returns the longest sample of the training, or of the one that it went on from with the same rotation: a shorter
+    one takes no context away."""
+    longest, base = description.seq_len, description.base
+    while base is not None and (base.rope, base.shape.rope_theta) == (description.rope, description.shape.rope_theta):
+        longest, base = max(longest, base.seq_len), base.base
+    return longest
 
 
 def generation_config(sentinels: Sentinels) -> dict[str, Any]:

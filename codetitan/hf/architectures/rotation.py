@@ -18,7 +18,10 @@ def written(shape: Flavor, rope: RopeConfig, seq_len: int) -> dict[str, Any]:
     theta, scaling, context = shape.rope_theta, None, seq_len
     if rope.scaling != "none":
         assert rope.factor is not None and rope.original_seq_len is not None, "completed by codetitan.config.resolve"
-        context = max(context, round(rope.factor * rope.original_seq_len))
+        if (
+            rope.scaling != "llama3"
+        ):  # whose factor says nothing of the context: 3.2 has 32 · 8,192 and 131,072 positions
+            context = max(context, round(rope.factor * rope.original_seq_len))
         if rope.scaling == "ntk":  # a larger base, and nothing else
             theta = ntk_theta(theta, rope.factor, shape.head_width)
         else:

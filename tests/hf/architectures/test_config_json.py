@@ -1,12 +1,16 @@
 """config.json read: published models by their sizes, windows, widths of heads."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from codetitan.errors import ConfigError
-from codetitan.hf.architectures.config_json import read_config
+from codetitan.hf.architectures.config_json import config_json, read_config
+from codetitan.models.code.flavors import FLAVORS
 from codetitan.models.code.rope import RopeConfig
+from tests.hf.kinds import described
+from tests.hf.test_published import SENTINELS
 
 
 def published(architecture: str, sizes: tuple[int, ...], **others: Any) -> dict[str, Any]:
@@ -147,3 +151,18 @@ def test_both_forms_of_rotation(architecture: str, form: str) -> None:
     _, shape, rope, context = read_config(published(architecture, SMALL, max_position_embeddings=128, **keys), "c")
     assert (shape.rope_theta, context) == (1e6, 128)
     assert rope == RopeConfig(scaling="yarn", factor=4.0, original_seq_len=32)
+
+
+def test_going_on_with_shorter_samples_takes_no_context_away() -> None:
+    """Qwen2.5-Coder trained on at 8,192 still has 32,768 positions; with another rotation nothing is known of them."""
+    base = replace(described(FLAVORS["debug"], RopeConfig()), seq_len=32768)
+    went_on = replace(base, seq_len=8192, base=base)
+    assert config_json(went_on, SENTINELS, "bfloat16")["max_position_embeddings"] == 32768
+    longer = replace(went_on, rope=RopeConfig(scaling="yarn", factor=2.0, original_seq_len=4096))
+    assert config_json(longer, SENTINELS, "bfloat16")["max_position_embeddings"] == 8192
+
+
+def test_llama_3s_context_is_no_product() -> None:
+    rope = RopeConfig(scaling="llama3", factor=32.0, original_seq_len=8192)
+    contents = config_json(replace(described(FLAVORS["debug"], rope), seq_len=131072), SENTINELS, "bfloat16")
+    assert contents["max_position_embeddings"] == 131072
