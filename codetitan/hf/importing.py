@@ -112,6 +112,8 @@ def import_model(model: Path, output: Path, *, dialect: str | None = None, struc
         raise ConfigError(
             f'--dialect "{dialect}" must be one of {", ".join(DIALECTS)}{did_you_mean(dialect, DIALECTS)}'
         )
+    if not model.is_dir():
+        raise ConfigError(f"--model {model}: no such folder")
     if not (model / "config.json").is_file():
         raise ConfigError(
             f"--model {model} has no config.json: it is no folder in Hugging Face form; hf download NAME --local-dir "

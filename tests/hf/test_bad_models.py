@@ -203,3 +203,8 @@ def test_a_bad_model(exported: Path, tmp_path: Path, spoil: Spoil, line: str) ->
     message = str(caught.value).replace(f"{tmp_path}/", "")
     assert message.startswith(line) and "\n" not in message
     assert not (tmp_path / "output").exists() and not list(tmp_path.glob(".*"))
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none: no such folder$"):
+        import_model(tmp_path / "none", tmp_path / "out")
