@@ -22,6 +22,8 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "codetitan.data.rows": ("codetitan.data.views",),
     "codetitan.tokenizer": ("torch", "torchtitan", "torchao", "codetitan.titan", "codetitan.training",
                             "codetitan.models", "codetitan.hf", "codetitan.plan", "codetitan.device"),
+    "codetitan.objectives": ("codetitan.training", "codetitan.plan", "codetitan.hf", "codetitan.data.rows"),
+    "codetitan.objectives.config": ("torch", "codetitan"),
     "codetitan.models": ("codetitan.training", "codetitan.plan", "codetitan.hf", "codetitan.data.rows"),
     "codetitan.training": ("codetitan.hf", "codetitan.plan", "codetitan.launch", "codetitan.run", "codetitan.engine",
                            "codetitan.evaluate", "codetitan.sandbox"),

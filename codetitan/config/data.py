@@ -7,8 +7,9 @@ ConfigError with the key, its value, the rule and a fix, before a process group 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Protocol
+from typing import Annotated, Protocol
 
+from codetitan.config.choice import Choice
 from codetitan.config.schema import HIDDEN
 from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.language import LANGUAGES
@@ -16,6 +17,7 @@ from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.data.rows.selection import check_structure, open_sources, parts_of, select
 from codetitan.data.sources.open import HuggingFace, SourceConfig
 from codetitan.errors import ConfigError, did_you_mean
+from codetitan.objectives.config import OBJECTIVES, NextToken, Objective
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
 
@@ -41,6 +43,7 @@ class DataConfig:
     tokenizer: CodeTokenizer.Config = field(default_factory=CodeTokenizer.Config)
     training: BatchConfig = field(default_factory=BatchConfig)
     validation: HeldOutConfig = field(default_factory=HeldOutConfig)
+    objective: Annotated[Objective, Choice("name", OBJECTIVES)] = field(default_factory=NextToken)
 
     hf_assets_path: str = "code-32k"
     """The tokenizer: a folder with a tokenizer.json, a .json or .tiktoken file, a shipped name or tiktoken's."""
@@ -55,6 +58,8 @@ class HasData(Protocol):
     def tokenizer(self) -> CodeTokenizer.Config: ...
     @property
     def training(self) -> BatchConfig: ...
+    @property
+    def objective(self) -> Objective: ...
     @property
     def hf_assets_path(self) -> str: ...
 

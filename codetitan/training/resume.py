@@ -48,6 +48,8 @@ EFFECTS: dict[str, Effect] = {
     "training.dtype": "applied",
     "training.mixed_precision_*": "applied",
     "training.*": "free",
+    "objective.learn": "data",
+    "objective.*": "applied",
     "optimizer.implementation": "free",
     "optimizer.*": "applied",
     "lr_scheduler.*": "applied",

@@ -21,6 +21,7 @@ from codetitan.models.code.attention import CAUSAL
 from codetitan.models.code.float8 import Float8Config
 from codetitan.models.code.float8_linear import precompute_scales
 from codetitan.models.code.pipeline import TiedAcrossStages, is_v_shaped
+from codetitan.objectives.config import OBJECTIVES, NextToken, Objective
 from codetitan.titan import (
     BaseLoss,
     ChunkedLossWrapper,
@@ -72,6 +73,7 @@ class CodeTrainer(Trainer):
         tokenizer: TrainerTokenizer.Config = field(default_factory=TrainerTokenizer.Config)
         dataloader: TrainerDataLoader.Config = field(default_factory=TrainerDataLoader.Config)
         validation: ValidationConfig = field(default_factory=ValidationConfig)
+        objective: Annotated[Objective, Choice("name", OBJECTIVES)] = field(default_factory=NextToken)
         optimizer: CodeOptimizers.Config = field(default_factory=CodeOptimizers.Config)
         lr_scheduler: CodeLRSchedulers.Config = field(default_factory=CodeLRSchedulers.Config)
         # CUDA graphs are off until they are measured with document masks; torchtitan has them on.
