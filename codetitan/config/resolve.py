@@ -14,7 +14,6 @@ from codetitan.config.values import number_of_tokens
 from codetitan.data.held_out import HeldOutConfig
 from codetitan.errors import ConfigError
 from codetitan.models.code.spec import model_spec
-from codetitan.titan import ChunkedLossWrapper, CrossEntropyLoss
 from codetitan.training.trainer import CodeTrainer
 
 
@@ -123,13 +122,6 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
     shape = config.model.shape()
     seed = config.debug.seed
     assert seed is not None, "checked by codetitan.config.rules"
-    # Under TP with the backend spmd_types each rank has a part of the logits, and the loss must know of how many.
-    cross_entropy = CrossEntropyLoss.Config(global_vocab_size=shape.vocab_size)
-    loss = (
-        dataclasses.replace(config.loss, loss_fn=cross_entropy)
-        if isinstance(config.loss, ChunkedLossWrapper.Config)
-        else cross_entropy
-    )
     comm = config.comm
     if config.parallelism.pipeline_parallel_degree > 1 and config.compile.enable and not _init_timeout_is_written(tree):
         # torch infers shapes stage after stage (stage.py), and each one compiles while the next waits for it.
@@ -153,7 +145,6 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
             rows=rows,
             held_out=HeldOutConfig(share=config.validation.share, by=config.validation.by),
         ),
-        loss=loss,
         model=dataclasses.replace(config.model, rope=rope),
         model_spec=model_spec(
             config.model.flavor,

@@ -20,6 +20,24 @@ class SFT:
     are learnt as in pre-training."""
 
 
+@dataclass(kw_only=True)
+class DPO:
+    """Which of two answers to a prompt is the better one: direct preference optimization."""
+
+    beta: float = 0.1
+    """How far the model may go from the reference for it: the larger, the less."""
+
+    loss: Literal["sigmoid", "ipo"] = "sigmoid"
+    """Of a pair, by how much more the model prefers the chosen answer than the reference does, Δ: −log σ(βΔ), or
+    (Δ − 1/2β)²."""
+
+    label_smoothing: float = 0.0
+    """Share of pairs that are taken to be labelled the wrong way round; for sigmoid."""
+
+    length_normalised: bool = False
+    """Whether an answer's log-probability is divided by its tokens."""
+
+
 OBJECTIVES: dict[str, type | None] = {"next-token": NextToken, "sft": SFT}
 
 Objective = Any  # one of OBJECTIVES' values

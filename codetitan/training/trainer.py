@@ -22,6 +22,7 @@ from codetitan.models.code.float8 import Float8Config
 from codetitan.models.code.float8_linear import precompute_scales
 from codetitan.models.code.pipeline import TiedAcrossStages, is_v_shaped
 from codetitan.objectives.config import OBJECTIVES, NextToken, Objective
+from codetitan.objectives.loss import ObjectiveLoss, with_objective
 from codetitan.titan import (
     BaseLoss,
     ChunkedLossWrapper,
@@ -111,12 +112,18 @@ class CodeTrainer(Trainer):
             """torchtitan refuses CUDA graphs under pipeline parallelism; codetitan.config.resolve switches them off."""
 
     def __init__(self, config: Config, *, before_first_step: Callable[[], None] = lambda: None, toml: str = "") -> None:
-        super().__init__(config)
+        loss = with_objective(config.loss, config.objective, config.model.shape().vocab_size)
+        super().__init__(dataclasses.replace(config, loss=loss))
+        # What the loss is made of is no matter of the configuration.
+        self.config = config
         # torchtitan gives it to the group of all ranks. Those of the meshes have torch's ten minutes (DeviceMesh passes
         # no timeout), in which a pipeline's stages must have compiled, one after the other.
         if config.comm.mode == "default":
             for mesh in self.parallel_dims.get_all_one_dimensional_meshes().values():
                 dist.set_timeout(timedelta(seconds=config.comm.init_timeout_seconds), mesh.get_group())
+        if isinstance(self.loss_fn, ObjectiveLoss):
+            tp, cp = (self.parallel_dims.get_optional_mesh(name) for name in ("tp", "cp"))
+            self.loss_fn.place(*(None if mesh is None else mesh.get_group() for mesh in (tp, cp)))
         self.before_first_step = before_first_step
         self._toml = toml
         self.checkpointer.describe = self.describe

@@ -5,7 +5,6 @@ that the label carries (data/validation/cells.py). Where a sequence or a batch i
 has; the sums of all ranks are the same numbers on every mesh, but for the rounding of float32.
 """
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ import torch.distributed as dist
 
 from codetitan.config.values import number_of_tokens
 from codetitan.data.sources.open import SourceConfig
-from codetitan.data.validation.cells import CELL_SHIFT, summarise
+from codetitan.data.validation.cells import summarise
 from codetitan.data.validation.config import ValidationData
 from codetitan.data.validation.corpus import Found
 from codetitan.data.validation.find import documents, find
@@ -24,10 +23,10 @@ from codetitan.data.validation.gold import read_gold
 from codetitan.data.validation.samples import Samples, make
 from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
-from codetitan.models.code.pipeline import forward_only
-from codetitan.titan import IGNORE_INDEX, ChunkedLossWrapper, DTensor, FSDPModule, _LossParallelCrossEntropy, logger
+from codetitan.titan import logger
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.training.console import StepLine
+from codetitan.training.measuring import Microbatch, add_up, forward, measuring
 from codetitan.training.progress import Best, Progress
 
 if TYPE_CHECKING:
@@ -210,24 +209,17 @@ class Validation:
         """Measures the model after a step; a collective of all ranks, who return the same numbers."""
         start = time.perf_counter()
         nats = torch.zeros(len(self._cells), dtype=torch.float64, device=self._trainer.device)
-        with self._beside_the_training(nats):
+        with measuring(self._trainer, nats):
             for group in self._groups():
-                self._forward(group)
-        dims = self._trainer.parallel_dims
-        for name in ("loss", "pp"):  # cut over data and sequence; and only a pipeline's last stage has losses
-            if (mesh := dims.get_optional_mesh(name)) is not None:
-                dist.all_reduce(nats, group=mesh.get_group())
-        if dist.get_world_size() > 1:
-            # A GPU adds up in any order, so tensor-parallel ranks may differ in the last bit; but what follows from the
-            # numbers, such as the end of the run, must be the same on each.
-            dist.broadcast(nats, 0)
+                forward(self._trainer, group)
+        add_up(self._trainer, nats)
         values = summarise(self._cells, self._counts, nats.tolist())  # waits for the device
         self.seconds += time.perf_counter() - start
         if self._metric in values:
             self.progress.take(values[self._metric], step)
         return values | {"seconds": time.perf_counter() - start}
 
-    def _groups(self) -> Iterator[list[tuple[dict[str, torch.Tensor], torch.Tensor]]]:
+    def _groups(self) -> Iterator[list[Microbatch]]:
         """Yields what one forward pass takes: a microbatch, or those of a pipeline."""
         config, device = self._trainer.config, self._trainer.device
         rows = config.training.local_batch_size
@@ -239,63 +231,3 @@ class Validation:
                 inputs, positions, labels = (torch.from_numpy(array[at : at + each]).to(device) for array in arrays)
                 group.append(({"input": inputs, "positions": positions}, labels))
             yield group
-
-    def _forward(self, group: list[tuple[dict[str, torch.Tensor], torch.Tensor]]) -> None:
-        trainer = self._trainer
-        done = [trainer.post_dataloading_process(inputs, labels) for inputs, labels in group]
-        with trainer.train_context():
-            if not trainer.parallel_dims.pp_enabled:
-                ((inputs, labels, arguments),) = done
-                trainer.loss_fn(trainer.model_parts[0](inputs, **arguments), labels)
-                return
-            with forward_only(trainer.pp_schedule):
-                trainer.pp_schedule.eval(
-                    arg_mbs=[(inputs,) for inputs, _, _ in done] if trainer.pp_has_first_stage else None,
-                    kwarg_mbs=[arguments for _, _, arguments in done],
-                    target_mbs=[labels for _, labels, _ in done] if trainer.pp_has_last_stage else None,
-                    losses=[] if trainer.pp_has_last_stage else None,
-                    return_outputs=False,
-                )
-
-    @contextlib.contextmanager
-    def _beside_the_training(self, nats: torch.Tensor) -> Iterator[None]:
-        """Within it, the loss function adds up by cell; behind it, the training goes on as if nothing had been."""
-        trainer = self._trainer
-        loss = trainer.loss_fn.loss_fn if isinstance(trainer.loss_fn, ChunkedLossWrapper) else trainer.loss_fn
-        train_fn, seen = loss.fn, trainer.ntokens_seen
-        tp = trainer.parallel_dims.get_optional_mesh("tp")
-        loss.fn = _by_cell(nats, None if tp is None else tp.get_group())
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            loss.fn, trainer.ntokens_seen = train_fn, seen
-            for part in trainer.model_parts:
-                for module in part.modules():
-                    if isinstance(module, FSDPModule):
-                        # Without a backward pass the root's weights stay gathered, and the next step would begin with
-                        # them, whatever the optimizer has done since.
-                        module.reshard()
-
-
-def _by_cell(nats: torch.Tensor, tp_group: dist.ProcessGroup | None) -> Callable[..., torch.Tensor]:
-    """Returns a loss function that adds each label's loss to its cell.
-
-    Args:
-        nats: float64 (cells,), added to.
-        tp_group: the ranks over which the vocabulary is sharded; None: it is whole.
-    """
-
-    def add(pred: torch.Tensor, labels: torch.Tensor, *, global_vocab_size: int | None) -> torch.Tensor:
-        logits = (pred.to_local() if isinstance(pred, DTensor) else pred).flatten(0, 1).float()
-        labels = (labels.to_local() if isinstance(labels, DTensor) else labels).flatten(0, 1)
-        ids = torch.where(labels >= 0, labels & ((1 << CELL_SHIFT) - 1), IGNORE_INDEX)
-        losses: torch.Tensor
-        if tp_group is not None:
-            losses = _LossParallelCrossEntropy.apply(logits, ids, tp_group, global_vocab_size, "none")
-        else:
-            losses = torch.nn.functional.cross_entropy(logits, ids, ignore_index=IGNORE_INDEX, reduction="none")
-        nats.index_add_(0, labels.clamp(min=0) >> CELL_SHIFT, losses.double())
-        return losses.sum()
-
-    return add
