@@ -23,7 +23,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "codetitan.tokenizer": ("torch", "torchtitan", "torchao", "codetitan.titan", "codetitan.training",
                             "codetitan.models", "codetitan.hf", "codetitan.plan", "codetitan.device"),
     "codetitan.objectives": ("codetitan.training", "codetitan.plan", "codetitan.hf", "codetitan.data.rows"),
-    "codetitan.objectives.config": ("torch", "codetitan"),
+    "codetitan.objectives.config": ("torch", "torchtitan", "codetitan.titan", "codetitan.models"),
     "codetitan.models": ("codetitan.training", "codetitan.plan", "codetitan.hf", "codetitan.data.rows"),
     "codetitan.training": ("codetitan.hf", "codetitan.plan", "codetitan.launch", "codetitan.run", "codetitan.engine",
                            "codetitan.evaluate", "codetitan.sandbox"),

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class DataInspectCommand:
-    """Show packed rows in colour: documents, metadata, prefix, suffix, middle; or the kinds of text.
+    """Show packed rows in colour: documents, metadata, prefix, suffix, middle; of conversations, what is learnt; or the
+    kinds of text.
 
     Every other option is an override: --section.key VALUE.
     """
@@ -47,8 +48,10 @@ class DataInspectCommand:
         seq_len = resolved.config.training.seq_len
         width = 120 if self.html is not None else None
         console = Console(record=True, file=io.StringIO(), width=width) if self.html else Console(highlight=False)
-        marked = self.kinds and self.html is None and (console.color_system is None or console.no_color)
-        console.print(inspect.legend(kinds=self.kinds, marked=marked))
+        conversations = loader.config.conversations is not None
+        without_colour = self.html is None and (console.color_system is None or console.no_color)
+        marked = (self.kinds or conversations) and without_colour
+        console.print(inspect.legend(kinds=self.kinds, marked=marked, conversations=conversations))
         for row in inspect.rows(loader, loader.tokenizer, seq_len, self.rows, marked=marked):
             console.print(row)
         if self.html is not None:

@@ -13,11 +13,12 @@ from codetitan.config.choice import Choice
 from codetitan.config.schema import HIDDEN
 from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.language import LANGUAGES
+from codetitan.data.pieces.chat import CHATS
 from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.data.rows.selection import check_structure, open_sources, parts_of, select
 from codetitan.data.sources.open import HuggingFace, SourceConfig
 from codetitan.errors import ConfigError, did_you_mean
-from codetitan.objectives.config import OBJECTIVES, NextToken, Objective
+from codetitan.objectives.config import OBJECTIVES, NextToken, Objective, conversations
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
 
@@ -64,7 +65,7 @@ class HasData(Protocol):
     def hf_assets_path(self) -> str: ...
 
 
-HIDDEN[CodeDataLoader.Config] = frozenset({"held_out"})
+HIDDEN[CodeDataLoader.Config] = frozenset({"held_out", "conversations"})
 
 
 def unused_rows(config: HasData, tokenizer: CodeTokenizer, vocab_size: int) -> str | None:
@@ -211,6 +212,36 @@ def check_mixture(sources: Sequence[SourceConfig], section: str = "dataloader") 
                 raise ConfigError(f"{key}.weight: missing; the size of a stream is not known, so give every source one")
 
 
+def check_conversations(config: HasData) -> None:
+    """Conversations have a format, an objective that takes them, and are never cut."""
+    chat, taken = config.tokenizer.chat, conversations(config.objective)
+    name = next(name for name, cls in OBJECTIVES.items() if type(config.objective) is cls)
+    if taken is None and chat is not None:
+        raise ConfigError(
+            f'tokenizer.chat = "{chat}" has no effect with objective.name = "{name}", which takes no conversations; '
+            'set objective.name = "sft", or remove it'
+        )
+    if taken is None:
+        return
+    if chat is None:
+        raise ConfigError(
+            f'objective.name = "{name}" needs a chat format: set tokenizer.chat to one of {", ".join(CHATS)}'
+        )
+    if config.dataloader.packing != "best-fit":
+        raise ConfigError(
+            f'dataloader.packing = "{config.dataloader.packing}" would cut conversations, which objective.name = '
+            f'"{name}" learns whole; set it to "best-fit"'
+        )
+    if taken != "pairs":
+        return
+    for i, source in enumerate(config.dataloader.sources):
+        if isinstance(source, HuggingFace) and source.streaming:
+            raise ConfigError(
+                f'dataloader.sources.{i}.streaming = true: objective.name = "{name}" reads its pairs twice, for the '
+                "reference first; set it to false"
+            )
+
+
 def require_sources(config: HasData) -> None:
     """A corpus is named."""
     if not config.dataloader.sources:
@@ -241,6 +272,7 @@ def check(config: HasData, vocab_size: int | None = None) -> CodeTokenizer:
     tokenizer = check_tokenizer(config, vocab_size)
     check_dataloader(config)
     check_mixture(config.dataloader.sources)
+    check_conversations(config)
     return tokenizer
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codetitan import device
-from codetitan.config import data, degrees, machine, rules, schema
+from codetitan.config import data, degrees, epochs, machine, rules, schema
 from codetitan.config.load import Setting, Tree, load
 from codetitan.config.values import number_of_tokens
 from codetitan.data.held_out import HeldOutConfig
 from codetitan.errors import ConfigError
 from codetitan.models.code.spec import model_spec
+from codetitan.objectives.config import conversations
 from codetitan.training.trainer import CodeTrainer
 
 
@@ -50,23 +51,28 @@ def _init_timeout_is_written(tree: Tree) -> bool:
     return isinstance(comm, dict) and "init_timeout_seconds" in comm
 
 
-def _steps_or_tokens(tree: Tree) -> None:
-    """Of `training.steps` and `training.tokens` the one that was written later holds: the other is taken out.
+_LENGTHS = ("steps", "tokens", "epochs")
+
+
+def _one_length(tree: Tree) -> None:
+    """Of the keys of [training] that say how long a run is the one that was written later holds: the others are taken
+    out.
 
     Raises:
-        ConfigError: one file, or the command line, has both.
+        ConfigError: one file, or the command line, has two.
     """
     training = tree.get("training")
     if not isinstance(training, dict):
         return
-    steps, tokens = training.get("steps"), training.get("tokens")
-    if not isinstance(steps, Setting) or not isinstance(tokens, Setting) or tokens.value == schema.NONE:
-        return
-    if steps.layer == tokens.layer:
-        raise ConfigError(
-            f"training.steps = {steps.value} and training.tokens = {tokens.value} ({tokens.origin}): give one of them"
-        )
-    del training["steps" if steps.layer < tokens.layer else "tokens"]
+    given = {name: setting for name in _LENGTHS if isinstance(setting := training.get(name), Setting)}
+    lengths = {name: setting for name, setting in given.items() if setting.value != schema.NONE}
+    last = max((setting.layer for setting in lengths.values()), default=0)
+    latest = [name for name, setting in lengths.items() if setting.layer == last]
+    if len(latest) > 1:
+        both = " and ".join(f"training.{name} = {lengths[name].value}" for name in latest)
+        raise ConfigError(f"{both} ({lengths[latest[1]].origin}): give one of them")
+    for name in lengths.keys() - latest:
+        del training[name]
 
 
 def _with_steps_for_tokens(config: CodeTrainer.Config, world_size: int) -> CodeTrainer.Config:
@@ -78,6 +84,15 @@ def _with_steps_for_tokens(config: CodeTrainer.Config, world_size: int) -> CodeT
     rows = data.global_rows(training, degrees.data_parallel_degree(config, world_size))
     steps = -(-tokens // (rows * training.seq_len))
     return dataclasses.replace(config, training=dataclasses.replace(training, steps=steps))  # type: ignore[call-arg]
+
+
+def _with_steps_for_epochs(config: CodeTrainer.Config, world_size: int) -> CodeTrainer.Config:
+    """Returns the configuration with sources of `training.epochs` epochs, and the steps that serve them."""
+    dataloader = dataclasses.replace(config.dataloader, sources=epochs.sources_for(config))
+    config = dataclasses.replace(config, dataloader=dataloader)
+    rows = data.global_rows(config.training, degrees.data_parallel_degree(config, world_size))
+    training = dataclasses.replace(config.training, steps=epochs.steps_for(config, rows))  # type: ignore[call-arg]
+    return dataclasses.replace(config, training=training)
 
 
 def _no_cuda_graphs(config: CodeTrainer.Config, *, here: bool) -> str | None:
@@ -104,7 +119,7 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
         ConfigError: whatever is wrong with it, in one line.
     """
     tree = load(file, overrides)
-    _steps_or_tokens(tree)
+    _one_length(tree)
     adapted: dict[str, str] = {}
     with _without_upstream_warnings():
         config: CodeTrainer.Config = schema.build(CodeTrainer.Config, tree, "", CodeTrainer.Config)
@@ -112,6 +127,9 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
     config = _with_steps_for_tokens(config, world_size)
     if config.training.tokens is not None:
         adapted["training.steps"] = "codetitan: training.tokens / (global batch · seq_len), rounded up"
+    if config.training.epochs is not None:
+        config = _with_steps_for_epochs(config, world_size)
+        adapted["training.steps"] = "codetitan: what serves training.epochs, counted"
     rules.check(config, world_size)
     if here:
         machine.check(config)
@@ -144,6 +162,7 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
             config.dataloader,
             rows=rows,
             held_out=HeldOutConfig(share=config.validation.share, by=config.validation.by),
+            conversations=conversations(config.objective),
         ),
         model=dataclasses.replace(config.model, rope=rope),
         model_spec=model_spec(

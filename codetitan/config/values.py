@@ -63,6 +63,7 @@ _SEED = Range(0, (1 << 63) - 1)
 RANGES: dict[str, Range] = {
     "training.steps": _COUNT,
     "training.tokens": Range(1, 1e18),
+    "training.epochs": _COUNT,
     "training.seq_len": Range(2, 1 << 27),
     "training.local_batch_size": Range(1, 1 << 24),
     "training.global_batch_size": Range(
@@ -135,6 +136,8 @@ RANGES: dict[str, Range] = {
     "validation.sources.*.max_file_bytes": _COUNT,
     "validation.sources.*.max_bytes": _COUNT,
     "validation.sources.*.repo_depth": _NOT_NEGATIVE,
+    "objective.beta": _POSITIVE,
+    "objective.label_smoothing": Range(0, 0.5, words="must lie between 0 and 0.5"),
     "dataloader.seed": _SEED,
     "dataloader.block": Range(1, 1 << 24),
     "dataloader.workers": Range(0, 1 << 12),

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from codetitan.data.structure import Parts
+from codetitan.data.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Document:
         parts: of a structured document (an issue, commit, notebook or pull request), (kind, characters) in the order of
             the text, whose length they add up to (`codetitan.data.structure`); (): a plain text.
         date: of the last change, in UTC; None where it is not known. No token depends on it.
+        turns: of a conversation, whose texts `text` is, one below the other; of a pair of answers, with the chosen one.
+        rejected: of such a pair, the turns with the other answer.
     """
 
     source: str
@@ -35,9 +38,11 @@ class Document:
     has_path: bool = True
     parts: Parts = ()
     date: datetime | None = None
+    turns: Turns = ()
+    rejected: Turns = ()
 
     def __repr__(self) -> str:
-        return repr_without(self, "parts", "date")
+        return repr_without(self, "parts", "date", "turns", "rejected")
 
 
 @dataclass(frozen=True, slots=True)

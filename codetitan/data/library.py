@@ -13,6 +13,7 @@ from codetitan.config.data import BatchConfig, DataConfig
 from codetitan.config.load import load
 from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.rows.loader import CodeDataLoader
+from codetitan.objectives.config import conversations
 
 
 def read_config(file: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> DataConfig:
@@ -53,7 +54,9 @@ def open_loader(config: DataConfig, *, dp_rank: int = 0, dp_world_size: int = 1)
     tokenizer = data.check(config)
     data.require_sources(config)
     return CodeDataLoader(
-        dataclasses.replace(config.dataloader, held_out=config.validation),
+        dataclasses.replace(
+            config.dataloader, held_out=config.validation, conversations=conversations(config.objective)
+        ),
         dp_world_size=dp_world_size,
         dp_rank=dp_rank,
         tokenizer=tokenizer,

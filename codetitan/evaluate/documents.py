@@ -84,7 +84,7 @@ def _of_file(name: str, path: Path) -> list[Document | Dropped]:
     records = _json(data) if path.suffix == ".json" else None
     if isinstance(records, list) and records and all(isinstance(record, dict) for record in records):
         columns = [columns_of(record, {}) for record in records]
-        if all(columns):
+        if all(columns) and not any(of_record.converses for of_record in columns if of_record):
             return [
                 to_document(name, f"{path.name}:{number}", record, of_record, Jsonl(path="").max_bytes)
                 for number, (record, of_record) in enumerate(zip(records, columns, strict=True), start=1)
@@ -114,6 +114,8 @@ def drawn(name: str, path: Path) -> tuple[Iterator[tuple[str, Document]], Counte
             digest = sha256(document.text.encode()) if isinstance(document, Document) else ""
             if isinstance(document, Dropped):
                 left_out[document.reason] += 1
+            elif document.turns:
+                left_out["a conversation"] += 1
             elif not document.text.strip():
                 left_out["empty"] += 1
             elif digest in texts:

@@ -107,6 +107,24 @@ def _blocks(shape: Flavor) -> str:
     return ", ".join(parts)
 
 
+def _chat(description: Description) -> list[str]:
+    if description.chat is None:
+        return []
+    return [
+        "",
+        "It answers instructions:",
+        "",
+        "```python",
+        'messages = [{"role": "user", "content": "Write a function that adds two numbers."}]',
+        "inputs = tokenizer.apply_chat_template(",
+        '    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True',
+        ")",
+        "answer = model.generate(**inputs, max_new_tokens=256)[0, inputs.input_ids.shape[1] :]",
+        "print(tokenizer.decode(answer, skip_special_tokens=True))",
+        "```",
+    ]
+
+
 def card(description: Description, sentinels: Sentinels, dtype: str, name: str) -> str:
     """Returns README.md of the folder, in the hub's form.
 
@@ -157,6 +175,7 @@ def card(description: Description, sentinels: Sentinels, dtype: str, name: str) 
         "",
         f"A middle ends with `{dialect.fim_end or dialect.end}`, a document with `{dialect.end}`. No token stands "
         "before a text.",
+        *_chat(description),
         "",
         "## Training data",
         "",

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from codetitan.data.pieces.chat import Chat
 from codetitan.data.pieces.dialects import DIALECTS
 from codetitan.errors import ConfigError
 from codetitan.hf import tokenizer
@@ -50,11 +51,16 @@ def export(
     _check_tokenizer(path, said.fingerprint)
     with appearing(output, n_bytes=source.n_bytes(rounded), called=called) as folder:
         sentinels = tokenizer.write(
-            path, DIALECTS[said.dialect], folder, seq_len=said.seq_len, structured=said.structured_documents
+            *(path, DIALECTS[said.dialect], folder),
+            seq_len=said.seq_len,
+            structured=said.structured_documents,
+            chat=said.chat,
         )
+        chat = None if said.chat is None else Chat(said.chat, open_encoding(path), sentinels)
+        ends = [] if chat is None else [chat.number(chat.format.end)]
         for name, contents in (
             ("config.json", config_json(said, sentinels, dtype)),
-            ("generation_config.json", generation_config(sentinels)),
+            ("generation_config.json", generation_config(sentinels, ends)),
         ):
             (folder / name).write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(card(said, sentinels, dtype, output.absolute().name), encoding="utf-8")

@@ -11,6 +11,7 @@ import tokenizers
 
 from codetitan.data.pieces.dialects import Dialect, Sentinels, resolve
 from codetitan.errors import ConfigError
+from codetitan.hf.chat import end, template
 from codetitan.tokenizer import check
 from codetitan.tokenizer.convert import Ranks, added_token, to_spec
 from codetitan.tokenizer.encoding import Encoding, open_encoding, read_definition
@@ -95,8 +96,10 @@ def tokenizer_config(dialect: Dialect, special: Sequence[str]) -> dict[str, Any]
     }
 
 
-def write(path: str, dialect: Dialect, folder: Path, *, seq_len: int, structured: bool = False) -> Sentinels:
-    """Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json.
+def write(
+    path: str, dialect: Dialect, folder: Path, *, seq_len: int, structured: bool = False, chat: str | None = None
+) -> Sentinels:
+    """Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json; of a chat format chat_template.jinja.
 
     Args:
         path: the tokenizer, as `open_encoding` takes it.
@@ -104,6 +107,7 @@ def write(path: str, dialect: Dialect, folder: Path, *, seq_len: int, structured
         folder: where to write.
         seq_len: the longest sample that the model was trained on, for model_max_length.
         structured: whether it gets the sentinels of structured documents that it lacks.
+        chat: the format of the conversations that the model was trained on; None: there were none.
 
     Raises:
         ConfigError: there is no such tokenizer, or a tokenizer.json can't give its ids.
@@ -114,14 +118,18 @@ def write(path: str, dialect: Dialect, folder: Path, *, seq_len: int, structured
     (folder / "tokenizer.json").write_text(json.dumps(spec, ensure_ascii=False), encoding="utf-8")
     _check(folder / "tokenizer.json", encoding, sentinels, spec)
     special = list(sentinels.ids | sentinels.new)
-    of_model = {
+    of_model: dict[str, Any] = {
         "model_max_length": seq_len,
         "model_input_names": ["input_ids", "attention_mask"],
         DIALECT: dialect.name,
     }
+    ends = {}
+    if chat is not None:
+        (folder / "chat_template.jinja").write_text(template(chat, sentinels), encoding="utf-8")
+        ends = {"eos_token": end(chat, sentinels)}  # what programs stop a chat at
     for name, contents in (
-        ("special_tokens_map.json", special_tokens_map(dialect, special)),
-        ("tokenizer_config.json", tokenizer_config(dialect, special) | of_model),
+        ("special_tokens_map.json", special_tokens_map(dialect, special) | ends),
+        ("tokenizer_config.json", tokenizer_config(dialect, special) | of_model | ends),
     ):
         (folder / name).write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return sentinels

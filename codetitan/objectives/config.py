@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Learn = Literal["responses", "last-response", "all"]
+from codetitan.data.turns import Conversations, Learn
 
 
 @dataclass(kw_only=True)
@@ -38,6 +38,15 @@ class DPO:
     """Whether an answer's log-probability is divided by its tokens."""
 
 
-OBJECTIVES: dict[str, type | None] = {"next-token": NextToken, "sft": SFT}
+OBJECTIVES: dict[str, type | None] = {"next-token": NextToken, "sft": SFT, "dpo": DPO}
+
+
+def conversations(objective: Any) -> Conversations | None:
+    """Returns what an objective learns of conversations; None: it takes none."""
+    if isinstance(objective, DPO):
+        return "pairs"
+    learn: Learn | None = getattr(objective, "learn", None)
+    return learn
+
 
 Objective = Any  # one of OBJECTIVES' values

@@ -17,6 +17,18 @@ from codetitan.objectives.objective import Learnt, Streams, TotalOverRanks
 METRICS = ("rewards/chosen", "rewards/rejected", "rewards/margin", "rewards/accuracy")
 
 
+def compared(ratio_2: torch.Tensor, tokens_2: torch.Tensor, config: DPO) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns (…,): the loss of each pair, and (…, 2): the rewards of its answers, βr.
+
+    Args:
+        ratio_2: (…, 2), r of the chosen and the rejected answer.
+        tokens_2: (…, 2), their learnt tokens; 0 where there is no pair.
+        config: β and the form.
+    """
+    r_2 = ratio_2 / tokens_2.clamp(min=1) if config.length_normalised else ratio_2
+    return pair_losses(r_2[..., 0] - r_2[..., 1], config), config.beta * r_2
+
+
 def pair_losses(delta_P: torch.Tensor, config: DPO) -> torch.Tensor:
     """Returns (P,): the loss of each pair.
 
@@ -29,6 +41,13 @@ def pair_losses(delta_P: torch.Tensor, config: DPO) -> torch.Tensor:
     smoothing = config.label_smoothing
     margin_P = config.beta * delta_P
     return -(1 - smoothing) * logsigmoid(margin_P) - smoothing * logsigmoid(-margin_P)
+
+
+def rewards(reward_P2: torch.Tensor) -> torch.Tensor:
+    """Returns (P, 4), the METRICS of each pair, of the rewards of its answers (P, 2)."""
+    chosen_P, rejected_P = reward_P2.unbind(-1)
+    margin_P = chosen_P - rejected_P
+    return torch.stack([chosen_P, rejected_P, margin_P, (margin_P > 0).to(margin_P.dtype)], -1)
 
 
 class Preferences:
@@ -64,16 +83,13 @@ class Preferences:
         there_BP = tokens_BA[:, ::2] > 0
         with torch.enable_grad():
             ratio_BA.requires_grad_()
-            reward_BA = ratio_BA / tokens_BA.clamp(min=1) if config.length_normalised else ratio_BA
-            chosen_BP, rejected_BP = reward_BA[:, ::2], reward_BA[:, 1::2]
-            loss = (pair_losses(chosen_BP - rejected_BP, config) * there_BP).sum()
+            loss_BP, reward_BP2 = compared(ratio_BA.unflatten(1, (-1, 2)), tokens_BA.unflatten(1, (-1, 2)), config)
+            loss = (loss_BP * there_BP).sum()
             (slope_BA,) = torch.autograd.grad(loss, ratio_BA)
-        rewards = [config.beta * side[there_BP].detach() for side in (chosen_BP, rejected_BP)]
-        margin = rewards[0] - rewards[1]
         return Learnt(
             # Each of the ranks that share a row has the whole loss of its pairs.
             loss.detach() / total.ranks,
             -slope_BA.gather(1, side_BL) * learnt_BL,
-            torch.stack([*(each.sum() for each in (*rewards, margin)), (margin > 0).double().sum()]) / total.ranks,
+            rewards(reward_BP2.detach()[there_BP]).sum(0) / total.ranks,
             there_BP.sum().double() / total.ranks,
         )

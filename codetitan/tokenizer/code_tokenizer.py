@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codetitan.data.pieces.chat import Chat
 from codetitan.data.pieces.dialects import DIALECTS, dialect_of, resolve
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.tokenizer.encoding import open_encoding
@@ -18,11 +19,12 @@ class CodeTokenizer:
     Attributes:
         encoding: text to ids.
         sentinels: the dialect in ids.
+        chat: the format of conversations; None: there are none.
         eos_id: id of the token that ends a document.
         fingerprint: name and digest of the tokenizer, kept with the loader's state.
 
     Raises:
-        ConfigError: there is no such tokenizer or dialect, or they do not fit each other.
+        ConfigError: there is no such tokenizer, dialect or chat format, or they do not fit each other.
     """
 
     @dataclass(kw_only=True)
@@ -35,6 +37,10 @@ class CodeTokenizer:
         """Append the sentinels of issues, commits, notebooks and pull requests that the tokenizer lacks; those that it
         has are used without this."""
 
+        chat: str | None = None
+        """How conversations are laid out: chatml, deepseek-coder, alpaca, starcoder2-instruct or codellama; None: there
+        are none."""
+
     def __init__(self, config: Config, *, tokenizer_path: str) -> None:
         self.encoding = open_encoding(tokenizer_path)
         if config.dialect is not None and config.dialect not in DIALECTS:
@@ -44,6 +50,7 @@ class CodeTokenizer:
             )
         dialect = dialect_of(self.encoding) if config.dialect is None else DIALECTS[config.dialect]
         self.sentinels = resolve(dialect, self.encoding, structured=config.structured_documents)
+        self.chat = None if config.chat is None else Chat(config.chat, self.encoding, self.sentinels)
         self.eos_id = self.sentinels.end
         self.fingerprint = self.encoding.fingerprint
 

@@ -30,6 +30,7 @@ class Description:
         tokenizer: where it was, as `open_encoding` takes it.
         fingerprint: the tokenizer's.
         dialect: name of the token family.
+        chat: the format of its conversations; None: it was trained on none.
         structured_documents: whether the tokenizer got the sentinels of structured documents that it lacked.
         step: optimizer steps done.
         skipped_steps: those among them whose update was not made, for its gradients were not finite.
@@ -49,6 +50,7 @@ class Description:
     tokenizer: str
     fingerprint: str
     dialect: str
+    chat: str | None = None
     structured_documents: bool = False
     step: int = 0
     skipped_steps: int = 0

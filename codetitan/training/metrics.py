@@ -24,6 +24,7 @@ from codetitan.training.validation import Validation
 
 logger = logging.getLogger("codetitan.training.metrics")  # heard from any rank: codetitan/train.py
 
+_SHOWN = ("rewards/margin", "rewards/accuracy")  # on the console, of what an objective measures
 _A100_BF16 = 312e12  # what torchtitan assumes of a device that it does not know
 # Part of a device's name → its dense FP8 peak in FLOP/s, the first that fits. Source: NVIDIA's data sheets of the H100,
 # H200, GB200 NVL72 with HGX B200, and L40S, figures "with sparsity" halved; for the H20, twice torchtitan's bf16 peak.
@@ -94,6 +95,7 @@ class CodeMetrics(MetricsProcessor):
         self._failing: set[str] = set()  # logs that could not be written when that was last tried
         self.first_step: int | None = None  # of this process's life; None before the first
         self.served: Callable[[], Served] | None = None  # a collective over the data-parallel ranks; set by the trainer
+        self.measured: Callable[[], dict[str, float]] = dict  # by the objective, since it was last asked; a collective
         self.before_log: Callable[[], None] = lambda: None  # called on every rank; what it raises ends the run
         self.evaluated: Callable[[], Sequence[Evaluated]] = lambda: ()  # since it was last asked; set by the trainer
         self.skipped: Callable[[], int] = lambda: 0  # steps whose update was not made; set by the trainer
@@ -219,7 +221,7 @@ class CodeMetrics(MetricsProcessor):
         """Writes one step everywhere. `extra_metrics` holds the learning rates."""
         assert self.served is not None, "the trainer sets it"
         self.before_log()
-        served = self.served()
+        served, measured = self.served(), self.measured()
         if not self.writes:
             self._reset_clock()
             return
@@ -253,6 +255,7 @@ class CodeMetrics(MetricsProcessor):
             "graph_breaks": compiled.graph_breaks,
             "skipped_steps": self.skipped(),
             "padding": served.padding,
+            **measured,
             **{f"sources/{name}": tokens for name, tokens in served.sources.items()},
             **{f"languages/{name}": tokens for name, tokens in served.languages.items()},
         }
@@ -270,6 +273,7 @@ class CodeMetrics(MetricsProcessor):
             (0, f"step {step:{len(str(self._steps))}d}/{self._steps}"),
             (0, f"loss {global_avg_loss:.4f}"),
             (1, f"norm {grad_norm:.3f}"),
+            *((2, f"{name.rpartition('/')[2]} {value:.4f}") for name, value in measured.items() if name in _SHOWN),
             (3, f"lr {lr:.2e}"),
             (0, f"{rate(tok_per_s)} tok/s"),
             (5, f"{rate(tok_per_s_per_device)} each" if world > 1 else ""),

@@ -133,6 +133,9 @@ class CodeTrainingConfig(TrainingConfig):
     tokens: str | int | float | None = None
     """In place of steps: how many tokens to train on, such as "7B", "400M" or 1.5e12."""
 
+    epochs: int | None = None
+    """In place of steps: how often each source is served. The steps are counted before the run, by reading the data."""
+
     gradient_sync: Literal["auto", "each-microbatch", "last-microbatch"] = "auto"
     """When FSDP reduces gradients, where a step has several microbatches. last-microbatch keeps them whole until then:
     less traffic, more memory. auto: last-microbatch where each rank holds all of the weights anyway."""
@@ -160,7 +163,7 @@ class CodeTrainingConfig(TrainingConfig):
         return bool(shards == 1 and self.disable_cuda_graphs and not self.enable_cpu_offload)
 
 
-HIDDEN[TrainerDataLoader.Config] = frozenset({"dataset", "dataset_path", "rows", "held_out"})
+HIDDEN[TrainerDataLoader.Config] = frozenset({"dataset", "dataset_path", "rows", "held_out", "conversations"})
 HIDDEN[CodeCheckpoints.Config] = frozenset({"create_seed_checkpoint"})  # models/code/initial_values.py needs none
 HIDDEN[CodeMetrics.Config] = frozenset(
     {"disable_color_printing", "save_for_all_ranks"}

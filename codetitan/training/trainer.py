@@ -21,7 +21,7 @@ from codetitan.models.code.attention import CAUSAL
 from codetitan.models.code.float8 import Float8Config
 from codetitan.models.code.float8_linear import precompute_scales
 from codetitan.models.code.pipeline import TiedAcrossStages, is_v_shaped
-from codetitan.objectives.config import OBJECTIVES, NextToken, Objective
+from codetitan.objectives.config import DPO, OBJECTIVES, NextToken, Objective
 from codetitan.objectives.loss import ObjectiveLoss, with_objective
 from codetitan.titan import (
     BaseLoss,
@@ -37,7 +37,7 @@ from codetitan.titan import (
     logger,
 )
 from codetitan.tokenizer.encoding import absolute
-from codetitan.training import evaluations, resume
+from codetitan.training import evaluations, reference, resume
 from codetitan.training.checkpoint import CodeCheckpoints
 from codetitan.training.compilation import Watch
 from codetitan.training.description import Description
@@ -124,6 +124,7 @@ class CodeTrainer(Trainer):
         if isinstance(self.loss_fn, ObjectiveLoss):
             tp, cp = (self.parallel_dims.get_optional_mesh(name) for name in ("tp", "cp"))
             self.loss_fn.place(*(None if mesh is None else mesh.get_group() for mesh in (tp, cp)))
+            self.metrics_processor.measured = self._measured
         self.before_first_step = before_first_step
         self._toml = toml
         self.checkpointer.describe = self.describe
@@ -176,6 +177,14 @@ class CodeTrainer(Trainer):
         served: Served = self.dataloader.served(counts)
         return served
 
+    def _measured(self) -> dict[str, float]:
+        """Returns what the objective has measured since the last logged step, the same on every rank; a collective."""
+        # Cut over data and sequence; and only a pipeline's last stage has losses.
+        meshes = [self.parallel_dims.get_optional_mesh(name) for name in ("loss", "pp")]
+        groups = [mesh.get_group() for mesh in meshes if mesh is not None]
+        found: dict[str, float] = self.loss_fn.measured.take(groups, self.device)
+        return found
+
     def describe(self, base: Description | None) -> Description:
         """Returns what the model is and has learnt from so far, the same on every rank; a collective.
 
@@ -191,6 +200,7 @@ class CodeTrainer(Trainer):
             tokenizer=absolute(self.config.hf_assets_path),
             fingerprint=tokenizer.fingerprint,
             dialect=tokenizer.sentinels.dialect.name,
+            chat=None if tokenizer.chat is None else tokenizer.chat.name,
             structured_documents=bool(tokenizer.sentinels.appended_kinds),
             step=self.step,
             skipped_steps=self._finite.skipped,
@@ -232,6 +242,10 @@ class CodeTrainer(Trainer):
             self._finite.skipped = loaded.skipped_steps
             if "dataloader" in self.checkpointer.exclude_from_loading:
                 self.dataloader.positions_before = loaded.positions
+        if isinstance(self.config.objective, DPO):
+            self.dataloader.references = references = reference.references(self)
+            if self.validation is not None:
+                self.validation.compare_with(references)
         self.metrics_processor.start(first_step=self.step)
         if (base := self.checkpointer.base) and self.step == 1:
             # Of what has no tensor, such as a window or the rotation, nothing else would tell.
@@ -256,7 +270,11 @@ class CodeTrainer(Trainer):
             yield next(batches)
 
     def post_dataloading_process(self, input_dict: dict[str, torch.Tensor], labels: torch.Tensor) -> Any:
-        """torchtitan's, which adds the document masks; without these a sample is one text, and so are its positions."""
+        """torchtitan's, which adds the document masks; without these a sample is one text, and so are its positions.
+
+        Where what is counted is not what is learnt, the loader yields the latter beside the inputs, as `targets`.
+        """
+        labels = input_dict.pop("targets", labels)
         if self.config.model.attention == CAUSAL:
             input_dict = {name: value for name, value in input_dict.items() if name != "positions"}
         return super().post_dataloading_process(input_dict, labels)

@@ -14,7 +14,9 @@ import torch
 import torch.distributed as dist
 
 from codetitan.config.values import number_of_tokens
+from codetitan.data.rows.references import References
 from codetitan.data.sources.open import SourceConfig
+from codetitan.data.turns import Conversations
 from codetitan.data.validation.cells import summarise
 from codetitan.data.validation.config import ValidationData
 from codetitan.data.validation.corpus import Found
@@ -23,6 +25,7 @@ from codetitan.data.validation.gold import read_gold
 from codetitan.data.validation.samples import Samples, make
 from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
+from codetitan.objectives.preferences import METRICS, compared, rewards
 from codetitan.titan import logger
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 from codetitan.training.console import StepLine
@@ -64,6 +67,7 @@ def read_samples(
     holes: bool,
     seq_len: int,
     packed: bool,
+    conversations: Conversations | None,
 ) -> tuple[Samples, Found | None]:
     """Makes the samples of a round (`samples.make`), and says where they come from.
 
@@ -79,6 +83,7 @@ def read_samples(
         holes=holes,
         seq_len=seq_len,
         packed=packed,
+        conversations=conversations,
     )
     return samples, found
 
@@ -123,9 +128,12 @@ class Validation:
                 holes=config.dataloader.fim.rate > 0,
                 seq_len=config.training.seq_len,
                 packed=config.model.attention != CAUSAL,
+                conversations=config.dataloader.conversations,
             )
         )
         self.digest, self._cells, self._counts = samples.digest, samples.cells, samples.counts
+        self._pairs = samples.pairs
+        self._references: torch.Tensor | None = None  # (P, 2), of the pairs
         self.tokens = samples.tokens
         mesh = trainer.parallel_dims.get_optional_mesh("batch")
         rank, ranks = (0, 1) if mesh is None else (mesh.get_local_rank(), mesh.size())
@@ -208,16 +216,45 @@ class Validation:
     def round(self, step: int) -> dict[str, float]:
         """Measures the model after a step; a collective of all ranks, who return the same numbers."""
         start = time.perf_counter()
+        nats = self._nats()
+        values = summarise(self._cells, self._counts, nats.tolist()) | self._compared(nats)  # waits for the device
+        self.seconds += time.perf_counter() - start
+        if self._metric in values:
+            self.progress.take(values[self._metric], step)
+        return values | {"seconds": time.perf_counter() - start}
+
+    def measure_pairs(self) -> dict[int, tuple[float, float]]:
+        """Returns digest of a pair → log-probabilities of its answers, by the model as it is; a collective."""
+        if not self._pairs:
+            return {}
+        return dict(zip(self._pairs, map(tuple, self._answers(-self._nats()).tolist()), strict=True))
+
+    def compare_with(self, references: References) -> None:
+        """Says what the reference says of the pairs."""
+        self._references = torch.tensor([references.of_digest(pair) for pair in self._pairs], dtype=torch.float64)
+
+    def _answers(self, of_cells: torch.Tensor) -> torch.Tensor:
+        """Returns float64 (P, 2) of what there is of each cell."""
+        return of_cells[: 2 * len(self._pairs)].view(-1, 2).cpu()
+
+    def _compared(self, nats: torch.Tensor) -> dict[str, float]:
+        """Returns the loss of the pairs and what else their objective measures; {} where there are none."""
+        if self._references is None or not self._pairs:
+            return {}
+        objective = self._trainer.config.objective
+        tokens_P2 = self._answers(torch.tensor([count.tokens for count in self._counts], dtype=torch.float64))
+        loss_P, reward_P2 = compared(self._answers(-nats) - self._references, tokens_P2, objective)
+        means = rewards(reward_P2).mean(0).tolist()
+        return {"loss": float(loss_P.mean()), **dict(zip(METRICS, means, strict=True))}
+
+    def _nats(self) -> torch.Tensor:
+        """Returns float64 (cells,): the sum of the losses of each; a collective of all ranks, who return the same."""
         nats = torch.zeros(len(self._cells), dtype=torch.float64, device=self._trainer.device)
         with measuring(self._trainer, nats):
             for group in self._groups():
                 forward(self._trainer, group)
         add_up(self._trainer, nats)
-        values = summarise(self._cells, self._counts, nats.tolist())  # waits for the device
-        self.seconds += time.perf_counter() - start
-        if self._metric in values:
-            self.progress.take(values[self._metric], step)
-        return values | {"seconds": time.perf_counter() - start}
+        return nats
 
     def _groups(self) -> Iterator[list[Microbatch]]:
         """Yields what one forward pass takes: a microbatch, or those of a pipeline."""

@@ -32,7 +32,7 @@ MAY_BE_0 = {
     "checkpoint.keep_latest_k", "comm.trace_buf_size", "dataloader.seed", "dataloader.workers", "debug.seed",
     "lr_scheduler.warmup_steps", "profiler.profiler_repeat", "profiler.profiler_skip_first",
     "profiler.profiler_skip_first_wait", "profiler.profiler_warmup", "dataloader.sources.*.repo_depth",
-    "validation.sources.*.repo_depth",
+    "validation.sources.*.repo_depth", "objective.label_smoothing",
     "optimizer.weight_decay", "lr_scheduler.warmup_ratio", "lr_scheduler.decay_ratio", "lr_scheduler.min_lr_factor",
     "dataloader.fim.rate", "dataloader.fim.spm", "dataloader.fim.spans.line", "dataloader.fim.spans.syntax",
     "dataloader.metadata.repo", "dataloader.metadata.path", "dataloader.metadata.stars",

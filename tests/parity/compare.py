@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.parity import conversations
 from tests.parity.mesh import Curve, MeshFailure, run
 from tests.parity.meshes import CASES, Case, Settings
 from tests.tokenizer.small import written
@@ -44,6 +45,7 @@ class Bench:
         tokenizer = written("qwen", self.folder / "tokenizer")
         self.config = self.folder / "parity.toml"
         there = Path(__file__).parent / "parity.toml"
+        conversations.write(self.folder)
         self.config.write_text(f'extends = "{there}"\nhf_assets_path = "{tokenizer}"\n')
 
     def new_folder(self) -> Path:
@@ -53,7 +55,8 @@ class Bench:
 
     def train(self, nproc: int, settings: Settings, folder: Path | None = None) -> Curve:
         """Runs on `nproc` processes. Raises MeshFailure."""
-        return run(self.config, folder or self.new_folder(), nproc, as_overrides(settings))
+        words = [word.replace("{folder}", str(self.folder)) for word in as_overrides(settings)]
+        return run(self.config, folder or self.new_folder(), nproc, words)
 
     def reference(self, variant: Settings) -> Curve:
         """Returns the curve of a single process, run once a session. Raises MeshFailure."""

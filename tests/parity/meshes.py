@@ -90,6 +90,13 @@ ARCHITECTURES: dict[str, Settings] = {
     "Mistral": {"model.sliding_window": 64},
     "Llama with biases": {"model.qkv_bias": True, "model.out_bias": True, "model.mlp_bias": True},
 }  # fmt: skip
+
+# Objectives; what they learn of is of tests/parity/conversations.py.
+_CHAT = {"tokenizer.chat": "alpaca", "training.seq_len": 768, "validation.share": 0.1}
+OBJECTIVES: dict[str, Settings] = {
+    "SFT": _CHAT | {"objective.name": "sft", "dataloader.sources": "jsonl:{folder}/sft.jsonl"},
+    "DPO": _CHAT | {"objective.name": "dpo", "dataloader.sources": "jsonl:{folder}/dpo.jsonl", "optimizer.lr": 5e-4},
+}
 BF16 = {"training.mixed_precision_param": "bfloat16"}
 
 
@@ -246,6 +253,17 @@ CASES = [
         Case(f"{name}, FP8 tensorwise, {where}", nproc, plan, blocks | fp8("tensorwise"), tolerance=1e-3)
         for name, blocks in ARCHITECTURES.items()
         for where, nproc, plan in (("FSDP2", 2, mesh(fsdp=2)), ("TP4, 2 K/V heads", 4, mesh(tp=4)))
+    ),
+    *(
+        Case(f"{name}, {where}", nproc, plan, objective, quick=(name, where) == ("DPO", "CP2·TP2"))
+        for name, objective in OBJECTIVES.items()
+        for where, nproc, plan in (
+            ("microbatches of 1", 1, {"training.local_batch_size": 1}), ("FSDP2", 2, mesh(fsdp=2)),
+            ("TP2", 2, mesh(tp=2)), ("PP2", 2, pipeline("1F1B")), ("PP2 ZBVZeroBubble", 2, pipeline(_ZBV)),
+            ("CP2", 2, mesh(cp=2)), ("CP2·TP2", 4, mesh(cp=2, tp=2)), ("PP2·CP2·TP2", 8, PP2CP2TP2),
+            ("chunked loss", 1, CHUNKED), ("TP2, chunked loss, full AC, compiled", 2, mesh(tp=2) | PLAN),
+            ("FSDP3", 3, mesh(fsdp=3)),
+        )
     ),
     Case("Qwen3, YaRN, CP2", 2, mesh(cp=2), ARCHITECTURES["Qwen3"] | YARN),
     # What the plans of train_configs/ are made of

@@ -3,7 +3,18 @@
 import pytest
 
 from tests.parity.compare import Bench, worst
-from tests.parity.meshes import ARCHITECTURES, BY_THREE, CHUNKED, COMPILE, ONE_KV_HEAD, TIED, Settings, mesh, pipeline
+from tests.parity.meshes import (
+    ARCHITECTURES,
+    BY_THREE,
+    CHUNKED,
+    COMPILE,
+    OBJECTIVES,
+    ONE_KV_HEAD,
+    TIED,
+    Settings,
+    mesh,
+    pipeline,
+)
 
 Where = tuple[int, Settings]
 ONE: Where = (1, {})
@@ -37,8 +48,11 @@ PAIRS: dict[str, tuple[Where, Where, Settings]] = {
     "Qwen3, PP2 → TP4": (PP2, TP4, ARCHITECTURES["Qwen3"]),
     "Qwen2, tied, FSDP2 → TP4": (FSDP2, TP4, ARCHITECTURES["Qwen2"]),
     "FSDP2 → TP2 with chunked loss": (FSDP2, (2, mesh(tp=2) | CHUNKED), {}),
+    "SFT, FSDP3 → PP2": (FSDP3, PP2, OBJECTIVES["SFT"]),
+    "DPO, one process → FSDP2": (ONE, FSDP2, OBJECTIVES["DPO"]),
+    "DPO, PP2 → CP2": (PP2, CP2, OBJECTIVES["DPO"]),
 }
-QUICK = ("TP2 → FSDP3", "FSDP2 → one process")
+QUICK = ("TP2 → FSDP3", "FSDP2 → one process", "DPO, one process → FSDP2")
 SAVED_AT = 4
 CHECKPOINTS = {"checkpoint.enable": True, "checkpoint.interval": SAVED_AT}
 

@@ -21,6 +21,14 @@ _LAST = re.compile(rb".*[!-~]( )[!-~]", re.DOTALL)
 _REACH = 400  # bytes in which a break is looked for; in code there is one every 10 or so
 
 
+def token_sizes(encoding: Encoding, ids: Ids) -> npt.NDArray[np.int64]:
+    """Returns int64 (n,): the bytes that each token stands for."""
+    sizes = encoding.token_bytes
+    if sizes is None:
+        return np.array([len(encoding.decode_bytes([number])) for number in ids.tolist()], np.int64)
+    return sizes[ids]
+
+
 class EncodedText:
     """A text in ids.
 
@@ -74,10 +82,7 @@ class EncodedText:
 
     def sizes(self, ids: Ids) -> npt.NDArray[np.int64]:
         """Returns int64 (n,): the bytes that each token stands for."""
-        sizes = self._encoding.token_bytes
-        if sizes is None:
-            return np.array([len(self._encoding.decode_bytes([number])) for number in ids.tolist()], np.int64)
-        return sizes[ids]
+        return token_sizes(self._encoding, ids)
 
     def cut(self, most: int, first: int | None = None) -> list[Span]:
         """Cuts the text at line ends into parts of at most about `most` tokens; a line that is longer, between

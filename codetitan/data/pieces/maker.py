@@ -8,6 +8,7 @@ every draw is keyed by (seed, purpose, epoch, source, document): a piece is the 
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +16,21 @@ import numpy.typing as npt
 from codetitan.data.document import Document
 from codetitan.data.language import LANGUAGES
 from codetitan.data.order import key, uniform
+from codetitan.data.pieces.chat import Chat
 from codetitan.data.pieces.chunk import Chunk, Layout, Run
 from codetitan.data.pieces.dialects import Sentinels
+from codetitan.data.pieces.encoded import token_sizes
 from codetitan.data.pieces.fim import FimConfig
 from codetitan.data.pieces.metadata import Headers, MetadataConfig
 from codetitan.data.pieces.piece import Piece, Role, split
 from codetitan.data.pieces.stretches import Stretch, segments, stretches
+from codetitan.data.turns import Conversations, common
 from codetitan.tokenizer.encoding import Encoding
 
 # A part encoded by itself may have more tokens than its share of the whole text: each cut breaks one word.
 _SLACK = 6
+
+TOO_LONG = "a conversation of more than training.seq_len tokens"
 
 _LANGUAGE_NUMBER = {language: number for number, language in enumerate(LANGUAGES)}
 
@@ -40,6 +46,8 @@ class PieceMaker:
         seq_len: L; a piece has at most L + 1 tokens.
         seed: of every draw.
         annotate: whether each token of a piece gets its kind and its size in bytes. The pieces are the same.
+        chat: the format of conversations; None: there are none.
+        learn: which of their tokens are learnt; pairs: of two answers to a prompt the responses, as preferences.
     """
 
     def __init__(
@@ -52,7 +60,10 @@ class PieceMaker:
         seq_len: int,
         seed: int,
         annotate: bool = False,
+        chat: Chat | None = None,
+        learn: Conversations | None = None,
     ) -> None:
+        self._chat, self._learn = chat, learn
         self._annotate = annotate
         self._encoding = encoding
         self._sentinels = sentinels
@@ -83,9 +94,40 @@ class PieceMaker:
             made += self._join([self._layout.chunk(document, part, header, draw)], last=i == len(parts) - 1)
         return made
 
-    def can_encode(self, text: str) -> bool:
-        """Whether the tokenizer can encode a text."""
-        return self._encoding.can_encode(text)
+    def conversation(self, document: Document) -> Piece | None:
+        """Returns a conversation, or a pair of answers to a prompt, as one piece; None: it is `TOO_LONG`."""
+        assert self._chat is not None and self._learn is not None, "why_not"
+        if self._learn == "pairs":
+            same = common(document.turns, document.rejected)
+            both = [self._chat.encode(turns, "responses", first=same) for turns in (document.turns, document.rejected)]
+        else:
+            both = [self._chat.encode(document.turns, self._learn)]
+        ids = np.concatenate([encoded.ids for encoded in both])
+        if len(ids) > self._most:
+            return None
+        special = np.concatenate([encoded.special for encoded in both])
+        n_bytes = np.where(special, 0, token_sizes(self._encoding, ids)) if self._annotate else None
+        roles = ((Role.SENTINEL if is_token else Role.CODE, run) for is_token, run in groupby(special.tolist()))
+        return Piece(
+            ids,
+            tuple((role, sum(1 for _ in run)) for role, run in roles),
+            document.path,
+            ((_LANGUAGE_NUMBER[document.language], len(ids)),),
+            kinds=np.zeros(len(ids), np.uint8) if self._annotate else None,
+            n_bytes=None if n_bytes is None else n_bytes.astype(np.uint32),
+            learnt=np.concatenate([encoded.learnt for encoded in both])[1:],
+            starts=(len(both[0].ids),) if len(both) > 1 else (),
+        )
+
+    def why_not(self, document: Document) -> str | None:
+        """Returns why a document can't be served, as far as that is known before it is encoded; None: it can."""
+        if document.turns and (self._chat is None or self._learn is None):
+            return 'a conversation (objective.name = "sft" and tokenizer.chat take them)'
+        if document.rejected and self._learn != "pairs":
+            return 'a preference pair (objective.name = "dpo" takes them)'
+        if self._learn == "pairs" and not document.rejected:
+            return "no preference pair"
+        return None if self._encoding.can_encode(document.text) else "the tokenizer can't encode it"
 
     def repository(self, documents: Sequence[tuple[int, Document]], *, epoch: int, source: int) -> list[Piece]:
         """Returns the pieces of files of one repository, given with their indices: as many files in a piece as fit.

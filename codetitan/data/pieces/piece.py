@@ -35,6 +35,8 @@ class Piece:
         n_bytes: uint32 (n,), the bytes of the text that each token stands for; 0 for what is no text: metadata and
             sentinels, whose kind says nothing. None as `kinds`. Over the pieces of a document they add up to its text
             in UTF-8, as the tokenizer normalizes it.
+        learnt: bool (size,), of each pair of a token and its next whether the latter is learnt; None: all are.
+        starts: where in `ids` another text begins, which sees nothing of those before it, nor follows from them.
     """
 
     ids: Ids
@@ -44,6 +46,8 @@ class Piece:
     holes: tuple[str, ...] = ()
     kinds: npt.NDArray[np.uint8] | None = None
     n_bytes: npt.NDArray[np.uint32] | None = None
+    learnt: npt.NDArray[np.bool_] | None = None
+    starts: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:

@@ -55,6 +55,9 @@ def describe(
         "training.seq_len": seq_len,
         "the tokenizer": tokenizer.fingerprint,
         "tokenizer.dialect": tokenizer.sentinels.dialect.name,
+        # Not where there are none: such a run goes on from checkpoints that know of no conversations.
+        **({"tokenizer.chat": tokenizer.chat.name} if tokenizer.chat else {}),
+        **({"objective.learn": config.conversations} if config.conversations else {}),
         "dataloader.packing": config.packing,
         "dataloader.block": config.block,
         **_flat("dataloader.metadata", asdict(config.metadata)),

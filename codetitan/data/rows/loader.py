@@ -27,12 +27,15 @@ from codetitan.data.rows.background import in_background
 from codetitan.data.rows.corpus import Corpus, OnGrowth
 from codetitan.data.rows.mixture import Mixture
 from codetitan.data.rows.packing import Arrays, Int64s, Sample, render
+from codetitan.data.rows.pairs import with_targets
+from codetitan.data.rows.references import References
 from codetitan.data.rows.row import Packing, Row, RowState
 from codetitan.data.rows.selection import Selection, check_structure, licences_of
 from codetitan.data.rows.served import Served as Served
 from codetitan.data.rows.state import State as State
 from codetitan.data.rows.state import join as join
 from codetitan.data.sources.open import SOURCE_TYPES, Source, SourceConfig, source_from_text
+from codetitan.data.turns import Conversations
 from codetitan.errors import ConfigError
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
@@ -42,7 +45,8 @@ Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
 
 
 class CodeDataLoader:
-    """Yields `({"input": int64 (B, L), "positions": int64 (B, L)}, labels: int64 (B, L))` for ever; a row whose sources
+    """Yields `({"input": int64 (B, L), "positions": int64 (B, L)}, labels: int64 (B, L))` for ever, and where pairs of
+    answers are learnt `"targets": int64 (B, L, 3)` beside the inputs (`pairs.with_targets`); a row whose sources
     have all served their epochs is padding, and when all rows are (`exhausted`, on every rank) the data has ended.
 
     Args:
@@ -58,6 +62,7 @@ class CodeDataLoader:
         pin_for: the GPU that batches are for, where they are to be pinned (`config.pin_memory`); None: none.
         agree: returns the maximum over the ranks of each number, where each loads its own state and documents may have
             been added; None: nobody does.
+        references: what a reference model says of pairs of answers, where these are what is learnt.
         positions_before: what the run had served when its data was started from its beginning; kept with the state.
 
     Raises:
@@ -100,6 +105,9 @@ class CodeDataLoader:
         held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
         """What is not served; filled in from `validation`."""
 
+        conversations: Conversations | None = None
+        """What of conversations is learnt; filled in from `objective`."""
+
     def __init__(
         self,
         config: Config,
@@ -132,6 +140,7 @@ class CodeDataLoader:
         self.mixture = self._mixture()
         self.pin_for: torch.device | None = None
         self.agree: Callable[[list[int]], list[int]] | None = None
+        self.references: References | None = None
         self.positions_before = 0
         self._identity = identity.describe(config, self.mixture.components, tokenizer, rows=self.rows, seq_len=seq_len)
         self._licences: dict[str, dict[str, int]] | None = None
@@ -147,6 +156,8 @@ class CodeDataLoader:
                 seq_len=self._seq_len,
                 seed=config.seed,
                 annotate=self._annotate,
+                chat=self.tokenizer.chat,
+                learn=config.conversations,
             ),
             seed=config.seed,
             rows=self.rows,
@@ -219,7 +230,10 @@ class CodeDataLoader:
 
         def advance(row: Row) -> tuple[tuple[Sample, Arrays], RowState]:
             sample = row.next()
-            return (sample, render(sample, self._seq_len, pad=self._pad, loss=config.fim.loss)), row.state
+            arrays = self.render(sample)
+            if self.references is not None:
+                arrays = with_targets(sample, arrays, self.references)
+            return (sample, arrays), row.state
 
         # Rows do not depend on each other, so threads change nothing but the time it takes.
         with ThreadPoolExecutor(config.workers, "data") if config.workers > 1 else nullcontext() as pool:
@@ -228,6 +242,10 @@ class CodeDataLoader:
                 for first in range(0, len(rows), self._batch_size):
                     served = list(many(advance, rows[first : first + self._batch_size]))
                     yield first, [sample for sample, _ in served], [state for _, state in served]
+
+    def render(self, sample: Sample) -> Arrays:
+        """Lays a sample out."""
+        return render(sample, self._seq_len, pad=self._pad, loss=self.config.fim.loss)
 
     @property
     def pins(self) -> bool:
@@ -244,11 +262,14 @@ class CodeDataLoader:
 
     def _collate(self, rows: list[Arrays]) -> Batch:
         def stack(arrays: list[Int64s]) -> torch.Tensor:
-            tensor_BL = torch.empty((len(rows), self._seq_len), dtype=torch.int64, pin_memory=self.pins)
-            np.stack(arrays, out=tensor_BL.numpy())
-            return tensor_BL
+            tensor = torch.empty((len(rows), *arrays[0].shape), dtype=torch.int64, pin_memory=self.pins)
+            np.stack(arrays, out=tensor.numpy())
+            return tensor
 
         inputs = {"input": stack([row.input_L for row in rows]), "positions": stack([row.positions_L for row in rows])}
+        targets = [row.targets_LC for row in rows if row.targets_LC is not None]
+        if targets:
+            inputs["targets"] = stack(targets)
         return inputs, stack([row.labels_L for row in rows])
 
     def served_counts(self) -> torch.Tensor:

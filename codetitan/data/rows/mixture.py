@@ -19,7 +19,7 @@ import numpy.typing as npt
 from codetitan.data.document import Document, Dropped, EndOfStream
 from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.order import key, permute, uniform
-from codetitan.data.pieces.maker import PieceMaker
+from codetitan.data.pieces.maker import TOO_LONG, PieceMaker
 from codetitan.data.pieces.piece import Piece
 from codetitan.data.sources.open import Source
 from codetitan.errors import ConfigError
@@ -197,7 +197,12 @@ class Mixture:
                 continue
             for index, document in neighbours:
                 with _naming(chosen, document.path):
-                    made += self._maker.pieces(document, epoch=epoch, source=component, index=index)
+                    if not document.turns:
+                        made += self._maker.pieces(document, epoch=epoch, source=component, index=index)
+                    elif piece := self._maker.conversation(document):
+                        made.append(piece)
+                    else:
+                        self._count(chosen, index, Dropped(document.source, document.path, TOO_LONG))
         return made
 
     def _share_a_sample(self, epoch: int, component: int, first: int) -> bool:
@@ -205,7 +210,7 @@ class Mixture:
 
     def _by_repository(self, component: Component, indices: list[int]) -> list[list[tuple[int, Document]]]:
         """Reads documents, and groups neighbours of one repository; a document of none stands alone, as does a
-        structured one, which is no file that the code beside it could use."""
+        structured one or a conversation, which is no file that the code beside it could use."""
         groups: list[list[tuple[int, Document]]] = []
         for index in indices:
             try:
@@ -218,7 +223,7 @@ class Mixture:
                 continue
             before = groups[-1][-1][1] if groups else None
             together = before is not None and document.repo is not None and before.repo == document.repo
-            if together and before is not None and not before.parts and not document.parts:
+            if together and before is not None and not any(d.parts or d.turns for d in (before, document)):
                 groups[-1].append((index, document))
             else:
                 groups.append([(index, document)])
@@ -228,13 +233,16 @@ class Mixture:
         document = component.source.read(index)
         if isinstance(document, Document) and self._held_out.holds_out(document):
             return None  # how many they are is said by the validation (data/validation/corpus.py)
-        if isinstance(document, Document) and not self._maker.can_encode(document.text):
-            document = Dropped(document.source, document.path, "the tokenizer can't encode it")
+        if isinstance(document, Document) and (reason := self._maker.why_not(document)):
+            document = Dropped(document.source, document.path, reason)
         if isinstance(document, Document):
             return document
+        self._count(component, index, document)
+        return None
+
+    def _count(self, component: Component, index: int, dropped: Dropped) -> None:
         if (component.number, index) not in self._dropped:
             self._dropped.add((component.number, index))
-            if self.dropped[document.reason] == 0:
-                logger.warning('data: skipped "%s": %s (more of these are counted)', document.path, document.reason)
-            self.dropped[document.reason] += 1
-        return None
+            if self.dropped[dropped.reason] == 0:
+                logger.warning('data: skipped "%s": %s (more of these are counted)', dropped.path, dropped.reason)
+            self.dropped[dropped.reason] += 1

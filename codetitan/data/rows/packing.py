@@ -42,11 +42,14 @@ class Arrays:
         input_L: int64 (L,) token ids.
         labels_L: int64 (L,) the next token of the same piece; IGNORE_INDEX where nothing is learnt.
         positions_L: int64 (L,) position inside the piece, 0 at the start of each piece and sample.
+        targets_LC: int64 (L, C), what the loss reads, where it is more than labels; these are then what it is divided
+            by the number of.
     """
 
     input_L: Int64s
     labels_L: Int64s
     positions_L: Int64s
+    targets_LC: Int64s | None = None
 
 
 def best_fit(sizes: Sequence[int], room: int) -> list[list[int]]:
@@ -96,6 +99,11 @@ def render(sample: Sample, seq_len: int, *, pad: int, loss: Literal["all", "midd
         positions_L[here] = counting[:n]
         if loss == "middle":
             labels_L[here][~of_middle(part.piece)[part.start : part.stop]] = IGNORE_INDEX
+        if part.piece.learnt is not None:
+            labels_L[here][~part.piece.learnt[part.start : part.stop]] = IGNORE_INDEX
+        for start in part.piece.starts:  # of a whole piece: only texts of one kind are cut
+            labels_L[at + start - 1] = IGNORE_INDEX
+            positions_L[at + start : at + n] = counting[: n - start]
         at += n
     input_L[at:] = pad
     labels_L[at:] = IGNORE_INDEX

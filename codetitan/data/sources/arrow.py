@@ -82,12 +82,14 @@ class ArrowSource:
                 continue
             text = part.table.column(part.columns.text)
             of_text = text.type.value_type if pa.types.is_dictionary(text.type) else text.type
-            if not is_text(of_text) and not pa.types.is_null(of_text):
+            if part.columns.converses and not is_text(of_text):  # messages
+                part.text_bytes = int(text.nbytes)
+            elif not is_text(of_text) and not pa.types.is_null(of_text):
                 raise ConfigError(
                     f'{label}: the column "{part.columns.text}" is {of_text}, no text; name another with '
                     'fields = {text = "COLUMN"}'
                 )
-            if not pa.types.is_null(of_text):
+            elif not pa.types.is_null(of_text):
                 part.text_bytes = sum(int(pc.sum(pc.binary_length(chunk)).as_py() or 0) for chunk in text.chunks)
             self.n_bytes += part.text_bytes
             types = "\n".join(f"{name}\0{part.table.column(name).type}" for name in part.chunks)

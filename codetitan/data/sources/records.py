@@ -1,7 +1,8 @@
 """From a record of a dataset to a document: which column is what, and what can't be served.
 
 Without `fields`, each part of a document is the first column present of a table that covers The Stack (v1, smol),
-codeparrot-clean, CodeSearchNet and plain `{text | content | code, path, repo, …}`.
+codeparrot-clean, CodeSearchNet and plain `{text | content | code, path, repo, …}`; and of conversations: lists of
+messages, instructions with their responses, and preferences.
 
 CodeSearchNet keeps a function and its documentation apart. Where the documentation is not in the code already (a Python
 docstring is), it is put in front as a comment, as it stood in the file: the code with its documentation is one text.
@@ -16,6 +17,7 @@ from codetitan.data.document import Document, Dropped, repr_without
 from codetitan.data.language import canonical_language, language_of
 from codetitan.data.sources.dates import date_of
 from codetitan.data.structure import PartsError, parse_parts
+from codetitan.data.turns import Turns, TurnsError, common, of_messages, of_pair, of_preference
 from codetitan.errors import ConfigError, did_you_mean
 
 NAME_IT = "; name it with"
@@ -37,6 +39,13 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "licence": ("licence", "license", "licenses", "licences", "max_stars_repo_licenses", "detected_licenses"),
     "stars": ("stars", "star_count", "stars_count", "max_stars_count", "stargazers_count", "repo_stars"),
     "parts": ("document_parts",),
+    "messages": ("messages", "conversations", "conversation"),
+    "prompt": ("instruction", "problem", "question", "prompt", "query"),
+    "response": ("response", "output", "completion", "solution", "answer"),
+    "context": ("input",),
+    "system": ("system", "system_prompt"),
+    "chosen": ("chosen",),
+    "rejected": ("rejected",),
     "date": (
         "date",
         "committer_date",
@@ -51,6 +60,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 """Part of a document → columns that may hold it, the first present wins."""
 
+_CONVERSATION = ("messages", "prompt", "response", "context", "system", "chosen", "rejected")
 _NAMED = 50  # columns in an error: a hostile store may have a million
 
 _FUNCTIONS = ("whole_func_string", "original_string", "code", "func_code_string")
@@ -65,7 +75,10 @@ _COMMENTS = {
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns that hold the parts of a document; None where a store has none for it."""
+    """The columns that hold the parts of a document; None where a store has none for it.
+
+    Of a conversation, `text` is the column of what is answered: `messages`, `chosen` or `response`.
+    """
 
     text: str
     path: str | None = None
@@ -76,9 +89,21 @@ class Columns:
     documentation: str | None = None
     parts: str | None = None
     date: str | None = None
+    messages: str | None = None
+    prompt: str | None = None
+    response: str | None = None
+    context: str | None = None
+    system: str | None = None
+    chosen: str | None = None
+    rejected: str | None = None
 
     def __repr__(self) -> str:
-        return repr_without(self, "parts", "date")
+        return repr_without(self, "parts", "date", *_CONVERSATION)
+
+    @property
+    def converses(self) -> bool:
+        """Whether records are conversations."""
+        return self.text in (self.messages, self.response, self.chosen)
 
     def names(self) -> list[str]:
         """Returns the columns that are read."""
@@ -131,12 +156,33 @@ def columns_of(present: Iterable[str], fields: Mapping[str, str]) -> Columns | N
     found = {part: next((name for name in names if name in there), None) for part, names in COLUMNS.items()}
     found.update({part: column if column in there else None for part, column in fields.items()})
     text = found.pop("text")
+    answered = _answered(found)
+    named = not fields.keys().isdisjoint(_CONVERSATION)
+    # Instructions often come with a column of code: of the answer, or of what the question is about.
+    if answered and (text is None or named or (text == "code" and "text" not in fields)):
+        return Columns(answered, **found)
     if text is None:
         return None
+    found.update(dict.fromkeys(_CONVERSATION))
     documentation = None
     if text in _FUNCTIONS and "text" not in fields:
         documentation = next((name for name in _DOCUMENTATION if name in there), None)
     return Columns(text, documentation=documentation, **found)
+
+
+def _answered(found: dict[str, str | None]) -> str | None:
+    """Returns the column of what is answered in conversations, and takes out those that are not read beside it; None
+    where there are none."""
+    if found["chosen"] and found["rejected"]:
+        without: tuple[str, ...] = ("messages", "response", "context")
+    elif found["messages"]:
+        without = ("prompt", "response", "context", "system", "chosen", "rejected")
+    elif found["prompt"] and found["response"]:
+        without = ("messages", "chosen", "rejected")
+    else:
+        return None
+    found.update(dict.fromkeys(without))
+    return found["chosen"] or found["messages"] or found["response"]
 
 
 def by_record(fields: Mapping[str, str]) -> Callable[[Mapping[str, Any]], Columns | None]:
@@ -167,6 +213,8 @@ def to_document(
         columns: which is what; None where none is the text.
         max_bytes: a text of more UTF-8 bytes is "too large".
     """
+    if columns is not None and columns.converses:
+        return _conversation(source, place, record, columns, max_bytes)
     text = None if columns is None else record.get(columns.text)
     if columns is None or text is None:
         return Dropped(source, place, "no text")
@@ -198,6 +246,46 @@ def to_document(
         has_path=path is not None,
         parts=parts,
         date=date_of(record.get(columns.date)) if columns.date else None,
+    )
+
+
+def _conversation(
+    source: str, place: str, record: Mapping[str, Any], columns: Columns, max_bytes: int
+) -> Document | Dropped:
+    def of(column: str | None) -> Any:
+        return None if column is None else record.get(column)
+
+    rejected: Turns = ()
+    try:
+        if columns.messages:
+            turns = of_messages(of(columns.messages))
+        elif columns.chosen:
+            turns, rejected = of_preference(
+                of(columns.prompt), of(columns.chosen), of(columns.rejected), of(columns.system)
+            )
+        else:
+            turns = of_pair(of(columns.prompt), of(columns.response), of(columns.system), of(columns.context))
+    except TurnsError as error:
+        return Dropped(source, place, str(error))
+    text = "\n\n".join(turn.text for turn in (*turns, *rejected[common(turns, rejected) :]))
+    n_bytes = _utf8_bytes(text)
+    if n_bytes is None:
+        return Dropped(source, place, "lone surrogates")
+    if n_bytes > max_bytes:
+        return Dropped(source, place, "too large")
+    path = word(of(columns.path))
+    return Document(
+        source,
+        path or place,
+        text,
+        word(of(columns.repo)),
+        language_of_record(of(columns.language), path, text),
+        _licence(of(columns.licence)),
+        whole_number(of(columns.stars)),
+        has_path=path is not None,
+        date=date_of(of(columns.date)),
+        turns=turns,
+        rejected=rejected,
     )
 
 

@@ -13,7 +13,7 @@ from codetitan.data.rows.packing import Int64s
 CELL_SHIFT = 32
 """Bits of a label that are its token's id; the number of its cell stands above them."""
 
-Split = Literal["text", "fim", "gold"]
+Split = Literal["text", "fim", "gold", "pair"]
 
 
 @dataclass(frozen=True, order=True)
@@ -21,9 +21,10 @@ class Cell:
     """What a label counts for.
 
     Attributes:
-        split: text from left to right, the middle of a hole, or a gold solution.
+        split: text from left to right, the middle of a hole, a gold solution, or an answer of a pair.
         language: of the document.
-        kind: code, comment or docstring; of a hole, its order and kind, such as "psm line".
+        kind: code, comment or docstring; of a conversation, response; of a hole, its order and kind, such as "psm
+            line"; of an answer, the digest of its pair, and chosen or rejected.
     """
 
     split: Split
@@ -123,6 +124,8 @@ def summarise(cells: Sequence[Cell], counts: Sequence[Counts], nats: Sequence[fl
 def _names(cell: Cell) -> list[str]:
     if cell.split == "gold":
         return ["gold"]
+    if cell.split == "pair":  # compared, not added up
+        return []
     if cell.split == "fim":
         return ["fim", f"fim/{cell.kind.replace(' ', '/')}"]
     return ["", cell.language, cell.kind]

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from codetitan.data.pieces.maker import PieceMaker
 from codetitan.data.pieces.metadata import Headers, MetadataConfig
 from codetitan.data.pieces.piece import Piece, Role
 from codetitan.data.rows.packing import IGNORE_INDEX, Int64s, Part, best_fit, of_middle, render
+from codetitan.data.rows.references import digest
+from codetitan.data.turns import Conversations
 from codetitan.data.validation.cells import CELL_SHIFT, Cell, Cells, Counts, Split
 from codetitan.data.validation.gold import Gold
 from codetitan.errors import ConfigError
@@ -39,6 +42,7 @@ class Samples:
         input_NL, labels_NL, positions_NL: int64 (N, L); a label that counts is id + 2^32 · cell.
         tokens: that a model reads.
         documents: that were used, of those that were found.
+        pairs: digest of each pair of answers, whose cells are the first ones: a chosen answer's, then the rejected's.
     """
 
     cells: list[Cell]
@@ -48,6 +52,7 @@ class Samples:
     positions_NL: Int64s
     tokens: int
     documents: int
+    pairs: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.input_NL)
@@ -77,6 +82,7 @@ class Samples:
             ),
             self.tokens,
             self.documents,
+            self.pairs,
         )
 
 
@@ -89,6 +95,7 @@ def make(
     holes: bool,
     seq_len: int,
     packed: bool = True,
+    conversations: Conversations | None = None,
 ) -> Samples:
     """Makes the samples.
 
@@ -101,6 +108,7 @@ def make(
         holes: whether to measure infilling.
         seq_len: L.
         packed: whether several pieces share a sample; where attention has no document masks, they would see each other.
+        conversations: what of them is learnt, and so counts; None: there are none.
 
     Raises:
         ConfigError: there is nothing that counts.
@@ -108,15 +116,29 @@ def make(
     encoding, sentinels = tokenizer.encoding, tokenizer.sentinels
     without = MetadataConfig(repo=0, path=0, stars=0, repository_level=0)
     make_pieces = partial(PieceMaker, encoding, sentinels, without, seq_len=seq_len, seed=_SEED, annotate=True)
-    makers: dict[Split, PieceMaker] = {"text": make_pieces(FimConfig(rate=0.0)), "fim": make_pieces(_HOLES)}
+    makers: dict[Split, PieceMaker] = {
+        "text": make_pieces(FimConfig(rate=0.0), chat=tokenizer.chat, learn=conversations),
+        "fim": make_pieces(_HOLES),
+    }
     left: dict[Split, int] = {"text": tokens - tokens // 2, "fim": tokens // 2} if holes else {"text": tokens}
     cells = Cells()
     pieces: list[tuple[Piece, Int64s]] = []
     n_documents = 0
+    pairs: dict[int, None] = {}
     for number, document in enumerate(documents):
         if all(n <= 0 for n in left.values()):
             break
-        if not encoding.can_encode(document.text):
+        if makers["text"].why_not(document):
+            continue
+        if document.turns:
+            conversation = makers["text"].conversation(document) if left["text"] > 0 else None
+            # A pair counts once: its answers have cells of their own.
+            if conversation is not None and digest(conversation) not in pairs:
+                n_documents += 1
+                left["text"] -= conversation.size
+                if conversation.starts:
+                    pairs[digest(conversation)] = None
+                pieces.append((conversation, _of_conversation(conversation, cells)))
             continue
         n_documents += 1
         for split in left:
@@ -138,7 +160,7 @@ def make(
     rows = [_row([pieces[i] for i in indices], seq_len, sentinels.pad) for indices in bins]
     inputs, labels, positions = (np.stack(arrays) for arrays in zip(*rows, strict=True))
     n_tokens = sum(piece.size for piece, _ in pieces)
-    return Samples(cells.all, cells.counts, inputs, labels, positions, n_tokens, n_documents)
+    return Samples(cells.all, cells.counts, inputs, labels, positions, n_tokens, n_documents, tuple(pairs))
 
 
 def _of_text(piece: Piece, cells: Cells) -> Int64s:
@@ -154,6 +176,19 @@ def _of_text(piece: Piece, cells: Cells) -> Int64s:
         here = (roles != Role.METADATA) & (kinds == kind)
         if here.any():
             labelled[here] = cells.number(Cell("text", language, kind.name.lower()))
+    return cells.count(labelled, piece.n_bytes[1:])
+
+
+def _of_conversation(piece: Piece, cells: Cells) -> Int64s:
+    """Returns int64 (size,): the cell of each label that is learnt; of a pair, each answer has one; -1 elsewhere."""
+    assert piece.learnt is not None and piece.n_bytes is not None, "the maker annotates"
+    language = LANGUAGES[piece.languages[0][0]]
+    labelled = np.full(piece.size, -1, np.int64)
+    bounds = [0, *piece.starts, piece.size]
+    for answer, (start, stop) in enumerate(pairwise(bounds)):
+        kind = f"{digest(piece):016x} {('chosen', 'rejected')[answer]}" if piece.starts else "response"
+        cell = Cell("pair" if piece.starts else "text", language, kind)
+        labelled[start:stop][piece.learnt[start:stop]] = cells.number(cell)
     return cells.count(labelled, piece.n_bytes[1:])
 
 

@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from codetitan.data.pieces.kinds import Kind
-from codetitan.data.pieces.piece import Role
+from codetitan.data.pieces.piece import Piece, Role
 from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.data.rows.packing import Part, Sample
 from codetitan.tokenizer.code_tokenizer import CodeTokenizer
@@ -23,6 +23,7 @@ STYLES = {
     Role.MIDDLE: "bold magenta",
     Role.SENTINEL: "bold white on blue",
 }
+LEARNT, GIVEN = "bold green", "dim"  # of conversations
 KIND_STYLES = {Kind.CODE: "", Kind.COMMENT: "green", Kind.DOCSTRING: "yellow"}
 
 
@@ -35,8 +36,10 @@ def visible(text: str) -> str:
     )
 
 
-def legend(*, kinds: bool, marked: bool) -> Text:
-    """Returns the roles, or the kinds of text, as they are shown."""
+def legend(*, kinds: bool, marked: bool, conversations: bool = False) -> Text:
+    """Returns the roles, or the kinds of text, as they are shown; beside them what is learnt of conversations."""
+    if marked and conversations:
+        return Text("«learnt …»")
     if marked:
         return Text("code  «comment …»  «docstring …»")
     styles = {role.name: style for role, style in STYLES.items()}
@@ -44,6 +47,7 @@ def legend(*, kinds: bool, marked: bool) -> Text:
         styles = {kind.name: style for kind, style in KIND_STYLES.items()} | {
             role.name: STYLES[role] for role in (Role.METADATA, Role.SENTINEL)
         }
+    styles |= {"learnt": LEARNT, "given": GIVEN} if conversations else {}
     words = [(f" {name.lower()} ", style) for name, style in styles.items()]
     return Text.assemble(*(item for word in words for item in (word, " ")))
 
@@ -55,6 +59,8 @@ def _part(part: Part, tokenizer: CodeTokenizer, *, marked: bool) -> Text:
     if part.piece.kinds is not None and part.piece.n_bytes is not None:
         each = zip(part.piece.kinds[tokens].tolist(), part.piece.n_bytes[tokens].tolist(), strict=True)
         kinds = [Kind(kind) if n_bytes else None for kind, n_bytes in each]
+    if part.piece.learnt is not None:
+        return _conversation(part.piece, tokenizer, marked=marked)
     text = Text()
     at = 0
     utf8 = getincrementaldecoder("utf-8")("replace")  # a token may end in the middle of a character
@@ -65,6 +71,23 @@ def _part(part: Part, tokenizer: CodeTokenizer, *, marked: bool) -> Text:
         text.append(shown.join(marks), STYLES[Role(role)] if kind is None else KIND_STYLES[kind])
         at += n
     return text.append(visible(utf8.decode(b"", final=True)))
+
+
+def _conversation(piece: Piece, tokenizer: CodeTokenizer, *, marked: bool) -> Text:
+    """Draws what is learnt and what is given; a pair's answers one below the other."""
+    assert piece.learnt is not None
+    text, at = Text(), 0
+    learnt = [False, *piece.learnt.tolist()]
+    texts = np.searchsorted(piece.starts, np.arange(len(piece.ids)), side="right").tolist()
+    for (_, is_learnt), run in groupby(zip(texts, learnt, strict=True)):
+        n = sum(1 for _ in run)
+        if at in piece.starts:
+            text.append("\n\n")
+        shown = visible(tokenizer.decode_bytes(piece.ids[at : at + n].tolist()).decode(errors="replace"))
+        marks = ("«learnt ", "»") if marked and is_learnt else ("", "")
+        text.append(shown.join(marks), LEARNT if is_learnt else GIVEN)
+        at += n
+    return text
 
 
 def _shares(sample: Sample) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from codetitan.data.pieces.dialects import Sentinels
@@ -59,11 +60,11 @@ def _context(description: Description) -> int:
     return longest
 
 
-def generation_config(sentinels: Sentinels) -> dict[str, Any]:
-    """Returns generation_config.json: a text ends where a document or a middle does."""
+def generation_config(sentinels: Sentinels, ends: Sequence[int] = ()) -> dict[str, Any]:
+    """Returns generation_config.json: a text ends where a document or a middle does, or with one of `ends`."""
     return {
         "bos_token_id": sentinels.end,
-        "eos_token_id": list(dict.fromkeys([sentinels.end, sentinels.fim_end])),
+        "eos_token_id": list(dict.fromkeys([*ends, sentinels.end, sentinels.fim_end])),
         "pad_token_id": sentinels.pad,
     }
 

@@ -47,7 +47,7 @@ _FORWARD = frozenset({"F", "SEND_F", "RECV_F", "WAIT_SEND_F", "UNSHARD", "RESHAR
 
 @contextlib.contextmanager
 def forward_only(schedule: Any) -> Iterator[None]:
-    """Within it, a schedule that has trained has nothing but its passes forward; behind it, it trains on."""
+    """Within it, a schedule has nothing but its passes forward; behind it, it trains as if nothing had been."""
     orders: dict[int, list[_Action]] | None = getattr(schedule, "pipeline_order_with_comms", None)  # of several stages
     if orders is not None:
         schedule.pipeline_order_with_comms = {
@@ -62,11 +62,12 @@ def forward_only(schedule: Any) -> Iterator[None]:
     # Else torch infers the stages' shapes anew, by a pass through all of them one after the other, at the first
     # microbatches that are evaluated and again at the next step (schedules.py, _initialize_pp_stages).
     flag = "_stage_backward_initialized" if orders is None else "_stages_backward_initialized"
+    has_trained = getattr(schedule, flag)
     setattr(schedule, flag, False)
     try:
         yield
     finally:
-        setattr(schedule, flag, True)
+        setattr(schedule, flag, has_trained)
         if orders is not None:
             schedule.pipeline_order_with_comms = orders
 

@@ -70,7 +70,9 @@ class ServedReader:
         """Yields the documents of a unit; see `Reader`."""
         for index in range(unit * UNIT, min((unit + 1) * UNIT, len(self._source))):
             document = self._source.read(index)
-            if isinstance(document, Document):
+            if isinstance(document, Document) and document.turns:
+                yield Dropped(self.name, document.path, "a conversation")
+            elif isinstance(document, Document):
                 file = File.of(document)
                 if self._in_files or document.repo is not None:
                     file.root = f"{self.name}:{document.repo or ''}"
