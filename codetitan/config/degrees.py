@@ -10,6 +10,7 @@ from codetitan.errors import ConfigError, did_you_mean
 from codetitan.models.code.pipeline import is_looped, is_v_shaped
 from codetitan.models.code.shape import Flavor
 from codetitan.models.code.stages import blocks_per_stage, modules_per_stage
+from codetitan.objectives.config import DPO
 from codetitan.titan import ChunkedLossWrapper, SelectiveAC
 from codetitan.training.trainer import CodeTrainer
 
@@ -207,24 +208,25 @@ def check_pipeline_parallel(config: Config) -> None:
 def check_zero_bubble(config: Config) -> None:
     """Schedules that work out the gradients of inputs and of weights apart get them wrong, or fail, with some options.
 
-    Measured on a CPU, torch 2.14.1: compiled blocks, and lm_head in chunks inside the loss, lose a part of the
-    gradients (1e-3 of the first gradient norm); selective checkpointing raises.
+    Measured on a CPU, torch 2.14.1: compiled blocks, and lm_head inside the loss, lose a part of the gradients (1e-3 of
+    the first gradient norm, of preferences 8e-5); selective checkpointing raises.
     """
     schedule = config.parallelism.pipeline_parallel_schedule
     if config.parallelism.pipeline_parallel_degree == 1 or schedule not in _ZERO_BUBBLE:
         return
     wrong = {
-        "compile.enable = true": config.compile.enable and "set it to false",
+        "compile.enable = true": config.compile.enable and "set it to false, or ",
         'loss.name = "chunked-cross-entropy"': isinstance(config.loss, ChunkedLossWrapper.Config)
-        and 'set it to "cross-entropy"',
+        and 'set it to "cross-entropy", or ',
+        'objective.name = "dpo"': isinstance(config.objective, DPO) and " ",  # it passes lm_head twice
         'activation_checkpoint.name = "selective"': isinstance(config.activation_checkpoint, SelectiveAC.Config)
-        and 'set it to "full" or "none"',
+        and 'set it to "full" or "none", or ',
     }
     for setting, fix in wrong.items():
         if fix:
             raise ConfigError(
-                f"{setting} does not work with the schedule {schedule}, which splits the backward pass; {fix}, or use "
-                "Interleaved1F1B"
+                f"{setting} does not work with the schedule {schedule}, which splits the backward pass; "
+                f"{fix.lstrip()}use Interleaved1F1B"
             )
 
 

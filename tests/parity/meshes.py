@@ -259,7 +259,7 @@ CASES = [
         for name, objective in OBJECTIVES.items()
         for where, nproc, plan in (
             ("microbatches of 1", 1, {"training.local_batch_size": 1}), ("FSDP2", 2, mesh(fsdp=2)),
-            ("TP2", 2, mesh(tp=2)), ("PP2", 2, pipeline("1F1B")), ("PP2 ZBVZeroBubble", 2, pipeline(_ZBV)),
+            ("TP2", 2, mesh(tp=2)), ("PP2", 2, pipeline("1F1B")), ("PP2 Interleaved1F1B", 2, pipeline(_INTERLEAVED)),
             ("CP2", 2, mesh(cp=2)), ("CP2·TP2", 4, mesh(cp=2, tp=2)), ("PP2·CP2·TP2", 8, PP2CP2TP2),
             ("chunked loss", 1, CHUNKED), ("TP2, chunked loss, full AC, compiled", 2, mesh(tp=2) | PLAN),
             ("FSDP3", 3, mesh(fsdp=3)),
