@@ -131,7 +131,7 @@ def check_checkpoint(config: Config) -> None:
     if checkpoint.enable and path and "://" not in path and not _is_complete(Path(path)):
         raise ConfigError(
             f'checkpoint.initial_load_path = "{path}" is no complete checkpoint: a folder such as '
-            "…/checkpoint/step-1000, with a file .metadata"
+            "…/checkpoint/step-1000, with a file .metadata, or a run's folder that has some"
         )
 
 

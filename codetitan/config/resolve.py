@@ -15,6 +15,7 @@ from codetitan.data.held_out import HeldOutConfig
 from codetitan.errors import ConfigError
 from codetitan.models.code.spec import model_spec
 from codetitan.objectives.config import conversations
+from codetitan.training import intact
 from codetitan.training.trainer import CodeTrainer
 
 
@@ -86,6 +87,19 @@ def _with_steps_for_tokens(config: CodeTrainer.Config, world_size: int) -> CodeT
     return dataclasses.replace(config, training=dataclasses.replace(training, steps=steps))  # type: ignore[call-arg]
 
 
+def _with_last_checkpoint(config: CodeTrainer.Config) -> CodeTrainer.Config:
+    """Returns the configuration with a checkpoint to begin with, where a run or its folder of checkpoints is named."""
+    path = config.checkpoint.initial_load_path
+    if not path or "://" in path:
+        return config
+    for folder in (Path(path), Path(path) / "checkpoint"):
+        if steps := intact.complete_steps(folder):
+            last = str(folder / f"step-{steps[-1]}")
+            checkpoint = dataclasses.replace(config.checkpoint, initial_load_path=last)  # type: ignore[call-arg]
+            return dataclasses.replace(config, checkpoint=checkpoint)
+    return config
+
+
 def _with_steps_for_epochs(config: CodeTrainer.Config, world_size: int) -> CodeTrainer.Config:
     """Returns the configuration with sources of `training.epochs` epochs, and the steps that serve them."""
     dataloader = dataclasses.replace(config.dataloader, sources=epochs.sources_for(config))
@@ -127,9 +141,12 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
     config = _with_steps_for_tokens(config, world_size)
     if config.training.tokens is not None:
         adapted["training.steps"] = "codetitan: training.tokens / (global batch · seq_len), rounded up"
-    if config.training.epochs is not None:
+    if here:
+        config = _with_last_checkpoint(config)
+    if config.training.epochs is not None and here:
         config = _with_steps_for_epochs(config, world_size)
-        adapted["training.steps"] = "codetitan: what serves training.epochs, counted"
+    if config.training.epochs is not None:
+        adapted["training.steps"] = "codetitan: what serves training.epochs, counted where the data is"
     rules.check(config, world_size)
     if here:
         machine.check(config)

@@ -238,6 +238,29 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
       "training.local_batch_size": 4, "activation_checkpoint.name": "selective"}, 2,
      'activation_checkpoint.name = "selective" does not work with the schedule DualPipeV, which splits the backward '
      'pass; set it to "full" or "none", or use Interleaved1F1B'),
+    ({"parallelism.pipeline_parallel_degree": 2, "parallelism.pipeline_parallel_schedule": "ZBVZeroBubble",
+      "training.local_batch_size": 4, "objective.name": "dpo", "tokenizer.chat": "alpaca"}, 2,
+     'objective.name = "dpo" does not work with the schedule ZBVZeroBubble, which splits the backward pass; use '
+     "Interleaved1F1B"),
+    ({"objective.name": "sft"}, 1,
+     'objective.name = "sft" needs a chat format: set tokenizer.chat to one of chatml, deepseek-coder, alpaca, '
+     "starcoder2-instruct, codellama"),
+    ({"tokenizer.chat": "alpaca"}, 1,
+     'tokenizer.chat = "alpaca" has no effect with objective.name = "next-token", which takes no conversations; set '
+     'objective.name = "sft", or remove it'),
+    ({"objective.name": "sft", "tokenizer.chat": "alpaca", "dataloader.packing": "concatenate"}, 1,
+     'dataloader.packing = "concatenate" would cut conversations, which objective.name = "sft" learns whole; set it to '
+     '"best-fit"'),
+    ({"objective.name": "dpo", "tokenizer.chat": "alpaca", "model.attention": "sdpa"}, 1,
+     'model.attention = "sdpa" has no document masks, so that a rejected answer would see the chosen one; set it to '
+     '"flex", or "varlen" on a GPU'),
+    ({"objective.name": "dpo", "tokenizer.chat": "alpaca", "objective.loss": "ipo", "objective.label_smoothing": 0.1}, 1,
+     'objective.label_smoothing = 0.1 has no effect with objective.loss = "ipo"; set it to 0, or objective.loss to '
+     '"sigmoid"'),
+    ({"objective.name": "dpo", "tokenizer.chat": "alpaca", "objective.beta": 0}, 1,
+     "objective.beta = 0.0 must be above 0"),
+    ({"objective.name": "sftt"}, 1,
+     'objective.name = sftt (command line) must be one of dpo, next-token, sft; did you mean "sft"?'),
     ({"parallelism.spmd_backend": "partial_dtensor", "parallelism.tensor_parallel_degree": 2}, 2,
      'parallelism.spmd_backend = "partial_dtensor" does not work with parallelism.tensor_parallel_degree = 2; use '
      '"spmd_types"'),
@@ -385,7 +408,7 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "checkpoint.load_step = 7: no complete checkpoint of that step in no/such/checkpoint; there are: none; -1 takes the last, latest-good the last that is not damaged"),
     ({"checkpoint.initial_load_path": "/no/such"}, 1,
      'checkpoint.initial_load_path = "/no/such" is no complete checkpoint: a folder such as …/checkpoint/step-1000, with '
-     "a file .metadata"),
+     "a file .metadata, or a run's folder that has some"),
     ({"checkpoint.create_seed_checkpoint": "true"}, 1,
      "checkpoint.create_seed_checkpoint (command line): unknown key; checkpoint has enable, folder, interval, "
      "initial_load_path, initial_load_model_only, initial_load_in_hf, initial_load_in_hf_quantized, last_save_model_only, "

@@ -16,14 +16,17 @@ FILES = sorted(path for path in (REPOSITORY / "train_configs").glob("*.toml") if
 
 def world_sizes(path: Path) -> list[int]:
     named = re.search(r"_(\d+)gpu", path.stem)
-    if path.stem == "debug_infill":  # four rows
+    if path.stem in ("debug_infill", "sft_debug", "dpo_debug"):  # four rows
         return [1, 2]
     return [int(named[1])] if named else [1, 8]
 
 
 def tokenizer(path: Path) -> list[str]:
     """One that is there, for what goes on from imported weights, whose tokenizer comes with them."""
-    return ["--hf_assets_path", "code-32k"] if path.stem.startswith("continue_") else []
+    if "qwen2_5" in path.stem or "starcoder2" in path.stem:
+        chat = ["--tokenizer.chat", "alpaca"] if path.stem.startswith("sft_") else []
+        return ["--hf_assets_path", "code-32k", *chat]
+    return []
 
 
 @pytest.mark.parametrize(("path", "world_size"), [(path, n) for path in FILES for n in world_sizes(path)], ids=str)

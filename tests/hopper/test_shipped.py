@@ -30,6 +30,11 @@ WORLD_SIZES = {
     "code_15b_512gpu": 512,
     "continue_qwen2_5_coder_1_5b_8gpu": 8,
     "continue_starcoder2_3b_8gpu": 8,
+    "sft_debug": 1,
+    "dpo_debug": 1,
+    "sft_350m": 1,
+    "dpo_350m": 1,
+    "sft_qwen2_5_coder_1_5b_8gpu": 8,
 }
 
 
