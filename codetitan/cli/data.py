@@ -91,8 +91,7 @@ class DataStatsCommand:
         console = Console(highlight=False)
         corpora = []
         for selection in loader.selections:
-            held_out = loader.config.held_out
-            corpora.append(stats.read_through(selection, loader.tokenizer, at_most=self.documents, held_out=held_out))
+            corpora.append(stats.read_through(selection, loader, at_most=self.documents))
             console.print(stats.corpus_report(corpora[-1]))
         console.print(stats.steps_report(stats.serve(loader, self.steps), self.steps))
         if self.plot is not None:

@@ -1,5 +1,6 @@
 """A conversation: turns of a system, a user and an assistant, as stores write them, and what is wrong with one."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -130,6 +131,11 @@ def _of_text(text: str) -> Turns:
 
 
 def _read(messages: object) -> Turns:
+    if isinstance(messages, str) and messages.lstrip().startswith("["):  # some stores keep lists as JSON
+        try:
+            messages = json.loads(messages)
+        except (ValueError, RecursionError):
+            raise TurnsError("no conversation") from None
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
         raise TurnsError("no conversation")
     turns = []

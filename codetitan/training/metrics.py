@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -239,7 +240,8 @@ class CodeMetrics(MetricsProcessor):
         record = {
             "step": step,
             "loss": global_avg_loss,
-            "max_loss": global_max_loss,
+            # torchtitan divides by each rank's labels: one that was served padding alone, or no pair, has none.
+            "max_loss": None if math.isnan(global_max_loss) and not math.isnan(global_avg_loss) else global_max_loss,
             "grad_norm": grad_norm,
             "lr": lr,
             "tokens_seen": served.positions,

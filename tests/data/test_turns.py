@@ -1,5 +1,6 @@
 """Conversations as stores write them."""
 
+import json
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ def turns(record: dict[str, Any], **fields: str) -> Turns:
         {"messages": [{"role": "user", "content": Q}, {"role": "assistant", "content": A}]},
         {"conversations": [{"from": "human", "value": f" {Q}\n"}, {"from": "gpt", "value": f"\n{A}\n"}]},
         {"messages": [{"role": "user", "content": [{"type": "text", "text": Q}]}, {"role": "model", "content": A}]},
+        {"messages": json.dumps([{"role": "user", "content": Q}, {"role": "assistant", "content": A}])},
         {"instruction": Q, "response": A},  # Evol-Instruct
         {"instruction": Q, "output": A, "input": ""},  # Alpaca
         {"instruction": Q, "output": A, "code": "def add(a, b): …", "testcase": ["assert add(1, 2) == 3"]},  # opc-sft
@@ -112,6 +114,7 @@ def messages(*roles: str) -> dict[str, Any]:
         (messages("user", "tool", "assistant"), "an unknown role"),
         (messages(), "no conversation"),
         ({"messages": "hello"}, "no conversation"),
+        ({"messages": "[{"}, "no conversation"),
         ({"messages": ["hello"]}, "a message that is no table"),
         ({"messages": [{"role": "user", "content": " \n"}, CHOSEN]}, "an empty turn"),
         ({"messages": [{"role": "user", "content": 3}, CHOSEN]}, "a turn that is no text"),

@@ -126,6 +126,7 @@ class Mixture:
         held_out: which documents are not served.
 
     Attributes:
+        maker: as it was given.
         dropped: reason → documents that could not be served, as far as this process has met them.
     """
 
@@ -142,7 +143,7 @@ class Mixture:
         self.components = components
         self.dropped: Counter[str] = Counter()
         self._dropped: set[tuple[int, int]] = set()
-        self._maker = maker
+        self.maker = maker
         self._seed = seed
         self._rows = rows
         self._repository_level = repository_level
@@ -193,13 +194,13 @@ class Mixture:
         for neighbours in self._by_repository(chosen, indices):
             if len(neighbours) > 1 and self._share_a_sample(epoch, component, neighbours[0][0]):
                 with _naming(chosen, ", ".join(document.path for _, document in neighbours)):
-                    made += self._maker.repository(neighbours, epoch=epoch, source=component)
+                    made += self.maker.repository(neighbours, epoch=epoch, source=component)
                 continue
             for index, document in neighbours:
                 with _naming(chosen, document.path):
                     if not document.turns:
-                        made += self._maker.pieces(document, epoch=epoch, source=component, index=index)
-                    elif piece := self._maker.conversation(document):
+                        made += self.maker.pieces(document, epoch=epoch, source=component, index=index)
+                    elif piece := self.maker.conversation(document):
                         made.append(piece)
                     else:
                         self._count(chosen, index, Dropped(document.source, document.path, TOO_LONG))
@@ -233,7 +234,7 @@ class Mixture:
         document = component.source.read(index)
         if isinstance(document, Document) and self._held_out.holds_out(document):
             return None  # how many they are is said by the validation (data/validation/corpus.py)
-        if isinstance(document, Document) and (reason := self._maker.why_not(document)):
+        if isinstance(document, Document) and (reason := self.maker.why_not(document)):
             document = Dropped(document.source, document.path, reason)
         if isinstance(document, Document):
             return document

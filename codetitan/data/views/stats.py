@@ -13,11 +13,10 @@ from rich.text import Text
 from tqdm import tqdm
 
 from codetitan.data.document import Document, EndOfStream
-from codetitan.data.held_out import HeldOutConfig
+from codetitan.data.pieces.maker import TOO_LONG
 from codetitan.data.rows.loader import CodeDataLoader, Served
 from codetitan.data.rows.selection import Selection
 from codetitan.data.views.inspect import visible
-from codetitan.tokenizer.code_tokenizer import CodeTokenizer
 
 _LENGTHS = (0, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)  # tokens; the last is open
 _QUANTILES = {"5 %": 5, "25 %": 25, "median": 50, "75 %": 75, "95 %": 95, "longest": 100}
@@ -63,11 +62,10 @@ class Steps:
     served: Served
 
 
-def read_through(
-    selection: Selection, tokenizer: CodeTokenizer, *, at_most: int | None, held_out: HeldOutConfig
-) -> Corpus:
-    """Reads what is served of a source, with a progress bar on stderr; of more than `at_most` documents, that many
-    evenly spread; of a stream the first `at_most`, or 1,000."""
+def read_through(selection: Selection, loader: CodeDataLoader, *, at_most: int | None) -> Corpus:
+    """Reads what a loader serves of a source, with a progress bar on stderr; of more than `at_most` documents, that
+    many evenly spread; of a stream the first `at_most`, or 1,000."""
+    tokenizer, maker = loader.tokenizer, loader.mixture.maker
     source = selection.source
     found = Corpus(source.name, dropped=Counter(source.dropped))
     for language, count in selection.unlisted.items():
@@ -90,13 +88,20 @@ def read_through(
         if not isinstance(document, Document):
             found.dropped[document.reason] += 1
             continue
-        if held_out.holds_out(document):
+        if loader.config.held_out.holds_out(document):
             found.dropped["held out for validation"] += 1
             continue
-        if not tokenizer.encoding.can_encode(document.text):
-            found.dropped["the tokenizer can't encode it"] += 1
+        if reason := maker.why_not(document):
+            found.dropped[reason] += 1
             continue
-        n_tokens = len(tokenizer.encode(document.text))
+        if document.turns:
+            piece = maker.conversation(document)
+            if piece is None:
+                found.dropped[TOO_LONG] += 1
+                continue
+            n_tokens = len(piece.ids)
+        else:
+            n_tokens = len(tokenizer.encode(document.text))
         found.documents += 1
         found.tokens += n_tokens
         found.n_bytes += len(document.text.encode())

@@ -9,7 +9,6 @@ import torch
 
 from codetitan.config import data
 from codetitan.config.data import BatchConfig, DataConfig
-from codetitan.data.held_out import HeldOutConfig
 from codetitan.data.rows.loader import CodeDataLoader
 from codetitan.data.rows.selection import names
 from codetitan.data.rows.served import Served
@@ -86,7 +85,7 @@ def test_languages_without_a_share_are_counted(tokenizer: CodeTokenizer, folder:
         f"directory:{folder}: 13 of 18 documents, 0.0 MB (left out: 5 markdown, which has no share)"
     )
     (selection,) = loader.selections
-    corpus = stats.read_through(selection, tokenizer, at_most=None, held_out=HeldOutConfig())
+    corpus = stats.read_through(selection, loader, at_most=None)
     assert corpus.documents == 13 and set(corpus.languages) == {"python", "shell"}
     assert corpus.dropped["markdown, which has no share"] == 5
 
@@ -104,7 +103,7 @@ def test_languages_that_a_source_lacks_are_all_named(tokenizer: CodeTokenizer, f
 def test_documents_beyond_the_first_are_counted(tokenizer: CodeTokenizer, folder: Path) -> None:
     loader = open_loader(tokenizer, Directory(path=str(folder), max_documents=13))
     assert loader.summary().startswith(f"directory:{folder}: 13 of 18 documents, ")
-    corpus = stats.read_through(loader.selections[0], tokenizer, at_most=4, held_out=HeldOutConfig())
+    corpus = stats.read_through(loader.selections[0], loader, at_most=4)
     assert (corpus.documents, corpus.sample) == (4, "a sample of 4 of 13")
     assert corpus.dropped["beyond max_documents"] == 5 and set(corpus.languages) == {"python", "markdown"}
 
