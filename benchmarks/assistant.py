@@ -149,7 +149,7 @@ def main() -> None:
         )
         # At a learning rate of 0 a step of tuning measures the base.
         before = train(config, folder / "before", begin(base, "sft", options.base_steps, 1e-12) | {
-            "training.steps": 1, "validation.interval": 1, "checkpoint.enable": "false",
+            "training.steps": 1, "validation.interval": 1,
         })  # fmt: skip
         measure("base", base, before[-1]["validation/loss"])
         for stage, more in (("SFT", {}), ("SFT, half of the tokens infilling", {"dataloader.sources": mixed})):

@@ -71,6 +71,12 @@ def check_sections(config: Config) -> None:
         raise ConfigError(
             f'comm.mode = "{config.comm.mode}" is for torchtitan\'s own dry runs; must be one of default, torchcomms'
         )
+    if config.checkpoint.initial_load_path and not config.checkpoint.enable:
+        # The run would begin with initial values, and say so in one line of many.
+        raise ConfigError(
+            f'checkpoint.initial_load_path = "{config.checkpoint.initial_load_path}" is not read where '
+            "checkpoint.enable = false; set it to true, or remove the path"
+        )
     if config.checkpoint.export_every_k is not None and "://" in config.dump_folder + config.checkpoint.folder:
         raise ConfigError(
             f"checkpoint.export_every_k = {config.checkpoint.export_every_k} needs checkpoints on a disk of this "

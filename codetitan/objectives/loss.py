@@ -42,6 +42,14 @@ def with_objective(loss: BaseLoss.Config, objective: Any, vocab_size: int) -> Ba
     )
 
 
+def targets_like(ids_BL: torch.Tensor, objective: Any) -> dict[str, torch.Tensor]:
+    """Returns what a loader yields beside inputs for an objective, of zeros: for dry runs."""
+    if type(objective) not in WEIGHTED:
+        return {}
+    streams = WEIGHTED[type(objective)](objective).streams
+    return {"targets": ids_BL.new_zeros((*ids_BL.shape, 1 + len(streams)))}
+
+
 class Measured:
     """What an objective has measured since that was last read.
 

@@ -43,11 +43,11 @@ def pair_losses(delta_P: torch.Tensor, config: DPO) -> torch.Tensor:
     return -(1 - smoothing) * logsigmoid(margin_P) - smoothing * logsigmoid(-margin_P)
 
 
-def rewards(reward_P2: torch.Tensor) -> torch.Tensor:
-    """Returns (P, 4), the METRICS of each pair, of the rewards of its answers (P, 2)."""
-    chosen_P, rejected_P = reward_P2.unbind(-1)
-    margin_P = chosen_P - rejected_P
-    return torch.stack([chosen_P, rejected_P, margin_P, (margin_P > 0).to(margin_P.dtype)], -1)
+def rewards(reward_2: torch.Tensor) -> torch.Tensor:
+    """Returns (…, 4), the METRICS of each pair, of the rewards of its answers (…, 2)."""
+    chosen, rejected = reward_2.unbind(-1)
+    margin = chosen - rejected
+    return torch.stack([chosen, rejected, margin, (margin > 0).to(margin.dtype)], -1)
 
 
 class Preferences:
@@ -90,6 +90,6 @@ class Preferences:
             # Each of the ranks that share a row has the whole loss of its pairs.
             loss.detach() / total.ranks,
             -slope_BA.gather(1, side_BL) * learnt_BL,
-            rewards(reward_BP2.detach()[there_BP]).sum(0) / total.ranks,
+            (rewards(reward_BP2.detach()) * there_BP[..., None]).sum((0, 1)) / total.ranks,
             there_BP.sum().double() / total.ranks,
         )

@@ -31,7 +31,8 @@ def causal_share(seq_len: int, window: int | None) -> float:
 class Estimate:
     """What `codetitan plan` says of a configuration on N GPUs; times in seconds, memory in bytes.
 
-    `rounds` of validation take `round_s` for `round_tokens` each.
+    `steps` are not those of `epochs`, where these are set: what serves them is counted where the data is. `rounds` of
+    validation take `round_s` for `round_tokens` each.
     """
 
     topology: Topology
@@ -45,6 +46,7 @@ class Estimate:
     bubble: float
     tokens_per_step: int
     steps: int
+    epochs: int | None
     rounds: int
     round_s: float
     round_tokens: int
@@ -182,6 +184,7 @@ def estimate(
         bubble=played.bubble if pipelined else 0.0,
         tokens_per_step=training.global_batch_size * training.seq_len,
         steps=training.steps,
+        epochs=training.epochs,
         rounds=rounds_,
         round_s=round_s,
         round_tokens=round_tokens,

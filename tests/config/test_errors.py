@@ -406,6 +406,9 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
      "model.rope.high_freq_factor = 4.0 must be above model.rope.low_freq_factor = 4.0"),
     ({"checkpoint.load_step": 7, "dump_folder": "no/such"}, 1,
      "checkpoint.load_step = 7: no complete checkpoint of that step in no/such/checkpoint; there are: none; -1 takes the last, latest-good the last that is not damaged"),
+    ({"checkpoint.initial_load_path": "/no/such", "checkpoint.enable": "false"}, 1,
+     'checkpoint.initial_load_path = "/no/such" is not read where checkpoint.enable = false; set it to true, or remove '
+     "the path"),
     ({"checkpoint.initial_load_path": "/no/such"}, 1,
      'checkpoint.initial_load_path = "/no/such" is no complete checkpoint: a folder such as …/checkpoint/step-1000, with '
      "a file .metadata, or a run's folder that has some"),

@@ -11,6 +11,7 @@ import torch
 
 from codetitan.config.resolve import resolve
 from codetitan.models.code.pipeline import is_copy
+from codetitan.objectives.loss import targets_like
 from codetitan.plan.tracing.dry_run import build
 from codetitan.titan import FakeTensorMode, dynamo_counters
 from tests.hopper.inductor import up_to_the_gpu
@@ -20,7 +21,10 @@ from tests.hopper.report import Report
 LAYERS = 2  # all blocks are alike, and compiled once; the first and the last differ for FSDP
 
 # A step needs no data, and no checkpoint to go on from.
-WITHOUT_DATA = ["--dataloader.sources", "python-stdlib", "--checkpoint.enable", "false"]
+WITHOUT_DATA = [
+    *("--dataloader.sources", "python-stdlib", "--training.epochs", "none"),
+    *("--checkpoint.enable", "false", "--checkpoint.initial_load_path", "none"),
+]
 
 
 def microbatch(trainer: Any) -> None:
@@ -28,8 +32,9 @@ def microbatch(trainer: Any) -> None:
     training, parallelism = trainer.config.training, trainer.config.parallelism
 
     def batch(rows: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        inputs = torch.zeros(rows, training.seq_len, dtype=torch.int64, device="cuda")
-        return {"input": inputs, "positions": torch.zeros_like(inputs)}, torch.zeros_like(inputs)
+        ids = torch.zeros(rows, training.seq_len, dtype=torch.int64, device="cuda")
+        inputs = {"input": ids, "positions": torch.zeros_like(ids)} | targets_like(ids, trainer.config.objective)
+        return inputs, torch.zeros_like(ids)
 
     tokens = torch.full((), training.local_batch_size * training.seq_len, device="cuda")
     if parallelism.pipeline_parallel_degree == 1:

@@ -80,13 +80,16 @@ def _time(plan: Estimate, no_share: str) -> list[str]:
         parts.append(f"pipeline bubble {100 * plan.bubble:.1f} %")
     mfu = ", ".join(f"{kinds[k]} {100 * plan.mfu(k):.1f} %" for k in ("full", "causal"))
     hours, gpus = plan.seconds / 3600, plan.topology.world_size
+    length = f"{plan.steps:,} steps"
+    if plan.epochs is not None:
+        length = f"the steps of training.epochs = {plan.epochs} are counted where the data is; {length}"
     return [
         *lines,
         f"time    {plan.step_s:.3f} s a step of {plan.tokens_per_step:,} tokens; {', '.join(parts)}",
         f"  {plan.tok_per_s_per_gpu:,.0f} tok/s/GPU, {plan.tok_per_s_per_gpu * gpus:,.0f} tok/s in all",
         *_validation(plan),
         f"  MFU of {plan.peak_flops / 1e12:,.0f} TFLOP/s ({plan.precision.upper()}): {mfu}",
-        f"  {plan.steps:,} steps, {count_tokens(plan.steps * plan.tokens_per_step)} tokens: {duration(plan.seconds)} "
+        f"  {length}, {count_tokens(plan.steps * plan.tokens_per_step)} tokens: {duration(plan.seconds)} "
         f"({hours:,.1f} h, {hours * gpus:,.0f} GPU-hours)",
         "  assumed: shares of the peaks (plan/tracing/roofline.py, plan/topology.py); no stragglers, saving, loading",
     ]

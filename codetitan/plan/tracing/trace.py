@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from codetitan.objectives.loss import targets_like
 from codetitan.plan.topology import DEGREES, Topology
 from codetitan.plan.tracing.dry_run import build
 from codetitan.plan.tracing.fused import fused_backend
@@ -221,7 +222,8 @@ def trace(
             inputs = torch.zeros(rows, seq_len, dtype=torch.int64)
             with contextlib.nullcontext() if pipelined else trainer.gradient_sync(reduces):
                 trainer.forward_backward_step(
-                    input_dict={"input": inputs, "positions": torch.zeros_like(inputs)},
+                    input_dict={"input": inputs, "positions": torch.zeros_like(inputs)}
+                    | targets_like(inputs, config.objective),
                     labels=torch.zeros_like(inputs),
                     global_valid_tokens=torch.tensor(float(rows * seq_len)),
                 )
