@@ -214,19 +214,19 @@ def check_zero_bubble(config: Config) -> None:
     schedule = config.parallelism.pipeline_parallel_schedule
     if config.parallelism.pipeline_parallel_degree == 1 or schedule not in _ZERO_BUBBLE:
         return
-    wrong = {
-        "compile.enable = true": config.compile.enable and "set it to false, or ",
-        'loss.name = "chunked-cross-entropy"': isinstance(config.loss, ChunkedLossWrapper.Config)
-        and 'set it to "cross-entropy", or ',
-        'objective.name = "dpo"': isinstance(config.objective, DPO) and " ",  # it passes lm_head twice
-        'activation_checkpoint.name = "selective"': isinstance(config.activation_checkpoint, SelectiveAC.Config)
-        and 'set it to "full" or "none", or ',
-    }
-    for setting, fix in wrong.items():
-        if fix:
+    chunked = isinstance(config.loss, ChunkedLossWrapper.Config)
+    selective = isinstance(config.activation_checkpoint, SelectiveAC.Config)
+    wrong = (
+        (config.compile.enable, "compile.enable = true", "set it to false, or use"),
+        (chunked, 'loss.name = "chunked-cross-entropy"', 'set it to "cross-entropy", or use'),
+        (isinstance(config.objective, DPO), 'objective.name = "dpo"', "use"),  # it passes lm_head inside the loss, too
+        (selective, 'activation_checkpoint.name = "selective"', 'set it to "full" or "none", or use'),
+    )
+    for is_set, setting, fix in wrong:
+        if is_set:
             raise ConfigError(
-                f"{setting} does not work with the schedule {schedule}, which splits the backward pass; "
-                f"{fix.lstrip()}use Interleaved1F1B"
+                f"{setting} does not work with the schedule {schedule}, which splits the backward pass; {fix} "
+                "Interleaved1F1B"
             )
 
 

@@ -85,7 +85,10 @@ def of_preference(prompt: object, chosen: object, rejected: object, system: obje
     better, worse = found
     if better == worse:
         raise TurnsError("chosen is rejected")
-    if common(better, worse) == 0:
+    same = common(better, worse)
+    if same in (len(better), len(worse)):
+        raise TurnsError("one answer is the beginning of the other")
+    if better[same].speaker != "assistant":
         raise TurnsError("chosen and rejected have other prompts")
     return better, worse
 

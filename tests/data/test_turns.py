@@ -125,6 +125,14 @@ def messages(*roles: str) -> dict[str, Any]:
         ({"prompt": Q, "chosen": A, "rejected": None}, "no conversation"),
         ({"chosen": [USER, CHOSEN], "rejected": [USER]}, "no response"),
         ({"chosen": [USER, CHOSEN], "rejected": [{**USER, "content": "?"}, REJECTED]}, "other prompts"),
+        (
+            {"chosen": [USER, CHOSEN], "rejected": [USER, CHOSEN, USER, REJECTED]},
+            "one answer is the beginning of the other",
+        ),
+        (
+            {"chosen": [USER, CHOSEN, USER, CHOSEN], "rejected": [USER, CHOSEN, {**USER, "content": "?"}, REJECTED]},
+            "other prompts",
+        ),
         ({"chosen": A, "rejected": B}, "no prompt"),
         ({"instruction": Q, "output": "x" * 20_000}, "too large"),
         ({"instruction": Q, "output": "\ud800"}, "lone surrogates"),
