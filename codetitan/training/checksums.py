@@ -5,6 +5,7 @@ bits, and any other but one in four thousand million; it is no defence against s
 from the file when that is written, mostly from the page cache, by as many threads as there are cores, at most eight.
 """
 
+import hashlib
 import json
 import os
 import zlib
@@ -115,6 +116,12 @@ def damage(folder: Path, rank: int = 0, world_size: int = 1) -> str | None:
         for found in _damage(folder, name, *files[name]):
             return found
     return None
+
+
+def fingerprint(folder: Path) -> str:
+    """Returns a digest of a checkpoint's checksums, which tells its contents; "" where it has none."""
+    files = sorted(folder.glob(f"*{SUFFIX}"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest() if files else ""
 
 
 def damage_seen_by_any(folder: Path) -> str | None:

@@ -5,7 +5,9 @@ that at step 0 model and reference agree to rounding. With adapters, which begin
 them.
 """
 
+import contextlib
 import dataclasses
+import hashlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +22,9 @@ from codetitan.data.rows.pairs import sides
 from codetitan.data.rows.references import References, digest
 from codetitan.data.validation.cells import CELL_SHIFT
 from codetitan.errors import ConfigError
+from codetitan.places import cache_folder
 from codetitan.titan import logger
+from codetitan.training import checksums
 from codetitan.training.measuring import Microbatch, forward, measuring
 
 if TYPE_CHECKING:
@@ -31,7 +35,7 @@ FILE = "references.npz"
 
 
 def references(trainer: "CodeTrainer") -> References:
-    """Returns what the reference says: measured now where the run begins, else as it was; a collective.
+    """Returns what the reference says: measured where the run begins, else as it was; a collective.
 
     Raises:
         ConfigError: the run goes on, and its file is missing, or was measured with something else.
@@ -51,15 +55,48 @@ def references(trainer: "CodeTrainer") -> References:
             )
         return found
     start = time.perf_counter()
-    held_out = {} if trainer.validation is None else trainer.validation.measure_pairs()
-    found = References(said_of, held_out | _measure(trainer))
-    if not len(found):
-        raise ConfigError("dataloader.sources: there is no pair in it")
+    kept = _place_in_cache(trainer, said_of)
+    if (of_another_run := _read_on_one_rank(kept)) is not None:
+        found, how = of_another_run, "as another run measured it"
+    else:
+        held_out = {} if trainer.validation is None else trainer.validation.measure_pairs()
+        found = References(said_of, held_out | _measure(trainer))
+        if not len(found):
+            raise ConfigError("dataloader.sources: there is no pair in it")
+        how = f"measured in {time.perf_counter() - start:.1f} s"
     if dist.get_rank() == 0:
         path.parent.mkdir(parents=True, exist_ok=True)
-        found.save(path)
-    logger.info("reference: measured on %s pairs in %.1f s (%s)", f"{len(found):,}", time.perf_counter() - start, path)
+        for place in (path, kept):
+            if place is not None:
+                found.save(place)
+    logger.info("reference: %s pairs, %s (%s)", f"{len(found):,}", how, path)
     return found
+
+
+def _place_in_cache(trainer: "CodeTrainer", said_of: str) -> Path | None:
+    """Returns where what is said of the same pairs by the same weights lies; None: the weights can't be told."""
+    config = trainer.config
+    base = config.checkpoint.initial_load_path
+    weights = (
+        f"seed {config.debug.seed}" if not base else checksums.fingerprint(Path(base)) if "://" not in base else ""
+    )
+    if not weights:
+        return None
+    shape, rope = config.model.shape(), config.model.rope
+    measured = "" if trainer.validation is None else trainer.validation.digest
+    parts = (said_of, weights, repr(shape), repr(rope), trainer.dataloader.state_dict()["identity"], measured)
+    return cache_folder("references") / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}.npz"
+
+
+def _read_on_one_rank(kept: Path | None) -> References | None:
+    """Returns what rank 0 finds in its cache: those of other nodes may lack it."""
+    found: list[References | None] = [None]
+    if dist.get_rank() == 0 and kept is not None:
+        with contextlib.suppress(ConfigError):  # missing or damaged: it is measured
+            found = [References.load(kept)]
+    if dist.get_world_size() > 1:
+        dist.broadcast_object_list(found)
+    return found[0]
 
 
 def _measure(trainer: "CodeTrainer") -> dict[int, tuple[float, float]]:

@@ -24,6 +24,10 @@ def test_a_run_begins_at_its_reference_and_needs_it_to_go_on(bench: Bench) -> No
     assert 0 <= second["rewards/accuracy"] <= 1
     measured = curve.validated[-1]
     assert measured["validation/rewards/margin"] > 0 and measured["validation/loss"] < math.log(2)
+    other = bench.new_folder()  # another β: the same reference
+    bench.train(1, DPO | SAVED | held_out | {"training.steps": 1, "objective.beta": 0.5}, other)
+    assert "as another run measured it" in (other / "logs" / "rank-0.log").read_text()
+    assert (other / "references.npz").is_file()
     (folder / "references.npz").rename(folder / "elsewhere.npz")
     with pytest.raises(MeshFailure, match=r"references\.npz is missing: what the reference says of the pairs was"):
         bench.train(1, DPO | SAVED | held_out | {"training.steps": 3, "lr_scheduler.total_steps": 8}, folder)
