@@ -1,8 +1,8 @@
 """Measures the model that a run of preferences begins with, its reference, on every pair: a pass forward over the data.
 
 The pairs come from a loader like the training's, one epoch of it, and go through the training's own forward pass, so
-that at step 0 model and reference agree to rounding. With adapters, which begin as nothing, it is the base without
-them.
+that at step 0 model and reference agree to rounding. What comes of it is kept with the run, which could not go on
+without it, and in the cache for other runs that begin with the same weights and data, such as with another β.
 """
 
 import contextlib
@@ -77,14 +77,22 @@ def _place_in_cache(trainer: "CodeTrainer", said_of: str) -> Path | None:
     """Returns where what is said of the same pairs by the same weights lies; None: the weights can't be told."""
     config = trainer.config
     base = config.checkpoint.initial_load_path
-    weights = (
-        f"seed {config.debug.seed}" if not base else checksums.fingerprint(Path(base)) if "://" not in base else ""
-    )
+    if base and "://" in base:
+        return None
+    weights = checksums.fingerprint(Path(base)) if base else f"seed {config.debug.seed}"
     if not weights:
         return None
     shape, rope = config.model.shape(), config.model.rope
     measured = "" if trainer.validation is None else trainer.validation.digest
-    parts = (said_of, weights, repr(shape), repr(rope), trainer.dataloader.state_dict()["identity"], measured)
+    parts = (
+        torch.__version__,
+        said_of,
+        weights,
+        repr(shape),
+        repr(rope),
+        trainer.dataloader.state_dict()["identity"],
+        measured,
+    )
     return cache_folder("references") / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}.npz"
 
 
