@@ -190,6 +190,7 @@ def resolve(file: Path, overrides: Sequence[str], *, world_size: int | None, her
             rope=rope,
             stages=degrees.pipeline_stages(config),
             float8=config.float8,
+            train_layers=config.training.train_layers,
         ),
     )
     return Resolved(complete, tree, adapted, world_size)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from codetitan import device
-from codetitan.config import data, degrees, evaluation, model, objective, validation
+from codetitan.config import data, degrees, evaluation, freezing, model, objective, validation
 from codetitan.config.schema import BEFORE, hints
 from codetitan.errors import ConfigError, did_you_mean
 from codetitan.hf.architectures.table import check_exportable
@@ -155,5 +155,6 @@ def check(config: Config, world_size: int) -> None:
     model.check_float8(config)
     validation.check(config)
     objective.check(config)
+    freezing.check(config)
     evaluation.check(config)
     check_optimizer(config)

@@ -105,11 +105,11 @@ class CodeOptimizers(OptimizersContainer):
             group.update(values)
 
     def _validate_params(self, all_params: list[nn.Parameter]) -> None:
-        # torchtitan counts the parameters of the model; a copy of a tied embedding is not optimized.
+        # torchtitan counts the parameters that are trained; a copy of a tied embedding is not optimized.
         optimized = {id(parameter) for parameter in all_params}
         for part in self.model_parts:
             for name, parameter in part.named_parameters():
-                assert (id(parameter) in optimized) != is_copy(part, name), name
+                assert (id(parameter) in optimized) == (parameter.requires_grad and not is_copy(part, name)), name
 
 
 class CodeLRSchedulers(LRSchedulersContainer):

@@ -43,6 +43,7 @@ EFFECTS: dict[str, Effect] = {
     "training.seq_len": "data",
     "training.global_batch_size": "data",
     "training.local_batch_size": "free",
+    "training.train_layers": "refused",
     "training.steps": "applied",
     "training.max_norm": "applied",
     "training.dtype": "applied",
@@ -91,12 +92,19 @@ def model_changes(saved: Description, shape: Flavor, rope: RopeConfig) -> list[s
     ]
 
 
-def check_model(saved: Description, shape: Flavor, rope: RopeConfig, where: str) -> None:
-    """Compares the model of a checkpoint with the one that shall go on from it.
+def check_model(saved: Description, shape: Flavor, rope: RopeConfig, train_layers: str | None, where: str) -> None:
+    """Compares the model of a checkpoint with the one that shall go on from it, and what is trained of it.
 
     Raises:
-        ConfigError: they are two; names each key, what it was and what it is.
+        ConfigError: they are two; names each key, what it was and what it is. Or other layers are trained, of which the
+            checkpoint has no moments.
     """
+    was = _flat(tomli.loads(saved.config)).get("training.train_layers")
+    if (before := None if was == "none" else was) != train_layers:
+        raise ConfigError(
+            f"{where} trained other layers: training.train_layers was {_shown(before)}, is {_shown(train_layers)}; "
+            f"restore it, or set another --dump_folder and --checkpoint.initial_load_path {where}"
+        )
     if changed := model_changes(saved, shape, rope):
         raise ConfigError(
             f"{where} is of another model: {'; '.join(changed)}; restore it, or set another --dump_folder, and to "

@@ -136,6 +136,9 @@ class CodeTrainingConfig(TrainingConfig):
     epochs: int | None = None
     """In place of steps: how often each source is served. The steps are counted before the run, by reading the data."""
 
+    train_layers: str | None = None
+    """Train the last or the first blocks and that end of the model alone, such as "last:4"; None: all of it."""
+
     gradient_sync: Literal["auto", "each-microbatch", "last-microbatch"] = "auto"
     """When FSDP reduces gradients, where a step has several microbatches. last-microbatch keeps them whole until then:
     less traffic, more memory. auto: last-microbatch where each rank holds all of the weights anyway."""

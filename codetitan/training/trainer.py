@@ -20,7 +20,9 @@ from codetitan.errors import ConfigError
 from codetitan.models.code.attention import CAUSAL
 from codetitan.models.code.float8 import Float8Config
 from codetitan.models.code.float8_linear import precompute_scales
+from codetitan.models.code.freezing import trains
 from codetitan.models.code.pipeline import TiedAcrossStages, is_v_shaped
+from codetitan.models.code.shape import EMBEDDING
 from codetitan.objectives.config import DPO, OBJECTIVES, NextToken, Objective
 from codetitan.objectives.loss import ObjectiveLoss, with_objective
 from codetitan.titan import (
@@ -144,7 +146,7 @@ class CodeTrainer(Trainer):
         self.metrics_processor.skipped = lambda: self._finite.skipped
         self.checkpointer.before_save = self._before_save
         self.checkpointer.check_model = lambda saved, where: resume.check_model(
-            saved, config.model.shape(), config.model.rope, where
+            saved, config.model.shape(), config.model.rope, config.training.train_layers, where
         )
         self.validation = None if config.validation.interval is None else Validation(self)
         if (validation := self.validation) is not None:
@@ -158,6 +160,7 @@ class CodeTrainer(Trainer):
         self._syncs_once = not dims.pp_enabled and config.training.syncs_once(dims.dp_shard * dims.cp)
         self._microbatches_left = 0  # of the step under way
         self._tied: TiedAcrossStages | None = None
+        self._trains_embedding = trains(EMBEDDING, config.model.shape(), config.training.train_layers)
         if self.parallel_dims.pp_enabled and config.model.shape().tie_embeddings:
             v_shaped = is_v_shaped(config.parallelism.pipeline_parallel_schedule)
             self._tied = tied = TiedAcrossStages(
@@ -308,7 +311,7 @@ class CodeTrainer(Trainer):
     def pp_forward_backward_step(self, **batch: Any) -> torch.Tensor:
         """torchtitan's, and the gradient of an embedding that both ends of the pipeline use."""
         loss: torch.Tensor = super().pp_forward_backward_step(**batch)
-        if self._tied is not None:
+        if self._tied is not None and self._trains_embedding:
             self._tied.add_gradient()
         return loss
 

@@ -242,6 +242,14 @@ ON_THE_COMMAND_LINE: list[tuple[dict[str, Any], int, str]] = [
       "training.local_batch_size": 4, "objective.name": "dpo", "tokenizer.chat": "alpaca"}, 2,
      'objective.name = "dpo" does not work with the schedule ZBVZeroBubble, which splits the backward pass; use '
      "Interleaved1F1B"),
+    ({"training.train_layers": "4"}, 1, 'training.train_layers = "4" must be "last:N" or "first:N", such as "last:4"'),
+    ({"training.train_layers": "last:4"}, 1,
+     'training.train_layers = "last:4": the model has 4 blocks; name fewer, or remove it to train the whole model'),
+    ({"training.train_layers": "last:1", "parallelism.pipeline_parallel_degree": 2,
+      "parallelism.module_fqns_per_model_part":
+      '[["tok_embeddings", "layers.0"], ["layers.1", "layers.2", "layers.3", "norm", "lm_head"]]'}, 2,
+     'training.train_layers = "last:1" leaves pipeline stage 0 nothing to train, which torch\'s schedules can\'t do; name '
+     "more blocks, or shard by another degree"),
     ({"objective.name": "sft"}, 1,
      'objective.name = "sft" needs a chat format: set tokenizer.chat to one of chatml, deepseek-coder, alpaca, '
      "starcoder2-instruct, codellama"),

@@ -265,6 +265,15 @@ CASES = [
             ("FSDP3", 3, mesh(fsdp=3)),
         )
     ),
+    *(
+        Case(f"last blocks alone, {where}", nproc, plan, {"training.train_layers": "last:3"} | tied)
+        for where, nproc, plan, tied in (
+            ("FSDP2", 2, mesh(fsdp=2), {}), ("TP2", 2, mesh(tp=2), {}), ("PP2·TP2", 4, pipeline("1F1B", tp=2), {}),
+            ("tied, PP2", 2, pipeline("1F1B"), TIED),
+            ("CP2, full AC, chunked loss", 2, mesh(cp=2) | CHUNKED | _ac("full"), {}),
+        )
+    ),
+    Case("first blocks alone, tied, FSDP2", 2, mesh(fsdp=2), {"training.train_layers": "first:2"} | TIED),
     Case("Qwen3, YaRN, CP2", 2, mesh(cp=2), ARCHITECTURES["Qwen3"] | YARN),
     # What the plans of train_configs/ are made of
     Case("TP4·FSDP2, 1 K/V head, chunked loss, full AC, compiled", 8, mesh(fsdp=2, tp=4) | PLAN, ONE_KV_HEAD),

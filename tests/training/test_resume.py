@@ -46,12 +46,21 @@ def test_changes_are_said() -> None:
 
 
 def test_another_model_is_refused_by_name() -> None:
-    check_model(SAVED, SAVED.shape, SAVED.rope, "step-3")
+    check_model(SAVED, SAVED.shape, SAVED.rope, None, "step-3")
     with pytest.raises(ConfigError) as error:
-        check_model(SAVED, replace(SAVED.shape, rope_theta=5e5), RopeConfig(scaling="ntk"), "step-3")
+        check_model(SAVED, replace(SAVED.shape, rope_theta=5e5), RopeConfig(scaling="ntk"), None, "step-3")
     assert str(error.value).startswith(
         "step-3 is of another model: model.rope.theta was 100000.0, is 500000.0; model.rope.scaling was none, is ntk; "
         "restore it, or set another --dump_folder"
+    )
+
+
+def test_other_layers_to_train_are_refused_by_name() -> None:
+    with pytest.raises(ConfigError) as error:
+        check_model(SAVED, SAVED.shape, SAVED.rope, "last:1", "step-3")
+    assert str(error.value) == (
+        "step-3 trained other layers: training.train_layers was none, is last:1; restore it, or set another "
+        "--dump_folder and --checkpoint.initial_load_path step-3"
     )
 
 
@@ -59,7 +68,7 @@ def test_other_blocks_are_refused_by_name() -> None:
     """Whatever their tensors are called: a window has none."""
     other = replace(SAVED.shape, norm="layernorm", qkv_bias=True, sliding_window=64, head_dim=64)
     with pytest.raises(ConfigError) as error:
-        check_model(SAVED, other, SAVED.rope, "step-3")
+        check_model(SAVED, other, SAVED.rope, None, "step-3")
     for change in ("norm was rmsnorm, is layernorm", "qkv_bias was False, is True", "sliding_window was None, is 64",
                    "head_dim was None, is 64"):  # fmt: skip
         assert f"model.{change}" in str(error.value)
@@ -67,7 +76,7 @@ def test_other_blocks_are_refused_by_name() -> None:
 
 def test_the_class_of_exports_may_change() -> None:
     other = replace(SAVED.shape, export_as="MistralForCausalLM")
-    check_model(SAVED, other, SAVED.rope, "step-3")
+    check_model(SAVED, other, SAVED.rope, None, "step-3")
     assert model_changes(SAVED, other, SAVED.rope) == []
 
 
@@ -79,4 +88,4 @@ def test_a_checkpoint_of_before_has_llamas_blocks() -> None:
     written |= {"format": 1, "shape": {name: written["shape"][name] for name in sizes}}
     before = Description.from_json(json.dumps(written))
     assert before == SAVED
-    check_model(before, SAVED.shape, SAVED.rope, "step-3")
+    check_model(before, SAVED.shape, SAVED.rope, None, "step-3")

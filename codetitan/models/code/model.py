@@ -32,6 +32,9 @@ class CodeModel(Decoder):
         seed: int = 0
         """Selects the initial values (contract 6)."""
 
+        train_layers: str | None = None
+        """Which blocks are trained (freezing.py); None: all."""
+
         stages: list[list[str]] = field(default_factory=list)
         """Names of each pipeline stage's modules (stages.py); empty without pipeline parallelism."""
 

@@ -144,10 +144,11 @@ def model_spec(
     rope: RopeConfig,
     stages: list[list[str]],
     float8: Float8Config,
+    train_layers: str | None = None,
 ) -> ModelSpec:
     """Returns the spec that torchtitan's trainer builds, shards and splits into pipeline `stages`."""
     model = convert(model_config(flavor, seed=seed, kernels=kernels, rope=rope), float8)
-    model.stages = stages
+    model.stages, model.train_layers = stages, train_layers
     return ModelSpec(
         name="code",
         flavor=name,

@@ -133,6 +133,7 @@ def without_stages(config: CodeTrainer.Config, blocks: int) -> CodeTrainer.Confi
     rows = p.pipeline_parallel_microbatch_size if p.pipeline_parallel_degree > 1 else training.local_batch_size
     never = p.pipeline_parallel_degree > 1 and p.fsdp_reshard_after_forward == "default"  # torchtitan's default then
     model = copy.deepcopy(spec.model)
+    model.train_layers = None  # they are counted as if all were trained
     model.layers, model.stages = [copy.deepcopy(model.layers[0]) for _ in range(blocks)], []
     if p.pipeline_parallel_degree > 1:
         model.enable_weight_tying = False  # stages have an embedding and a head of their own
