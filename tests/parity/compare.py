@@ -53,10 +53,11 @@ class Bench:
         self._runs += 1
         return self.folder / f"run-{self._runs}"
 
-    def train(self, nproc: int, settings: Settings, folder: Path | None = None) -> Curve:
-        """Runs on `nproc` processes. Raises MeshFailure."""
+    def train(self, nproc: int, settings: Settings, folder: Path | None = None, *, cache: Path | None = None) -> Curve:
+        """Runs on `nproc` processes, with a cache of its own where one is named. Raises MeshFailure."""
         words = [word.replace("{folder}", str(self.folder)) for word in as_overrides(settings)]
-        return run(self.config, folder or self.new_folder(), nproc, words)
+        more = {} if cache is None else {"CODETITAN_CACHE": str(cache)}
+        return run(self.config, folder or self.new_folder(), nproc, words, more=more)
 
     def reference(self, variant: Settings) -> Curve:
         """Returns the curve of a single process, run once a session. Raises MeshFailure."""
@@ -80,7 +81,9 @@ class Bench:
         """
         self.outcomes[case.name] = Outcome(None, None, None, "interrupted")
         try:
-            expected, curve = self.reference(case.variant), self.train(case.nproc, case.settings)
+            # Each mesh measures the reference of preferences by itself.
+            cache = self.new_folder() if case.settings.get("objective.name") == "dpo" else None
+            expected, curve = self.reference(case.variant), self.train(case.nproc, case.settings, cache=cache)
         except MeshFailure as failure:
             self.outcomes[case.name] = Outcome(None, None, None, str(failure).splitlines()[0])
             raise

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
@@ -85,8 +85,10 @@ def start(
     *,
     function: Callable[[list[str]], int] = train,
     time_limit_s: float = TIME_LIMIT_S,
+    more: Mapping[str, str] | None = None,
 ) -> None:
-    """Runs `function(arguments)` on `nproc` ranks; their output goes to `folder`/rank-R.out.
+    """Runs `function(arguments)` on `nproc` ranks; their output goes to `folder`/rank-R.out. `more` is of their
+    environment.
 
     Raises:
         MeshFailure: a rank did not return 0, or the time was up; the others have been killed then.
@@ -104,7 +106,7 @@ def start(
             "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(nproc), "LOCAL_WORLD_SIZE": str(nproc),
             "GROUP_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": str(store.port),
             "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0",
-            "TORCHELASTIC_ERROR_FILE": str(folder / f"error-{rank}.json"),
+            "TORCHELASTIC_ERROR_FILE": str(folder / f"error-{rank}.json"), **(more or {}),
         }  # fmt: skip
         log = folder / f"rank-{rank}.out"
         ranks.append(context.Process(target=_rank, args=(function, list(arguments), environment, log), daemon=True))
@@ -151,9 +153,15 @@ def read_curve(folder: Path) -> Curve:
 
 
 def run(
-    config: Path, folder: Path, nproc: int, overrides: Sequence[str] = (), *, time_limit_s: float = TIME_LIMIT_S
+    config: Path,
+    folder: Path,
+    nproc: int,
+    overrides: Sequence[str] = (),
+    *,
+    time_limit_s: float = TIME_LIMIT_S,
+    more: Mapping[str, str] | None = None,
 ) -> Curve:
     """Trains `config` on `nproc` processes into `folder`; returns its curve. Raises MeshFailure."""
     arguments = [str(config), "--dump_folder", str(folder), *overrides]
-    start(folder, nproc, arguments, time_limit_s=time_limit_s)
+    start(folder, nproc, arguments, time_limit_s=time_limit_s, more=more)
     return read_curve(folder)
